@@ -1,0 +1,185 @@
+"""The tree of errors a user can act on; each owns its exit code and a hint.
+
+PybuildError                     1
+├── InvalidInput                 3   a flag, a name or a file that cannot mean what it says
+│   ├── InvalidReference         3
+│   ├── InvalidFile              3   a TOML or JSON file: names the file and the key
+│   └── InvalidArchive           3   a tar or zip that we refuse to read
+├── EngineUnavailable            4   no Docker Engine answers
+│   └── EngineDenied             5   it answers, but not to this user
+├── BuilderUnusable              6   no builder, or one that breaks the specification
+├── SourceUnusable               7   no app, or one that cannot be read
+├── DiskFull                     8   on this machine or on the engine
+├── TimedOut                     9
+├── PlatformApiUnsupported      11   Platform API, "Exit codes"
+├── BuildpackApiUnsupported     12
+├── NothingDetected             20   every group failed, none with an error
+│   └── DetectionFailed         21   every group failed, one buildpack or more with an error
+├── DetectError                 22
+├── AnalyzeError                32
+├── RestoreError                42
+├── BuildpackFailed             51   a bin/build that did not exit with 0
+├── BuildError                  52
+├── ExportError                 62
+├── RebaseError                 72
+├── LaunchError                 82
+├── ExtendError                102
+├── Interrupted                130   Ctrl-C
+└── Terminated                 143   SIGTERM
+"""
+
+from __future__ import annotations
+
+
+class PybuildError(Exception):
+    """A failure the user can act on. `hint` is the next thing to try, as something to type where possible."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class InvalidInput(PybuildError):
+    """A flag, a name, a variable or a file's content that cannot be used."""
+
+    exit_code = 3
+
+
+class InvalidReference(InvalidInput):
+    """A text that is no image name."""
+
+
+class InvalidFile(InvalidInput):
+    """A file with the wrong syntax or shape; the message names the file and the key."""
+
+
+class InvalidArchive(InvalidInput):
+    """A tar or zip with entries that we refuse: traversal, devices, wrong lengths, limits."""
+
+
+class EngineUnavailable(PybuildError):
+    """No Docker Engine answers."""
+
+    exit_code = 4
+
+
+class EngineDenied(EngineUnavailable):
+    """The Docker Engine's socket refuses this user."""
+
+    exit_code = 5
+
+
+class BuilderUnusable(PybuildError):
+    """There is no builder, or it lacks what the specification demands of one."""
+
+    exit_code = 6
+
+
+class SourceUnusable(PybuildError):
+    """The app's folder is missing, empty or cannot be read."""
+
+    exit_code = 7
+
+
+class DiskFull(PybuildError):
+    """No space left, here or on the engine."""
+
+    exit_code = 8
+
+
+class TimedOut(PybuildError):
+    """Something took longer than its limit."""
+
+    exit_code = 9
+
+
+class PlatformApiUnsupported(PybuildError):
+    """Platform API, "Platform API Compatibility": 11."""
+
+    exit_code = 11
+
+
+class BuildpackApiUnsupported(PybuildError):
+    """Platform API, "Exit codes": 12."""
+
+    exit_code = 12
+
+
+class NothingDetected(PybuildError):
+    """Platform API, "detector": all groups have failed to detect, without error."""
+
+    exit_code = 20
+
+
+class DetectionFailed(NothingDetected):
+    """Platform API, "detector": all groups have failed to detect and at least one buildpack has errored."""
+
+    exit_code = 21
+
+
+class DetectError(PybuildError):
+    """Platform API, "detector": detection-specific error conditions."""
+
+    exit_code = 22
+
+
+class AnalyzeError(PybuildError):
+    """Platform API, "analyzer": analysis-specific error conditions."""
+
+    exit_code = 32
+
+
+class RestoreError(PybuildError):
+    """Platform API, "restorer": restoration-specific error conditions."""
+
+    exit_code = 42
+
+
+class BuildpackFailed(PybuildError):
+    """Platform API, "builder": a buildpack's bin/build did not exit with 0."""
+
+    exit_code = 51
+
+
+class BuildError(PybuildError):
+    """Platform API, "builder": build-specific error conditions."""
+
+    exit_code = 52
+
+
+class ExportError(PybuildError):
+    """Platform API, "exporter": export-specific error conditions."""
+
+    exit_code = 62
+
+
+class RebaseError(PybuildError):
+    """Platform API, "rebaser": rebase-specific error conditions."""
+
+    exit_code = 72
+
+
+class LaunchError(PybuildError):
+    """Platform API, "launcher": launch-specific error conditions."""
+
+    exit_code = 82
+
+
+class ExtendError(PybuildError):
+    """Platform API, "extender": extension-specific error conditions."""
+
+    exit_code = 102
+
+
+class Interrupted(PybuildError):
+    """Ctrl-C: 128 + SIGINT."""
+
+    exit_code = 130
+
+
+class Terminated(PybuildError):
+    """SIGTERM: 128 + 15."""
+
+    exit_code = 143

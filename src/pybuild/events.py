@@ -1,0 +1,160 @@
+"""What happens, as values: the one way library code speaks to whoever is listening.
+
+Library code calls `emit`; the command line listens with a console or a JSON writer, a test with a list.
+Nothing outside `cli/` prints. With no listener, events are dropped.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+Phase = Literal[
+    "ANALYZING", "DETECTING", "RESTORING", "EXTENDING", "BUILDING", "EXPORTING", "REBASING", "PREPARING"
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseStarted:
+    """A phase began; shown as `===> DETECTING`."""
+
+    phase: Phase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseFinished:
+    """A phase ended well after `seconds` of wall time."""
+
+    phase: Phase
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """A line every user sees, in the words of the Go lifecycle where it has some."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """A line for `--verbose`."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something the user should know that does not stop the work; `hint` is what to type."""
+
+    text: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """Bytes a buildpack wrote, as they came: any length, any encoding, not ended by a newline."""
+
+    source: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a long step is. `total` 0 when unknown; `unit` "bytes" or a plural noun. `done` < 0: it ended."""
+
+    label: str
+    done: int
+    total: int = 0
+    unit: str = "bytes"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerDecided:
+    """What became of one layer, and why.
+
+    `action`: "added" to the image, "reused" from the previous one, "restored" for the build, "cached" for the
+    next, "dropped". `owner`: a buildpack's id, or "app", "launcher", "config", "sbom", "process-types".
+    `size`: bytes of its uncompressed tar, 0 when unknown.
+    """
+
+    action: Literal["added", "reused", "restored", "cached", "dropped"]
+    owner: str
+    layer: str
+    reason: str = ""
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageWritten:
+    """The image exists under its names. `changed` False: it was there already, and nothing was sent."""
+
+    names: tuple[str, ...]
+    image_id: str
+    changed: bool
+    size: int = 0
+
+
+Event = (
+    PhaseStarted | PhaseFinished | Info | Detail | Warned | Output | Progress | LayerDecided | ImageWritten
+)
+
+
+@dataclass(slots=True)
+class _Audience:
+    listeners: list[Callable[[Event], None]] = field(default_factory=list)
+    secrets: set[str] = field(default_factory=set)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+_AUDIENCE = _Audience()
+
+
+def emit(event: Event) -> None:
+    """Tell every listener, one event at a time, from whichever thread it happens in."""
+    with _AUDIENCE.lock:
+        for listener in _AUDIENCE.listeners:
+            listener(event)
+
+
+def info(text: str) -> None:
+    """Emit an `Info`."""
+    emit(Info(text))
+
+
+def detail(text: str) -> None:
+    """Emit a `Detail`."""
+    emit(Detail(text))
+
+
+def warn(text: str, *, hint: str = "") -> None:
+    """Emit a `Warned`."""
+    emit(Warned(text, hint))
+
+
+@contextmanager
+def listening(listener: Callable[[Event], None]) -> Iterator[None]:
+    """Have `listener` called with every event until the block ends."""
+    _AUDIENCE.listeners.append(listener)
+    try:
+        yield
+    finally:
+        _AUDIENCE.listeners.remove(listener)
+
+
+def hide(secret: str) -> None:
+    """Never show this text again: `redact` replaces it. Texts under 4 characters are not worth hiding."""
+    if len(secret) >= 4:
+        _AUDIENCE.secrets.add(secret)
+
+
+def redact(text: str) -> str:
+    """`text` with every hidden secret replaced by `***`; longest first, so that none shows through another."""
+    for secret in sorted(_AUDIENCE.secrets, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text
