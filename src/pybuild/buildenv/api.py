@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 class Command:
     """One program to run: `environ` is all it sees, nothing is inherited. Its standard input is empty.
 
-    `result`: a file the program may write (a build plan); `run_all` returns its content and removes it.
+    `result`: a file the program may write (a build plan), whose folder exists; `run_all` creates it, empty and
+    the build user's, before the program starts, and afterwards returns its content and removes it.
     """
 
     argv: tuple[str, ...]

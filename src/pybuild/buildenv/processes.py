@@ -1,0 +1,160 @@
+"""Programs of this machine run side by side, each in its own session that is killed when it ends.
+
+One loop in the calling thread reads everything they write, so that Ctrl-C stops them all.
+"""
+
+# Paths here are any bytes, opened by descriptor where it matters.
+# ruff: noqa: PTH
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import subprocess
+import threading
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pybuild.buildenv.api import Command
+
+CHUNK = 1 << 16
+
+
+def run(
+    commands: Sequence[Command],
+    outputs: Sequence[Callable[[bytes], None]],
+    *,
+    user: tuple[int, int] | None = None,
+) -> list[int]:
+    """Run every command at the same time; call each one's `output` with its chunks; return their statuses.
+
+    `user`: uid and gid to become, without supplementary groups. Statuses as in `Completed`.
+    """
+    statuses = [-1] * len(commands)
+    with ExitStack() as cleanup, selectors.DefaultSelector() as selector:
+        for index, (command, output) in enumerate(zip(commands, outputs, strict=True)):
+            try:
+                running = _start(index, command, output, user)
+            except (OSError, ValueError) as exc:
+                output(f"cannot start {command.argv[0]}: {_reason(exc)}\n".encode(errors="surrogateescape"))
+                continue
+            cleanup.callback(running.end)
+            selector.register(running.pipe, selectors.EVENT_READ, running)
+            selector.register(running.ended, selectors.EVENT_READ, running)
+        while selector.get_map():
+            for key, _ in selector.select():
+                if isinstance(running := key.data, _Running) and key.fileobj in selector.get_map():
+                    _serve(selector, running, key.fileobj == running.ended, statuses)
+    return statuses
+
+
+@dataclass(slots=True, eq=False)
+class _Running:
+    """A started program: `pipe` has its output, `ended` is at its end when the program is."""
+
+    index: int
+    process: subprocess.Popen[bytes]
+    output: Callable[[bytes], None]
+    pipe: int
+    ended: int
+    waiter: threading.Thread
+
+    def end(self) -> int:
+        """Kill what is left of the session and reap the program; return its status. May be called again."""
+        if self.process.returncode is None:
+            # Not reaped yet, so that its id, which is the session's too, cannot be another's.
+            _kill_session(self.process.pid)
+            self.waiter.join()
+            self.process.wait()
+            os.close(self.ended)
+            if self.process.stdout is not None:
+                self.process.stdout.close()
+        code = self.process.returncode
+        return 128 - code if code < 0 else code
+
+
+def _start(
+    index: int, command: Command, output: Callable[[bytes], None], user: tuple[int, int] | None
+) -> _Running:
+    process = subprocess.Popen(
+        command.argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        cwd=command.cwd,
+        env=dict(command.environ),
+        start_new_session=True,
+        user=None if user is None else user[0],
+        group=None if user is None else user[1],
+        extra_groups=None if user is None else [],
+        bufsize=0,
+    )
+    assert process.stdout is not None
+    pipe = process.stdout.fileno()
+    os.set_blocking(pipe, False)
+    ended, ending = os.pipe()
+    waiter = threading.Thread(target=_wait, args=(process.pid, ending), daemon=True)
+    waiter.start()
+    return _Running(index, process, output, pipe, ended, waiter)
+
+
+def _wait(pid: int, ending: int) -> None:
+    # The end of the pipe cannot tell that the program ended: a background child may hold it open.
+    with suppress(ChildProcessError):
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    os.close(ending)
+
+
+def _serve(selector: selectors.BaseSelector, running: _Running, has_ended: bool, statuses: list[int]) -> None:
+    if not has_ended:
+        if _read_chunk(running) == b"":
+            selector.unregister(running.pipe)
+        return
+    _kill_session(running.process.pid)
+    # What is in the pipe now was written before the end; a process that got away may write for ever.
+    for _ in range(1 + (1 << 20) // CHUNK):
+        if not _read_chunk(running):
+            break
+    with suppress(KeyError):
+        selector.unregister(running.pipe)
+    selector.unregister(running.ended)
+    statuses[running.index] = running.end()
+
+
+def _read_chunk(running: _Running) -> bytes | None:
+    """Hand on what the pipe holds and return it: None when that is nothing now, b"" at its end."""
+    try:
+        chunk = os.read(running.pipe, CHUNK)
+    except BlockingIOError:
+        return None
+    if chunk:
+        running.output(chunk)
+    return chunk
+
+
+def _kill_session(leader: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
+    # Job control (`set -m`) gives background children other groups, in the same session.
+    for pid in _session_members(leader):
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _session_members(leader: int) -> list[int]:
+    members = []
+    for name in os.listdir("/proc") if os.path.isdir("/proc/self") else ():
+        if name.isdecimal():
+            with suppress(OSError):
+                if os.getsid(int(name)) == leader:
+                    members.append(int(name))
+    return members
+
+
+def _reason(exc: OSError | ValueError) -> str:
+    return (exc.strerror or str(exc)) if isinstance(exc, OSError) else str(exc)

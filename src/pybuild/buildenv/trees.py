@@ -1,0 +1,247 @@
+"""Trees of this machine as tar streams: out of a folder, and into one without ever leaving it."""
+
+# Paths here are any bytes, opened by descriptor where it matters.
+# ruff: noqa: PTH
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import tarfile
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from pybuild.errors import BuildError, DiskFull, InvalidArchive
+from pybuild.oci import tar
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Iterator
+
+CHUNK = 1 << 20
+_TYPES = {
+    stat.S_IFREG: tarfile.REGTYPE,
+    stat.S_IFDIR: tarfile.DIRTYPE,
+    stat.S_IFLNK: tarfile.SYMTYPE,
+    stat.S_IFIFO: tarfile.FIFOTYPE,
+    stat.S_IFCHR: tarfile.CHRTYPE,
+    stat.S_IFBLK: tarfile.BLKTYPE,
+}
+
+
+def pack(root: str) -> Generator[bytes, None, None]:
+    """A GNU tar of the tree at `root`, whose names begin with the last component of `root`.
+
+    A directory comes before its children, these in the order of their bytes; sockets are left out; a second
+    name of one inode is a hard link to the first. `BuildError` when something cannot be read.
+    """
+    base = os.path.dirname(os.path.normpath(root))
+    seen: dict[tuple[int, int], str] = {}
+    for path in _walk(os.path.normpath(root)):
+        try:
+            yield from _member(path, os.path.relpath(path, base or "."), seen)
+        except OSError as exc:
+            raise BuildError(f"cannot read {path}: {exc.strerror}") from exc
+    yield b"\0" * 1024
+
+
+def _walk(root: str) -> Iterator[str]:
+    waiting = [root]
+    while waiting:
+        path = waiting.pop()
+        yield path
+        if os.path.isdir(path) and not os.path.islink(path):
+            try:
+                names = os.listdir(path)
+            except OSError as exc:
+                raise BuildError(f"cannot list {path}: {exc.strerror}") from exc
+            waiting.extend(os.path.join(path, name) for name in sorted(names, key=os.fsencode, reverse=True))
+
+
+def _member(path: str, name: str, seen: dict[tuple[int, int], str]) -> Iterator[bytes]:
+    found = os.lstat(path)
+    kind = stat.S_IFMT(found.st_mode)
+    if kind not in _TYPES:
+        return
+    info = tarfile.TarInfo(name)
+    info.type = _TYPES[kind]
+    info.mode = stat.S_IMODE(found.st_mode)
+    info.uid, info.gid = found.st_uid, found.st_gid
+    info.mtime = int(found.st_mtime)
+    if kind == stat.S_IFLNK:
+        info.linkname = os.readlink(path)
+    elif kind in (stat.S_IFCHR, stat.S_IFBLK):
+        info.devmajor, info.devminor = os.major(found.st_rdev), os.minor(found.st_rdev)
+    elif kind == stat.S_IFREG:
+        inode = (found.st_dev, found.st_ino)
+        if found.st_nlink > 1 and seen.setdefault(inode, name) != name:
+            info.type, info.linkname = tarfile.LNKTYPE, seen[inode]
+        else:
+            yield from _file(path, info)
+            return
+    yield info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
+
+
+def _file(path: str, info: tarfile.TarInfo) -> Iterator[bytes]:
+    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            raise BuildError(f"{path} stopped being a regular file while it was read")
+        info.size = found.st_size
+        yield info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
+        left = info.size
+        while left:
+            chunk = file.read(min(left, CHUNK))
+            if not chunk:
+                raise BuildError(f"{path} became shorter while it was read")
+            left -= len(chunk)
+            yield chunk
+    yield b"\0" * (-info.size % tarfile.BLOCKSIZE)
+
+
+def unpack(root: str, chunks: Iterable[bytes]) -> None:
+    """Write every member below `root` (made if missing), with its mode and time, and its owner if we are root.
+
+    No member leaves `root`: every folder on the way is opened without following symlinks. Files and symlinks
+    replace what is there, folders join it. `InvalidArchive` for devices, for `..`, for a way through a symlink.
+    """
+    try:
+        os.makedirs(root, exist_ok=True)
+        descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            _Unpacking(descriptor).write(chunks)
+        finally:
+            os.close(descriptor)
+    except OSError as exc:
+        kind = DiskFull if exc.errno in (errno.ENOSPC, errno.EDQUOT) else BuildError
+        raise kind(f"cannot write below {root}: {exc.strerror}: {exc.filename or ''}") from exc
+
+
+class _Unpacking:
+    """One archive on its way into the folder open as `root`."""
+
+    def __init__(self, root: int) -> None:
+        self._root = root
+        self._owns = os.geteuid() == 0
+        self._folders: list[tuple[tuple[bytes, ...], tar.Member]] = []
+
+    def write(self, chunks: Iterable[bytes]) -> None:
+        for member, body in tar.read(chunks):
+            parts = _parts(member.name)
+            if member.kind == tar.DIRECTORY:
+                self._folder(parts, member)
+            elif parts:
+                with self._parent(parts) as parent:
+                    self._node(parent, parts[-1], member, body)
+        # Last and deepest first, so that a folder without write permission can be filled, and keeps its time.
+        for parts, member in sorted(self._folders, key=lambda item: len(item[0]), reverse=True):
+            with self._open(parts) as folder:
+                self._settle(folder, member)
+
+    def _node(self, parent: int, name: bytes, member: tar.Member, body: Iterable[bytes]) -> None:
+        if member.kind == tar.HARD_LINK:
+            self._link(parent, name, member)
+            return
+        if member.kind not in (tar.FILE, tar.SYMLINK, tar.FIFO):
+            raise InvalidArchive(f"{_shown(member.name)} in a tar is a device, which no build may bring")
+        _clear(parent, name)
+        if member.kind == tar.SYMLINK:
+            os.symlink(member.linkname, name, dir_fd=parent)
+            if self._owns:
+                os.chown(name, member.uid, member.gid, dir_fd=parent, follow_symlinks=False)
+            times = (member.mtime * 10**9, member.mtime * 10**9)
+            os.utime(name, ns=times, dir_fd=parent, follow_symlinks=False)
+            return
+        if member.kind == tar.FIFO:
+            os.mkfifo(name, 0o600, dir_fd=parent)
+            flags = os.O_RDONLY | os.O_NONBLOCK
+        else:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        descriptor = os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=parent)
+        with open(descriptor, "wb" if member.kind == tar.FILE else "rb") as file:
+            if member.kind == tar.FILE:
+                file.writelines(body)
+                file.flush()
+            self._settle(descriptor, member)
+
+    def _link(self, parent: int, name: bytes, member: tar.Member) -> None:
+        source = _parts(member.linkname)
+        if not source:
+            raise InvalidArchive(f"{_shown(member.name)} in a tar is a hard link to nothing")
+        with self._parent(source) as folder:
+            if not stat.S_ISREG(os.stat(source[-1], dir_fd=folder, follow_symlinks=False).st_mode):
+                raise InvalidArchive(f"{_shown(member.name)} in a tar is a hard link to what is no file")
+            with suppress(FileNotFoundError):
+                # A link over itself would delete the only name that its content has.
+                if os.path.samestat(
+                    os.stat(source[-1], dir_fd=folder, follow_symlinks=False),
+                    os.stat(name, dir_fd=parent, follow_symlinks=False),
+                ):
+                    return
+            _clear(parent, name)
+            os.link(source[-1], name, src_dir_fd=folder, dst_dir_fd=parent, follow_symlinks=False)
+
+    def _folder(self, parts: tuple[bytes, ...], member: tar.Member) -> None:
+        if parts:
+            with self._parent(parts) as parent:
+                try:
+                    os.mkdir(parts[-1], 0o755, dir_fd=parent)
+                except FileExistsError:
+                    found = os.stat(parts[-1], dir_fd=parent, follow_symlinks=False)
+                    if not stat.S_ISDIR(found.st_mode):
+                        os.unlink(parts[-1], dir_fd=parent)
+                        os.mkdir(parts[-1], 0o755, dir_fd=parent)
+        self._folders.append((parts, member))
+
+    def _settle(self, descriptor: int, member: tar.Member) -> None:
+        if self._owns:
+            os.fchown(descriptor, member.uid, member.gid)
+        # After the owner, because changing that takes setuid and setgid away.
+        os.fchmod(descriptor, member.mode & 0o7777)
+        os.utime(descriptor, ns=(member.mtime * 10**9, member.mtime * 10**9))
+
+    @contextmanager
+    def _parent(self, parts: tuple[bytes, ...]) -> Iterator[int]:
+        with self._open(parts[:-1]) as descriptor:
+            yield descriptor
+
+    @contextmanager
+    def _open(self, parts: tuple[bytes, ...]) -> Iterator[int]:
+        """The folder at `parts`, made where it is missing."""
+        descriptor = os.dup(self._root)
+        try:
+            for part in parts:
+                with suppress(FileExistsError):
+                    os.mkdir(part, 0o755, dir_fd=descriptor)
+                below = _enter(part, descriptor, parts)
+                os.close(descriptor)
+                descriptor = below
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+
+def _enter(part: bytes, folder: int, parts: tuple[bytes, ...]) -> int:
+    try:
+        return os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    except OSError as exc:
+        if exc.errno in (errno.ENOTDIR, errno.ELOOP):
+            way = _shown(b"/".join(parts))
+            raise InvalidArchive(f"{way} in a tar leads through {_shown(part)}, which is no folder") from exc
+        raise
+
+
+def _clear(parent: int, name: bytes) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=parent)
+
+
+def _parts(name: bytes) -> tuple[bytes, ...]:
+    parts = tuple(part for part in name.split(b"/") if part not in (b"", b"."))
+    if b".." in parts or b"\0" in name:
+        raise InvalidArchive(f"{_shown(name)} in a tar would leave the folder that it is unpacked into")
+    return parts
+
+
+def _shown(name: bytes) -> str:
+    return name[:200].decode(errors="backslashreplace")
