@@ -30,11 +30,11 @@ START_HINT = "start it with: sudo systemctl start docker (or set DOCKER_HOST to 
 GROUP_HINT = "join the docker group: sudo usermod -aG docker $USER, then log in again"
 
 
-class NotFound(PybuildError):  # noqa: N818 (named like its siblings in errors.py)
+class NotFound(PybuildError):
     """The engine has no such image, container or volume."""
 
 
-class Conflict(PybuildError):  # noqa: N818
+class Conflict(PybuildError):
     """The name is taken, or the object is in use."""
 
 
