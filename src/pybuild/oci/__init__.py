@@ -1,0 +1,1 @@
+"""Images as bytes: tar streams, digests, names, configurations and manifests, and what makes them valid."""

@@ -1,0 +1,1 @@
+"""Places where images live, behind one small protocol."""

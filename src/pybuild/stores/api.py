@@ -1,0 +1,96 @@
+"""What a place where images live can do, and the values that go in and come out.
+
+A store finds images, writes a new one on top of a base without moving bytes it has already, and gives back
+the bytes of single layers. Names move last: until a write has wholly succeeded, nothing that existed changes.
+
+Specification: platform.md, "Outputs of the exporter"; OCI image-spec, "Image Configuration".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from pybuild.oci.reference import Reference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """A layer to add. `size`: bytes of its uncompressed tar, known before it is read.
+
+    `diff_id` is None while nobody knows it: the store then learns it as the content passes. A given one is
+    checked. `open` is called at most once per attempt to send, and only if the store lacks the content; it
+    gives the tar in chunks, `size` bytes in all.
+    """
+
+    diff_id: str | None
+    size: int
+    open: Callable[[], Iterator[bytes]]
+    created_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredImage:
+    """An image that a store holds.
+
+    `id`: what the store calls it: the configuration's digest in a daemon, the manifest's in a registry.
+    `config`: its configuration file as far as the store shows it (keys of the OCI image-spec), history included.
+    `names`: every tag that points at it. `digest_names`: `name@sha256:…` known for it. `size`: bytes, 0 unknown.
+    """
+
+    id: str
+    config: Mapping[str, object]
+    diff_ids: tuple[str, ...]
+    labels: Mapping[str, str]
+    names: tuple[str, ...] = ()
+    digest_names: tuple[str, ...] = ()
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What a write did. `sent_bytes`: layer content sent. `changed` False: the image was there already."""
+
+    image_id: str
+    changed: bool
+    sent_bytes: int
+    size: int
+    diff_ids: tuple[str, ...]
+
+
+class ImageStore(Protocol):
+    """A place where images live. Every method raises `PybuildError` for a store that fails or cannot be reached."""
+
+    def find(self, name: Reference | str) -> StoredImage | None:
+        """The image of that name or id; None when there is none."""
+        ...
+
+    def write(
+        self,
+        base: StoredImage,
+        layers: Sequence[Layer],
+        make_config: Callable[[Sequence[str]], bytes],
+        names: Sequence[Reference],
+        previous: StoredImage | None,
+    ) -> Written:
+        """Write one image: the layers of `base`, then `layers`; give it all `names` once it is complete.
+
+        `make_config` gets the diff ids of all layers, bottom first, as soon as they are known, and returns the
+        configuration file's bytes. `previous`: an older image whose layers may serve again.
+        """
+        ...
+
+    def read_layer(self, image: StoredImage, diff_id: str) -> Iterator[bytes]:
+        """The uncompressed tar of one layer, checked against its diff id when it has been read to the end."""
+        ...
+
+    def read_file(self, image: StoredImage, path: str) -> bytes | None:
+        """A small file of the image's root file system, links in it followed; None when there is none."""
+        ...
+
+    def delete(self, image: StoredImage) -> None:
+        """Remove the image with all of its names. A missing one is no error."""
+        ...
