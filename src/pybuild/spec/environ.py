@@ -238,9 +238,9 @@ def _complete(
     # platform.md, "Operator-Defined Variables": they count whether or not the buildpack clears its environment,
     # and after everything else; only the lifecycle's own variables cannot be changed by anyone.
     environ = dict(base) if clear_env else with_user_variables(base, given.user)
-    environ = apply(environ, given.operator) | own
+    environ = {**apply(environ, given.operator), **own}
     if api >= _SINCE_0_10:
-        environ |= given.target
+        environ.update(given.target)
     if api >= _SINCE_0_12 and given.exec_env:
         environ["CNB_EXEC_ENV"] = given.exec_env
     for name, value in environ.items():
