@@ -9,69 +9,75 @@ Formats: POSIX.1-1988 ustar, POSIX.1-2001 pax; when reading also GNU long names 
 
 from __future__ import annotations
 
-import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pybuild.errors import InvalidArchive
+from pybuild.oci.tar_header import (
+    BLOCK,
+    BLOCK_DEVICE,
+    CHARACTER,
+    DIRECTORY,
+    EPOCH,
+    FIFO,
+    FILE,
+    HARD_LINK,
+    LONGEST_RECORDS,
+    PATH_KEYS,
+    SYMLINK,
+    TRAILER,
+    Member,
+    TarEntry,
+    described,
+    header,
+    header_size,
+    padding,
+    parse,
+    parse_records,
+)
+
+__all__ = [
+    "BLOCK",
+    "BLOCK_DEVICE",
+    "CHARACTER",
+    "DIRECTORY",
+    "EPOCH",
+    "FIFO",
+    "FILE",
+    "HARD_LINK",
+    "SYMLINK",
+    "TRAILER",
+    "Body",
+    "Limits",
+    "Member",
+    "TarEntry",
+    "gather",
+    "header",
+    "padding",
+    "read",
+    "tar_size",
+    "write",
+]
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-BLOCK = 512
-EPOCH = 315532801  # 1980-01-01T00:00:01Z, the time of every file in a layer
-TRAILER = bytes(2 * BLOCK)
 
-FILE, HARD_LINK, SYMLINK, CHARACTER, BLOCK_DEVICE, DIRECTORY, FIFO = (
-    b"0",
-    b"1",
-    b"2",
-    b"3",
-    b"4",
-    b"5",
-    b"6",
-)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much a foreign archive may hold: `entries`, `size` bytes of content in all, `name` bytes of one name."""
 
-_OCTAL_7 = 0o7777777
-_OCTAL_11 = 0o77777777777
-_PAX_MOST = 1 << 20
+    entries: int = 2_000_000
+    size: int = 64 << 30
+    name: int = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
-class TarEntry:
-    """One entry to write. `name` as it shall stand in the archive; `kind` one type flag; `size` bytes of content."""
-
-    name: bytes
-    kind: bytes
-    mode: int
-    uid: int
-    gid: int
-    size: int = 0
-    linkname: bytes = b""
-    devmajor: int = 0
-    devminor: int = 0
-
-
-def header(entry: TarEntry, *, mtime: int = EPOCH) -> bytes:
-    """The header blocks of one entry: one ustar block, or a pax record before it where ustar cannot say it."""
-    records = _records(entry)
-    if records is None:
-        prefix, name = _split(entry.name)
-        return _block(entry, name=name, linkname=entry.linkname, prefix=prefix, mtime=mtime)
-    if len(records) > _PAX_MOST:
-        raise InvalidArchive(f"the name {entry.name[:60]!r}… needs a tar header of over 1 MiB")
-    plain = _block(entry, name=_cut(entry.name), linkname=_cut(entry.linkname), prefix=b"", mtime=mtime)
-    return _pax_block(entry.name, len(records)) + _padded(records) + plain
+_GENEROUS = Limits()
 
 
 def tar_size(entries: Iterable[TarEntry]) -> int:
     """Bytes of the whole archive, known before any content is read."""
-    return sum(len(header(entry)) + _rounded(entry.size) for entry in entries) + len(TRAILER)
-
-
-def padding(size: int) -> bytes:
-    """The zeros that follow `size` bytes of content."""
-    return bytes(-size % BLOCK)
+    return sum(header_size(entry) + entry.size + -entry.size % BLOCK for entry in entries) + len(TRAILER)
 
 
 def write(entries: Iterable[tuple[TarEntry, bytes]], *, mtime: int = EPOCH) -> Iterator[bytes]:
@@ -97,116 +103,141 @@ def gather(chunks: Iterable[bytes], *, least: int = 1 << 18) -> Iterator[bytes]:
         yield b"".join(held)
 
 
-def _rounded(size: int) -> int:
-    return -(-size // BLOCK) * BLOCK
+def read(chunks: Iterable[bytes], *, limits: Limits = _GENEROUS) -> Iterator[tuple[Member, Body]]:
+    """Every entry of a foreign archive, in order, while it streams; what is not read of a body is skipped.
+
+    Knows ustar, pax, GNU long names and base-256 numbers. Raises `InvalidArchive` for anything that is cut
+    off, inconsistent or beyond `limits`, for sparse files and for global headers that rename.
+    """
+    source = _Source(chunks)
+    total = 0
+    for count, member in enumerate(_members(source), start=1):
+        total += member.size
+        if count > limits.entries:
+            raise InvalidArchive(f"the archive has more than {limits.entries} entries")
+        if total > limits.size:
+            raise InvalidArchive(f"the archive's content is larger than {limits.size} bytes")
+        if max(len(member.name), len(member.linkname)) > limits.name:
+            raise InvalidArchive(f"the name {member.name[:60]!r}… is longer than {limits.name} bytes")
+        body = Body(source, member.size)
+        yield member, body
+        body.skip()
+        source.skip(-member.size % BLOCK)
 
 
-def _padded(data: bytes) -> bytes:
-    return data + padding(len(data))
+class Body:
+    """The content of one entry, in chunks, once. What has been iterated is gone; the rest can be skipped."""
+
+    __slots__ = ("_left", "_source")
+
+    def __init__(self, source: _Source, size: int) -> None:
+        self._source = source
+        self._left = size
+
+    def __iter__(self) -> Iterator[bytes]:
+        while self._left:
+            piece = self._source.some(self._left)
+            self._left -= len(piece)
+            yield piece
+
+    def read(self, *, most: int = 1 << 20) -> bytes:
+        """All that is left of it; `InvalidArchive` if that is more than `most` bytes."""
+        if self._left > most:
+            raise InvalidArchive(f"an entry of the archive has {self._left} bytes, {most} are allowed")
+        return b"".join(self)
+
+    def skip(self) -> None:
+        """Drop what is left of it."""
+        self._source.skip(self._left)
+        self._left = 0
 
 
-def _plain(text: bytes) -> bool:
-    return text.isascii() and b"\0" not in text
+class _Source:
+    """Exact reads from chunks of any length. What lies whole in one chunk is not copied twice."""
+
+    __slots__ = ("_at", "_chunk", "_chunks")
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
+        self._chunk = b""
+        self._at = 0
+
+    def some(self, most: int) -> bytes:
+        """1 to `most` bytes."""
+        while self._at >= len(self._chunk):
+            self._chunk = self._next()
+            self._at = 0
+        if self._at == 0 and len(self._chunk) <= most:
+            piece = self._chunk
+        else:
+            piece = self._chunk[self._at : self._at + most]
+        self._at += len(piece)
+        return piece
+
+    def take(self, size: int) -> bytes:
+        """Exactly `size` bytes."""
+        piece = self._chunk[self._at : self._at + size]
+        self._at += len(piece)
+        if len(piece) == size:
+            return piece
+        pieces, missing = [piece], size - len(piece)
+        while missing:
+            piece = self.some(missing)
+            pieces.append(piece)
+            missing -= len(piece)
+        return b"".join(pieces)
+
+    def skip(self, size: int) -> None:
+        """Drop exactly `size` bytes."""
+        while size:
+            here = min(size, len(self._chunk) - self._at)
+            self._at += here
+            size -= here
+            if size:
+                self._chunk, self._at = self._next(), 0
+
+    def finish(self, most: int) -> None:
+        """Read on to the end, so that whoever sends can finish; more than `most` bytes are left unread."""
+        for chunk in self._chunks:
+            most -= len(chunk)
+            if most < 0:
+                return
+
+    def _next(self) -> bytes:
+        try:
+            return next(self._chunks)
+        except StopIteration:
+            raise InvalidArchive("the archive is cut off: it ends before its end mark") from None
 
 
-def _records(entry: TarEntry) -> bytes | None:
-    """Pax records, by key, for all that does not fit its own field; None when one ustar block can say it all."""
-    name_too_long = len(entry.name) > 100
-    found = [
-        (b"gid", b"%d" % entry.gid, entry.gid > _OCTAL_7),
-        (b"linkpath", entry.linkname, len(entry.linkname) > 100 or not _plain(entry.linkname)),
-        (b"path", entry.name, name_too_long or not _plain(entry.name)),
-        (b"size", b"%d" % entry.size, entry.size > _OCTAL_11),
-        (b"uid", b"%d" % entry.uid, entry.uid > _OCTAL_7),
-    ]
-    needed = [key for key, _, too_big in found if too_big]
-    if not needed or (needed == [b"path"] and _plain(entry.name) and _split_at(entry.name) > 0):
-        return None
-    if b"\0" in entry.name or b"\0" in entry.linkname:
-        raise InvalidArchive(f"the name {entry.name!r} holds a NUL byte, which no file name can")
-    return b"".join(_record(key, value) for key, value, too_big in found if too_big)
+_ZEROS = bytes(BLOCK)
+_META = b"xgLK"
 
 
-def _record(key: bytes, value: bytes) -> bytes:
-    """`length key=value\\n`, where the length counts its own digits."""
-    rest = len(key) + len(value) + 3
-    length = rest + len(str(rest))
-    if rest + len(str(length)) != length:
-        length = rest + len(str(length))
-    return b"%d %s=%s\n" % (length, key, value)
-
-
-def _split_at(name: bytes) -> int:
-    """Where a name of over 100 bytes is cut for the prefix field: at the last slash that fits. -1: nowhere."""
-    most = min(len(name), 156)
-    if len(name) <= 156 and name.endswith(b"/"):
-        most -= 1
-    at = name.rfind(b"/", 0, most)
-    rest = len(name) - at - 1
-    return at if at > 0 and 0 < rest <= 100 else -1
-
-
-def _split(name: bytes) -> tuple[bytes, bytes]:
-    if len(name) <= 100:
-        return b"", name
-    at = _split_at(name)
-    return name[:at], name[at + 1 :]
-
-
-def _cut(text: bytes) -> bytes:
-    """What stands in a 100-byte field when the pax header has the full text: its ASCII characters, cut."""
-    text = _ascii(text)
-    if len(text) > 100 and text[99:100] == b"/":
-        # Some readers take a file whose field ends in a slash for a directory, so Go ends the text there.
-        end = len(text[:99].rstrip(b"/"))
-        return text[:end] + b"\0" + text[end + 1 : 100]
-    return text[:100]
-
-
-_NOT_ASCII = bytes([0, *range(0x80, 0x100)])
-
-
-def _ascii(text: bytes) -> bytes:
-    return text.translate(None, _NOT_ASCII)
-
-
-def _octal(number: int, width: int) -> bytes:
-    text = b"%0*o" % (width, number)
-    return text if len(text) == width else b"0" * width
-
-
-def _block(entry: TarEntry, *, name: bytes, linkname: bytes, prefix: bytes, mtime: int) -> bytes:
-    head = b"%s%07o\0%s\0%s\0%s\0%011o\0" % (
-        name.ljust(100, b"\0"),
-        entry.mode,
-        _octal(entry.uid, 7),
-        _octal(entry.gid, 7),
-        _octal(entry.size, 11),
-        mtime,
-    )
-    tail = b"%s%sustar\x0000%s%07o\0%07o\0%s" % (
-        entry.kind,
-        linkname.ljust(100, b"\0"),
-        bytes(64),
-        entry.devmajor,
-        entry.devminor,
-        prefix.ljust(167, b"\0"),
-    )
-    return _summed(head, tail)
-
-
-def _pax_block(name: bytes, size: int) -> bytes:
-    last = name.rpartition(b"/")[2]
-    folder = name[: len(name) - len(last)]
-    joined = posixpath.normpath(posixpath.join(folder, b"PaxHeaders.0", last))
-    if joined.startswith(b"//"):
-        joined = joined[1:]
-    shown = _ascii(joined)[:100].rstrip(b"/")
-    head = b"%s%07o\0%07o\0%07o\0%011o\0%011o\0" % (shown.ljust(100, b"\0"), 0, 0, 0, size, 0)
-    tail = b"x%sustar\x0000%s" % (bytes(100), bytes(247))
-    return _summed(head, tail)
-
-
-def _summed(head: bytes, tail: bytes) -> bytes:
-    total = sum(head) + sum(tail) + 8 * 0x20
-    return b"%s%06o\0 %s" % (head, total, tail)
+def _members(source: _Source) -> Iterator[Member]:
+    """The entries' headers; whoever takes one must have the source moved past its content before the next."""
+    records: dict[bytes, bytes] = {}
+    while True:
+        block = source.take(BLOCK)
+        if block == _ZEROS:
+            source.finish(1 << 20)
+            return
+        kind = block[156:157]
+        member = parse(block)
+        if kind not in _META:
+            yield described(member, records)
+            records = {}
+            continue
+        if member.size > LONGEST_RECORDS:
+            raise InvalidArchive("a header of the archive is larger than 1 MiB")
+        data = source.take(member.size)
+        source.skip(-member.size % BLOCK)
+        if kind in b"xX":
+            records.update(parse_records(data))
+        elif kind == b"g":
+            if not PATH_KEYS.isdisjoint(parse_records(data)):
+                raise InvalidArchive("the archive has a global header that names or sizes its entries")
+        elif kind == b"A":
+            raise InvalidArchive("the archive has access control entries of Solaris")
+        else:
+            records[b"path" if kind == b"L" else b"linkpath"] = data.rstrip(b"\0")
