@@ -1,0 +1,20 @@
+"""The specification's files and labels as values: parsed at the edge, written byte for byte.
+
+| module | holds |
+|---|---|
+| `toml` | reading with types and places; writing exactly |
+| `api` | API versions |
+| `names` | ids, versions, layer names, process types |
+| `target` | os, architecture, distribution; matching |
+| `buildpack` | buildpack.toml, extension.toml |
+| `order` | order.toml, system.toml, group.toml |
+| `plan` | build plans, plan.toml, a buildpack's plan |
+| `layer` | `<layer>.toml` |
+| `launch` | launch.toml, build.toml, store.toml, metadata.toml |
+| `environ` | env folders and layer paths |
+| `labels` | labels of app images |
+| `analyzed` | analyzed.toml, run.toml, stack.toml |
+| `report` | report.toml |
+| `project` | project.toml |
+| `builder` | labels of builder images |
+"""

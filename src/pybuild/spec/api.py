@@ -11,7 +11,7 @@ from typing import Self
 
 from pybuild.errors import BuildpackApiUnsupported, InvalidInput, PlatformApiUnsupported
 
-_GRAMMAR = re.compile(r"v?([0-9]{1,9})(?:\.([0-9]{1,9}))?\.?")
+_GRAMMAR = re.compile(r"v?([0-9]{1,9})\.?([0-9]{0,9})")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -58,7 +58,9 @@ def check_buildpack_api(text: str, who: str) -> ApiVersion:
     except InvalidInput as exc:
         raise BuildpackApiUnsupported(f"{who}: Buildpack API: {exc}", hint=_range(BUILDPACK_APIS)) from exc
     if version not in BUILDPACK_APIS:
-        raise BuildpackApiUnsupported(f"{who}: Buildpack API {text} is not supported", hint=_range(BUILDPACK_APIS))
+        raise BuildpackApiUnsupported(
+            f"{who}: Buildpack API {text} is not supported", hint=_range(BUILDPACK_APIS)
+        )
     return version
 
 

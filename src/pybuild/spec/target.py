@@ -88,7 +88,9 @@ def matches(spec: TargetSpec, target: Target) -> bool:
     An os, architecture or variant that either side leaves open fits. Declared distributions do not fit an image
     whose distribution is unknown.
     """
-    if not (_fits(spec.os, target.os) and _fits(spec.arch, target.arch) and _fits(spec.variant, target.variant)):
+    if not (
+        _fits(spec.os, target.os) and _fits(spec.arch, target.arch) and _fits(spec.variant, target.variant)
+    ):
         return False
     if not spec.distros:
         return True

@@ -5,18 +5,34 @@ Names in files of the specification match whatever their case, an exact match fi
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Mapping
+from datetime import date, datetime, time
 from typing import TYPE_CHECKING, Any
 
 from pybuild.errors import InvalidFile
+from pybuild.gojson import Struct, decimal_digits, timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 64
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+_ESCAPES = {
+    **{chr(code): f"\\u{code:04x}" for code in (*range(0x20), 0x7F)},
+    "\b": "\\b",
+    "\t": "\\t",
+    "\n": "\\n",
+    "\f": "\\f",
+    "\r": "\\r",
+    '"': '\\"',
+    "\\": "\\\\",
+}
+_ESCAPED = re.compile('[\x00-\x1f"\\\\\x7f]')
 
 _KINDS = {dict: "table", list: "array", str: "string", bool: "boolean", int: "integer", float: "float"}
 
@@ -29,6 +45,23 @@ def load(data: bytes, *, file: str, limit: int = MAX_BYTES) -> Table:
         return Table(tomllib.loads(data.decode("utf-8-sig")), file=file)
     except (ValueError, RecursionError) as exc:
         raise InvalidFile(f"{file}: not TOML: {exc}") from exc
+
+
+class Verbatim(str):
+    """A value that `dumps` writes as it stands."""
+
+    __slots__ = ()
+
+
+def dumps(value: Mapping[str, Any]) -> str:
+    """A document in the layout of Go's BurntSushi/toml: two spaces per level, plain values before tables.
+
+    Keys are sorted, those of a `Struct` keep their order; what is None is left out. Raises `ValueError` for None in
+    an array, which TOML cannot say.
+    """
+    parts: list[str] = []
+    _write_table(value, (), parts)
+    return "".join(parts)
 
 
 class Table:
@@ -112,7 +145,8 @@ class Table:
             if not isinstance(item, dict):
                 raise self.wrong(key, "an array of tables", item)
         return tuple(
-            Table(item, file=self.file, path=f"{self._at(key)}[{index}]") for index, item in enumerate(found or ())
+            Table(item, file=self.file, path=f"{self._at(key)}[{index}]")
+            for index, item in enumerate(found or ())
         )
 
     def children(self) -> Iterator[tuple[str, Table]]:
@@ -146,3 +180,83 @@ class Table:
         if found is not None and not isinstance(found, kind):
             raise self.wrong(key, expected, found)
         return found
+
+
+def _write_table(table: Mapping[str, Any], path: tuple[str, ...], parts: list[str]) -> None:
+    plain, nested = _divided(table)
+    indent = "  " * len(path)
+    for key, value in plain:
+        parts.append(f"{indent}{_key(key)} = {_inline(value)}\n")
+    for key, value in nested:
+        inner = (*path, key)
+        name = ".".join(map(_key, inner))
+        if isinstance(value, Mapping):
+            blank = "\n" if parts and not path else ""
+            parts.append(f"{blank}{indent}[{name}]\n")
+            _write_table(value, inner, parts)
+            continue
+        for item in value:
+            blank = "\n" if parts else ""
+            parts.append(f"{blank}{indent}[[{name}]]\n")
+            _write_table(item, inner, parts)
+
+
+def _divided(table: Mapping[str, Any]) -> tuple[list[tuple[str, Any]], list[tuple[str, Any]]]:
+    """The keys with plain values, and those with a table or an array of tables; each in the order to write."""
+    pairs = [(key, value) for key, value in table.items() if value is not None]
+    if not isinstance(table, Struct):
+        pairs.sort(key=lambda pair: pair[0])
+    nested = [pair for pair in pairs if _is_nested(pair[1])]
+    return [pair for pair in pairs if not _is_nested(pair[1])], nested
+
+
+def _is_nested(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return bool(value) and all(isinstance(item, Mapping) for item in value)
+    return isinstance(value, Mapping)
+
+
+def _inline(value: Any) -> str:
+    if isinstance(value, Verbatim):
+        return value
+    if isinstance(value, str):
+        return _quoted(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return _float(value)
+    if isinstance(value, datetime | date | time):
+        return timestamp(value)
+    if isinstance(value, Mapping):
+        plain, nested = _divided(value)
+        return "{" + ", ".join(f"{_key(key)} = {_inline(item)}" for key, item in (*plain, *nested)) + "}"
+    if isinstance(value, list | tuple):
+        if any(item is None for item in value):
+            raise ValueError("TOML has no form for None in an array")
+        return f"[{', '.join(map(_inline, value))}]"
+    raise TypeError(f"{type(value).__name__} has no TOML form")
+
+
+def _float(value: float) -> str:
+    if not math.isfinite(value):
+        return str(value)
+    sign, digits, point = decimal_digits(value)
+    if value == 0:
+        return f"{sign}0.0"
+    if not -4 < point <= 6:
+        fraction = f".{digits[1:]}" if len(digits) > 1 else ""
+        exponent = point - 1
+        return f"{sign}{digits[0]}{fraction}e{'-' if exponent < 0 else '+'}{abs(exponent):02d}"
+    if point <= 0:
+        return f"{sign}0.{'0' * -point}{digits}"
+    return f"{sign}{digits[:point].ljust(point, '0')}.{digits[point:] or '0'}"
+
+
+def _key(text: str) -> str:
+    return text if _BARE.fullmatch(text) else _quoted(text)
+
+
+def _quoted(text: str) -> str:
+    return '"' + _ESCAPED.sub(lambda found: _ESCAPES[found[0]], text) + '"'
