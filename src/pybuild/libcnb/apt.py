@@ -1,0 +1,214 @@
+"""apt without root and without touching the system: its state in a cache layer, answers for the run image.
+
+Packages are resolved against what the RUN image has installed, not the build image: a library that only the build
+image has would be missing when the app starts. Sources, keys and pins are the build image's own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pybuild.libcnb import command, output
+from pybuild.libcnb.dpkg import Deb, installed, stand_in
+from pybuild.libcnb.layers import Types
+from pybuild.libcnb.problem import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from pybuild.libcnb.context import BuildContext
+
+RUN_STATUS = Path("/cnb/run-image/dpkg-status")
+OWN_STATUS = Path("/var/lib/dpkg/status")
+SHARED_LISTS = "PYBUILD_APT_LISTS"
+OFFLINE = "BP_APT_OFFLINE"
+
+# Only maintainer scripts, which are not run, want these: without them PHP needs 39 packages instead of 85.
+STAND_INS = ("systemd", "procps", "psmisc", "iproute2", "ucf", "sensible-utils")
+
+_URI = re.compile(r"^'(?P<uri>[^']+)' (?P<file>\S+\.deb) (?P<size>\d+)", re.MULTILINE)
+_SIGNATURE = re.compile(
+    r"NO_PUBKEY|EXPKEYSIG|BADSIG|is not signed|not (?:be )?verified|Sub-process .*gpgv", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Apt:
+    """apt with its package lists read: ask it, then download. `environ` makes any apt tool use this state."""
+
+    environ: Mapping[str, str]
+    archives: Path
+
+    def resolve(self, packages: Sequence[str]) -> tuple[Deb, ...]:
+        """The packages the run image lacks for these, dependencies included, newest versions, sorted."""
+        try:
+            text = command.read(
+                ["apt-get", "install", "-y", "-qq", "--print-uris", *packages], environ=self.environ
+            )
+        except command.ToolFailed as exc:
+            raise command.explained(
+                exc,
+                "These packages cannot be installed together",
+                steps=(
+                    "Look at the names and versions above; `apt-cache policy NAME` in the build image shows what exists.",
+                ),
+            ) from exc
+        return tuple(sorted(Deb.from_file_name(found["file"]) for found in _URI.finditer(text)))
+
+    def names(self, prefix: str) -> tuple[str, ...]:
+        """The names of all known packages that begin with `prefix`."""
+        text = command.read(["apt-cache", "pkgnames", prefix], environ=self.environ)
+        return tuple(sorted(text.split()))
+
+    def versions(self, package: str) -> tuple[str, ...]:
+        """The versions of a package that can be had, newest first; none when it is unknown."""
+        text = command.read(["apt-cache", "madison", package], environ=self.environ)
+        rows = (line.split("|") for line in text.splitlines())
+        return tuple(dict.fromkeys(row[1].strip() for row in rows if len(row) > 2))
+
+    def download(self, packages: Sequence[str], debs: Sequence[Deb]) -> tuple[Path, ...]:
+        """The files of resolved packages, fetched where missing, signature and checksum verified by apt."""
+        try:
+            command.read(
+                ["apt-get", "install", "-y", "-qq", "--download-only", *packages],
+                environ=self.environ,
+                timeout=3600,
+            )
+        except command.ToolFailed as exc:
+            raise _unreachable(exc, "The packages could not be downloaded") from exc
+        wanted = {deb.file_name for deb in debs}
+        for file in self.archives.glob("*.deb"):
+            if file.name not in wanted:
+                file.unlink()
+        return tuple(self.archives / deb.file_name for deb in debs)
+
+
+@contextlib.contextmanager
+def opened(
+    context: BuildContext,
+    *,
+    run_status: Path = RUN_STATUS,
+    stand_ins: Sequence[str] = STAND_INS,
+    extra_status: str = "",
+) -> Iterator[Apt]:
+    """apt for this build, lists up to date; what is asked later is remembered in a folder that ends with the block.
+
+    The first buildpack of a build that uses apt refreshes the lists; later ones find them through a build variable.
+    `extra_status`: stanzas of packages that other layers provide.
+    """
+    shared = context.setting(SHARED_LISTS)
+    layer = context.layers.kept_layer("apt", Types(build=not shared, cache=True))
+    lists = Path(shared) if shared else layer.path / "lists"
+    archives = layer.path / "archives"
+    for folder in (lists / "partial", archives / "partial"):
+        folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="apt-") as scratch:
+        environ = _configure(Path(scratch), lists, archives, context.environ)
+        (Path(scratch) / "status").write_text(
+            _status(run_status, stand_ins) + extra_status, errors="surrogateescape"
+        )
+        apt = Apt(environ=environ, archives=archives)
+        if not shared:
+            _check_distro(context)
+            _refresh(apt, lists, offline=context.setting(OFFLINE).lower() in ("ok", "1", "true", "yes"))
+            layer.env(SHARED_LISTS, str(lists), scope="build")
+        yield apt
+
+
+def _configure(scratch: Path, lists: Path, archives: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    options = {
+        "Dir::State": scratch,
+        "Dir::State::lists": lists,
+        "Dir::State::status": scratch / "status",
+        "Dir::State::extended_states": scratch / "extended_states",
+        "Dir::Cache": scratch,
+        "Dir::Cache::archives": archives,
+        "Dir::Log": scratch,
+        "Debug::NoLocking": "1",
+        "APT::Sandbox::User": "",
+        "APT::Install-Recommends": "0",
+        "APT::Install-Suggests": "0",
+        "APT::Keep-Downloaded-Packages": "1",
+        "Acquire::Languages": "none",
+        "Acquire::GzipIndexes": "true",
+        "Acquire::Retries": "3",
+        # Without this an unreachable mirror leaves old lists in use, and says nothing.
+        "APT::Update::Error-Mode": "any",
+    }
+    if authorities := environ.get("SSL_CERT_FILE"):
+        options["Acquire::https::CaInfo"] = authorities
+    conf = scratch / "apt.conf"
+    conf.write_text("".join(f'{name} "{value}";\n' for name, value in options.items()))
+    return {"APT_CONFIG": str(conf), "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
+
+
+def _status(run_status: Path, stand_ins: Sequence[str]) -> str:
+    if not run_status.is_file():
+        output.warning(
+            f"This builder has no {run_status}, so packages are chosen for what the build image has installed.\n"
+            "If the run image has less, libraries may be missing when the app starts."
+        )
+        run_status = OWN_STATUS
+    text = run_status.read_text(errors="surrogateescape").rstrip("\n") + "\n\n"
+    arch = command.read(["dpkg", "--print-architecture"]).strip()
+    there = installed(text)
+    return text + "".join(stand_in(name, arch) for name in stand_ins if name not in there)
+
+
+def _check_distro(context: BuildContext) -> None:
+    target = context.target
+    own = _os_release()
+    asked, here = target.distro_version.split(".")[0], own.get("VERSION_ID", "").split(".")[0]
+    if asked and here and target.distro == own.get("ID", "") and asked != here:
+        raise Problem(
+            "The build image and the run image are different releases",
+            f"The run image is {target.distro} {target.distro_version}, but packages for "
+            f"{own['ID']} {own['VERSION_ID']} would be installed: they need its libraries.",
+            steps=("Use a builder whose build and run images are the same release.",),
+        )
+
+
+def _os_release(path: Path = Path("/etc/os-release")) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    pairs = (line.partition("=") for line in path.read_text().splitlines())
+    return {name: value.strip("\"'") for name, _, value in pairs}
+
+
+def _refresh(apt: Apt, lists: Path, *, offline: bool) -> None:
+    known = any(lists.glob("*Packages*"))
+    done = command.capture(["apt-get", "update", "-qq"], environ=apt.environ, timeout=900)
+    if not done.code:
+        return
+    failure = command.ToolFailed(f"apt-get update ended with status {done.code}", output=done.stderr.strip())
+    if _SIGNATURE.search(done.stderr):
+        raise command.explained(
+            failure,
+            "A package source is not signed by a key that the build image trusts",
+            steps=(
+                "If the source is yours, add its key to the builder's /etc/apt and name it with Signed-By.",
+                "If it is Debian's, someone may be tampering with the connection: use another network or mirror.",
+            ),
+        )
+    if not (offline and known):
+        raise _unreachable(failure, "The package lists could not be read")
+    output.warning(
+        f"The package sources cannot be reached; {OFFLINE} allows the lists of an earlier build to be used."
+    )
+
+
+def _unreachable(failure: command.ToolFailed, heading: str) -> Problem:
+    return command.explained(
+        failure,
+        heading,
+        steps=(
+            "Check that the build can reach the hosts above; set http_proxy and https_proxy if it needs a proxy.",
+            "Use a mirror inside your network: put it in the builder's /etc/apt/sources.list.d.",
+            f"To build with the package lists of an earlier build, set {OFFLINE}=ok.",
+        ),
+    )
