@@ -9,6 +9,7 @@ import errno
 import hashlib
 import json
 import os
+import socket
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +78,10 @@ def connect(environ: Mapping[str, str] | None = None) -> docker.APIClient:
             hint=f"forward its socket: ssh -nNT -L /tmp/docker.sock:{DEFAULT_SOCKET} {endpoint.host[6:]} &"
             " export DOCKER_HOST=unix:///tmp/docker.sock",
         )
+    try:
+        _knock(endpoint.host)
+    except OSError as exc:
+        raise _unreachable(exc, endpoint.host) from exc
     import docker.errors
 
     try:
@@ -87,6 +92,15 @@ def connect(environ: Mapping[str, str] | None = None) -> docker.APIClient:
         raise _unreachable(exc, endpoint.host) from exc
     client.timeout = REQUEST_SECONDS
     return client
+
+
+def _knock(host: str) -> None:
+    """Connect to a socket file once: the common errors come before the long import, and the SDK leaks there."""
+    path = host.removeprefix("unix://")
+    if path != host:
+        with socket.socket(socket.AF_UNIX) as knocking:
+            knocking.settimeout(GREETING_SECONDS)
+            knocking.connect(path)
 
 
 @contextmanager
@@ -112,8 +126,8 @@ def translate(exc: Exception, doing: str) -> Exception:
     import requests
     import urllib3
 
-    if isinstance(exc, docker.errors.APIError):
-        return _translate_answer(exc, doing)
+    if isinstance(exc, docker.errors.APIError | requests.HTTPError) and exc.response is not None:
+        return _translate_answer(exc.response, doing)
     if _find(exc, OSError, lambda cause: cause.errno == errno.ENOSPC):
         return DiskFull(
             f"no space left on this machine during {doing}", hint="free some space, then try again"
@@ -134,14 +148,17 @@ def translate(exc: Exception, doing: str) -> Exception:
     )
 
 
-def _translate_answer(exc: Any, doing: str) -> PybuildError:
-    said = " ".join(str(exc.explanation or exc).split())[:1000]
+def _translate_answer(answer: Any, doing: str) -> PybuildError:
+    try:
+        said = str(answer.json()["message"])
+    except (ValueError, KeyError, TypeError):
+        said = str(answer.text or answer.reason)
+    said = " ".join(said[:2000].split())[:1000]
     if "no space left on device" in said:
         return DiskFull(
             f"the Docker Engine has no space left on its disk during {doing}", hint="docker system prune"
         )
-    status = exc.response.status_code if exc.response is not None else 0
-    kind = {404: NotFound, 409: Conflict}.get(status, PybuildError)
+    kind = {404: NotFound, 409: Conflict}.get(answer.status_code, PybuildError)
     return kind(f"the Docker Engine refused {doing}: {said}")
 
 

@@ -1,0 +1,312 @@
+"""The build environment that is one container on a Docker Engine, driven from outside.
+
+Nothing of ours is in it but a shell's loop; no socket, no credential, no capability. It cannot outlive us:
+docs/adr/0002-host-driven-lifecycle.md. Specification: platform.md, "Build Environment".
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from pybuild import engine, events
+from pybuild.buildenv import archives, scripts, wire
+from pybuild.buildenv.session import LOOP, Session, SessionEnded
+from pybuild.errors import (
+    BuildError,
+    BuilderUnusable,
+    EngineUnavailable,
+    Interrupted,
+    PybuildError,
+    Terminated,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from types import TracebackType
+
+    import docker
+
+    from pybuild.buildenv.api import Command, Completed, Listing, Refused
+
+SCRIPT_LIMIT = 64 << 20
+LISTING_LIMIT = 512 << 20
+REMOVE_SECONDS = 30.0
+HURRY_SECONDS = 1.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerSpec:
+    """What a build container is made of.
+
+    `binds`: "volume or host path:path[:ro]". `tmpfs`: paths. `network`: "" for the engine's default.
+    `memory`: bytes, `cpus`: number of them, `processes`: most at a time; 0 for no limit.
+    """
+
+    image: str
+    uid: int
+    gid: int
+    name: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    environ: Mapping[str, str] = field(default_factory=dict)
+    binds: tuple[str, ...] = ()
+    tmpfs: tuple[str, ...] = ()
+    network: str = ""
+    memory: int = 0
+    cpus: float = 0
+    processes: int = 0
+
+
+class ContainerBuildEnv:
+    """One container, from creation to removal; a context manager that always removes it.
+
+    `create` makes it, and `unpack` and `pack` work from then on. Every other verb starts it first if
+    `start` or `start_soon` has not.
+    """
+
+    def __init__(self, client: docker.APIClient, spec: ContainerSpec, container: str) -> None:
+        self.uid = spec.uid
+        self.gid = spec.gid
+        self.container = container
+        self._client = client
+        self._session: Session | None = None
+        self._starting = threading.Lock()
+        self._failure: PybuildError | None = None
+        self._deadline: float | None = None
+
+    @classmethod
+    def create(cls, client: docker.APIClient, spec: ContainerSpec) -> Self:
+        """Make the container. Raises `engine.Conflict` when its name is taken, `engine.NotFound` without image."""
+        with engine.translating("creating the build container"):
+            made = client.create_container(
+                spec.image,
+                name=spec.name or None,
+                # The image's own program, directory and health checks have no part in a build.
+                entrypoint=["/bin/sh", "-c", LOOP],
+                command=[],
+                working_dir="/",
+                healthcheck={"test": ["NONE"]},
+                stdin_open=True,
+                user=f"{spec.uid}:{spec.gid}",
+                environment={"LC_ALL": "C", **spec.environ},
+                labels=dict(spec.labels),
+                host_config=_host_config(client, spec),
+                use_config_proxy=False,
+            )
+        return cls(client, spec, str(made["Id"]))
+
+    def start(self) -> None:
+        """Start the container; 0.3 s. Does nothing the second time, or raises what went wrong the first."""
+        with self._starting:
+            if self._failure is not None:
+                raise self._failure
+            if self._session is not None:
+                return
+            try:
+                self._session = Session(wire.attach(self._client, self.container))
+                self._session.deadline = self._deadline
+                with engine.translating("starting the build container"):
+                    self._client.start(self.container)
+            except PybuildError as exc:
+                self._failure = _why_not_started(exc)
+                raise self._failure from exc
+
+    def start_soon(self) -> None:
+        """Start in another thread; the verbs that need it wait for it, and raise what went wrong."""
+        threading.Thread(target=self._start_quietly, name="start-container", daemon=True).start()
+
+    def _start_quietly(self) -> None:
+        with suppress(PybuildError):
+            self.start()
+
+    def close(self, *, seconds: float = REMOVE_SECONDS) -> None:
+        """Remove the container and all that runs in it; it may be gone already. May be called again."""
+        # A start under way in the other thread comes to its end, or finds that it is too late.
+        waited = self._starting.acquire(timeout=min(seconds, HURRY_SECONDS))
+        self._failure = PybuildError("the build container is closed")
+        try:
+            wire.remove(self._client, self.container, seconds=seconds)
+        except engine.NotFound:
+            pass
+        except engine.Conflict:
+            self._await_removal(seconds)
+        finally:
+            # Whatever became of the request: at the end of its input the container ends, and removes itself.
+            if self._session is not None:
+                self._session.close()
+            if waited:
+                self._starting.release()
+
+    def _await_removal(self, seconds: float) -> None:
+        """The engine is removing it already, because it ended by itself; its name is free only afterwards."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            try:
+                with engine.translating("removing the build container"):
+                    self._client.inspect_container(self.container)
+            except engine.NotFound:
+                return
+            time.sleep(0.05)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        in_hurry = isinstance(exc, EngineUnavailable | Interrupted | Terminated)
+        in_hurry = in_hurry or (exc is not None and not isinstance(exc, Exception))
+        try:
+            self.close(seconds=HURRY_SECONDS if in_hurry else REMOVE_SECONDS)
+        except PybuildError as failure:
+            # The build's own error, or its success, is the news; a later build sweeps what is left.
+            events.warn(f"the build container {self.container[:12]} may be left: {failure}")
+
+    @property
+    def deadline(self) -> float | None:
+        """The time of `time.monotonic()` after which every verb raises `TimedOut`."""
+        return self._deadline
+
+    @deadline.setter
+    def deadline(self, when: float | None) -> None:
+        self._deadline = when
+        if self._session is not None:
+            self._session.deadline = when
+
+    def run(self, command: Command, output: Callable[[bytes], None]) -> int:
+        """Run one program to its end; see `BuildEnv.run`. 126 and 127: it could not be started."""
+        return self._carry_out(scripts.run(command), output, doing=command.argv[0])
+
+    def run_all(self, commands: Sequence[Command]) -> list[Completed]:
+        """Run several programs at the same time; see `BuildEnv.run_all`. 126 and 127: it could not be started."""
+        if not commands:
+            return []
+        mark = secrets.token_hex(16)
+        text = scripts.run_all(commands, f"/tmp/pybuild-{secrets.token_hex(8)}", mark)
+        limit = len(commands) * (scripts.OUTPUT_LIMIT + scripts.RESULT_LIMIT + 200)
+        data = self._ask(text, doing=commands[0].argv[0], limit=limit)
+        return scripts.read_completed(data, len(commands), mark)
+
+    def script(self, text: str) -> bytes:
+        """Run a POSIX sh script of ours; see `BuildEnv.script`."""
+        return self._ask(f"(cd / || exit\n{text}\n)", doing="a script of ours", limit=SCRIPT_LIMIT)
+
+    def read_files(self, patterns: Sequence[str], *, limit: int = 1 << 20) -> dict[str, bytes | Refused]:
+        """Contents of every path that one of the patterns names; see `BuildEnv.read_files`. Two messages."""
+        if not patterns:
+            return {}
+        doing = "reading files"
+        listed = self._ask(scripts.list_files(patterns), doing=doing, limit=SCRIPT_LIMIT)
+        refused, wanted = scripts.read_list(listed, limit)
+        if not wanted:
+            return {**refused}
+        total = sum(wanted.values())
+        if total > SCRIPT_LIMIT:
+            raise BuildError(
+                f"{patterns[0]} and others name {total} bytes in {len(wanted)} files, far too much"
+            )
+        data = self._ask(scripts.cat(wanted), doing=doing, limit=total + 1)
+        return {**refused, **scripts.cut(data, wanted)}
+
+    def scan(self, roots: Sequence[str]) -> list[Listing]:
+        """One listing for each root; see `BuildEnv.scan`. Without GNU find, or rights to look: from `pack`."""
+        if not roots:
+            return []
+        collected = _Collected(LISTING_LIMIT, "listing files")
+        if self._carry_out(scripts.scan(roots), collected.add, doing="listing files") == 0:
+            return scripts.read_listings(collected.data(), roots)
+        return [archives.listing(root, self.pack) for root in roots]
+
+    def pack(self, path: str) -> AbstractContextManager[Iterator[bytes]]:
+        """A tar of the tree at `path`; see `BuildEnv.pack`. Sockets are left out."""
+        return wire.download(self._client, self.container, path)
+
+    def unpack(self, path: str, tar: Iterable[bytes]) -> None:
+        """Unpack a tar of ours below `path`, which must exist; see `BuildEnv.unpack`."""
+        with engine.translating(f"writing to {path}"):
+            self._client.put_archive(self.container, path, iter(tar))
+
+    def _ask(self, text: str, *, doing: str, limit: int) -> bytes:
+        """What a script of ours writes: `limit` bytes at most. `BuildError` when its status is not 0."""
+        collected = _Collected(limit, doing)
+        status = self._carry_out(text, collected.add, doing=doing)
+        if status != 0:
+            said = self._session.complaints() if self._session is not None else ""
+            raise BuildError(f"{doing} in the build container ended with {status}: {said}")
+        return collected.data()
+
+    def _carry_out(self, text: str, output: Callable[[bytes], None], *, doing: str) -> int:
+        self.start()
+        assert self._session is not None
+        try:
+            return self._session.carry_out(scripts.encode(text), output, doing=doing)
+        except SessionEnded as exc:
+            raise self._why_ended(doing) from exc
+
+    def _why_ended(self, doing: str) -> PybuildError:
+        """The stream is at its end: is the engine gone, or only the container?"""
+        state: dict[str, Any] = {}
+        try:
+            with engine.translating(doing):
+                state = self._client.inspect_container(self.container)["State"]
+        except engine.NotFound:
+            pass
+        except PybuildError as exc:
+            return exc
+        if state.get("Running"):
+            return EngineUnavailable(
+                f"lost connection to the Docker Engine during {doing}", hint="build again"
+            )
+        if state.get("OOMKilled"):
+            return BuildError(f"the build container ran out of memory during {doing}", hint="give it more")
+        return BuildError(f"the build container was stopped from outside during {doing}", hint="build again")
+
+
+class _Collected:
+    """Output kept up to a limit, beyond which something is wrong."""
+
+    def __init__(self, limit: int, doing: str) -> None:
+        self._limit = limit
+        self._doing = doing
+        self._chunks: list[bytes] = []
+        self._size = 0
+
+    def add(self, chunk: bytes) -> None:
+        self._chunks.append(chunk)
+        self._size += len(chunk)
+        if self._size > self._limit:
+            raise BuildError(f"{self._doing} in the build container gave more than {self._limit} bytes")
+
+    def data(self) -> bytes:
+        return b"".join(self._chunks)
+
+
+def _host_config(client: docker.APIClient, spec: ContainerSpec) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        # With the end of its input the container ends, and with that it is gone: also after kill -9 of us.
+        "auto_remove": True,
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges"],
+        "network_mode": spec.network or None,
+        "binds": list(spec.binds),
+        "tmpfs": dict.fromkeys(spec.tmpfs, ""),
+        # What buildpacks write is ours to show; the engine would keep all of it in a file.
+        "log_config": {"type": "none", "config": {}},
+        "mem_limit": spec.memory or None,
+        "nano_cpus": round(spec.cpus * 1e9) or None,
+        "pids_limit": spec.processes or None,
+    }
+    return client.create_host_config(**{name: value for name, value in options.items() if value is not None})
+
+
+def _why_not_started(exc: PybuildError) -> PybuildError:
+    if isinstance(exc, EngineUnavailable) or "/bin/sh" not in str(exc):
+        return exc
+    return BuilderUnusable(
+        f"the builder image has no /bin/sh to run buildpacks with: {exc}", hint="take another with --builder"
+    )

@@ -1,0 +1,254 @@
+"""The POSIX sh texts that a build container is sent, and what comes back from them, as pure functions.
+
+They ask of the builder image: `env`, `cat`, `head`, `tail`, `stat`, `find`, `mkdir` and `rm`.
+Names starting with an underscore only: k, w and s belong to the loop that evaluates these texts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, overload
+
+from pybuild.buildenv.api import Completed, Entry, Listing, Refused
+from pybuild.errors import BuildError, InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from pybuild.buildenv.api import Command
+
+OUTPUT_LIMIT = 1 << 20
+RESULT_LIMIT = 1 << 20
+
+
+def encode(text: str) -> bytes:
+    """`text` as the bytes it stands for."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def decode(data: bytes) -> str:
+    """The text for a path or link that may be any bytes."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+def quote(text: str) -> str:
+    """`text` as one word of sh, whatever it holds but NUL."""
+    if "\0" in text:
+        raise InvalidInput(f"{text[:80]!r} holds a NUL byte, which no file name, variable or argument can")
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+def run(command: Command) -> str:
+    """Run one program with nothing but its own environment, its two outputs in one."""
+    words = ["exec", "env", "-i", *(quote(f"{name}={value}") for name, value in command.environ.items())]
+    if "=" in command.argv[0]:
+        # `env` would take it for one more variable; `nice -n 0` runs its arguments and changes nothing.
+        words += ['"$(command -v nice)"', "-n", "0"]
+    words += [quote(word) for word in command.argv]
+    # Opened anew, the pipe has its own flags: a program that makes its output non-blocking, as Node.js
+    # does, would else do so to everyone who writes to it later.
+    return (
+        "({ command exec >/proc/self/fd/1; } 2>/dev/null || :\n"
+        f"exec 2>&1\ncd {quote(command.cwd)} || exit 127\n{' '.join(words)})"
+    )
+
+
+def run_all(commands: Sequence[Command], folder: str, mark: str) -> str:
+    """Run the commands side by side, outputs in files of `folder`; then tell all ends, for `read_completed`."""
+    results = [quote(command.result) for command in commands if command.result]
+    lines = [f"if mkdir -m 700 {folder}" + "".join(f" && (set -C; umask 077; : >{path})" for path in results)]
+    lines.append("then")
+    for number, command in enumerate(commands):
+        lines += [f"{run(command)} >{folder}/{number} &", f"_p{number}=$!"]
+    lines += [f"wait $_p{number}; _s{number}=$?" for number in range(len(commands))]
+    lines.append("kill -9 -1 2>/dev/null")
+    for number, command in enumerate(commands):
+        output = f"{folder}/{number}"
+        lines.append(f"printf %s{mark} $_s{number}")
+        lines.append(f"[ ! -s {output} ] || tail -c {OUTPUT_LIMIT} {output}")
+        lines.append(f"printf {mark}")
+        if command.result:
+            path = quote(command.result)
+            lines.append(f"if [ -f {path} ] && [ ! -h {path} ]; then printf f")
+            lines.append(f"[ ! -s {path} ] || head -c {RESULT_LIMIT + 1} {path}; fi")
+        lines.append(f"printf {mark}")
+    lines += [f"rm -rf {folder} {' '.join(results)}; :", "else false; fi"]
+    return "\n".join(lines)
+
+
+def read_completed(data: bytes, count: int, mark: str) -> list[Completed]:
+    """What the output of `run_all` says of its `count` commands."""
+    fields = data.split(mark.encode())
+    if len(fields) != 3 * count + 1:
+        raise BuildError(f"expected {3 * count + 1} fields from the build container, found {len(fields)}")
+    found = []
+    for status, output, result in zip(fields[0::3], fields[1::3], fields[2::3], strict=False):
+        content = result[1:] if result[:1] == b"f" and len(result) <= RESULT_LIMIT + 1 else None
+        found.append(Completed(status=int(status), output=output, result=content))
+    return found
+
+
+def list_files(patterns: Sequence[str]) -> str:
+    """Tell of every path that a pattern names what it is, and the sizes of those that can be read."""
+    words = " ".join(glob_word(pattern) for pattern in patterns)
+    return f"""(set -- {words}
+for _f do
+  shift
+  if [ -h "$_f" ]; then printf 'l%s\\0' "$_f"
+  elif [ -d "$_f" ] || [ ! -e "$_f" ]; then :
+  elif [ ! -f "$_f" ]; then printf 'o%s\\0' "$_f"
+  elif [ ! -r "$_f" ]; then printf 'x%s\\0' "$_f"
+  else printf 'r%s\\0' "$_f"; set -- "$@" "$_f"
+  fi
+done
+printf '\\0'
+[ $# = 0 ] || exec stat -c %s -- "$@")"""
+
+
+_REFUSALS = {b"l": "symlink", b"o": "not a regular file", b"x": "permission denied"}
+
+
+def read_list(data: bytes, limit: int) -> tuple[dict[str, Refused], dict[str, int]]:
+    """What the output of `list_files` says: the paths that will not be read, and the sizes of the others."""
+    head, _, tail = (b"\0" + data).partition(b"\0\0")
+    records = [record for record in head.split(b"\0") if record]
+    sizes = iter(tail.split())
+    refused, wanted = {}, {}
+    for record in records:
+        path = decode(record[1:])
+        # A path that two patterns name is listed twice, with the same size.
+        size = int(next(sizes, b"-1")) if record[:1] == b"r" else 0
+        if size < 0:
+            raise BuildError("the build container's list of files is longer than its list of sizes")
+        if record[:1] != b"r" or size > limit:
+            refused[path] = Refused(why=_REFUSALS.get(record[:1], "too large"))
+        else:
+            wanted[path] = size
+    return refused, wanted
+
+
+def cat(paths: Iterable[str]) -> str:
+    """Write the contents of files, one after the other."""
+    return f"(exec cat -- {' '.join(quote(path) for path in paths)})"
+
+
+def cut(data: bytes, sizes: Mapping[str, int]) -> dict[str, bytes]:
+    """The output of `cat`, by path."""
+    if len(data) != sum(sizes.values()):
+        raise BuildError("files in the build container changed while they were read")
+    contents = {}
+    at = 0
+    for path, size in sizes.items():
+        contents[path] = data[at : at + size]
+        at += size
+    return contents
+
+
+def glob_word(pattern: str) -> str:
+    """A glob pattern as one word of sh, in which only `*`, `?` and `[…]` are special."""
+    if "\0" in pattern:
+        raise InvalidInput(f"the pattern {pattern[:80]!r} holds a NUL byte")
+    word = []
+    at = 0
+    while at < len(pattern):
+        letter = pattern[at]
+        end = pattern.find("]", at + 3 if pattern[at + 1 : at + 2] in ("!", "^") else at + 2)
+        if letter in "*?":
+            word.append(letter)
+        elif letter == "[" and end > 0:
+            word.append(_bracket(pattern[at + 1 : end]))
+            at = end
+        else:
+            word.append(quote(letter))
+        at += 1
+    return "".join(word).replace("''", "")
+
+
+def _bracket(inner: str) -> str:
+    negated = inner[:1] in ("!", "^")
+    members = inner[1:] if negated else inner
+    quoted = "".join(letter if letter.isalnum() or letter == "-" else quote(letter) for letter in members)
+    return f"[{'!' if negated else ''}{quoted}]"
+
+
+def scan(roots: Sequence[str]) -> str:
+    """List every tree; three fields for each path, three empty ones after each tree. Needs GNU find."""
+    lines = ["(_r=0"]
+    for root in roots:
+        path = quote(root)
+        lines.append(
+            f"if [ -e {path} ] || [ -h {path} ]; then find {path}"
+            " -printf '%y %m %U %G %s %T@ %C@ %i %n\\0%p\\0%l\\0' || _r=1; fi; printf '\\0\\0\\0'"
+        )
+    return "\n".join([*lines, "exit $_r)"])
+
+
+def read_listings(data: bytes, roots: Sequence[str]) -> list[Listing]:
+    """The listings that the output of `scan` tells; `data` must be all of it."""
+    fields = data.split(b"\0")
+    ends = [at for at in range(0, len(fields) - 1, 3) if not fields[at]]
+    if len(ends) != len(roots):
+        raise BuildError("the build container's list of files was cut short")
+    listings = []
+    start = 0
+    for root, end in zip(roots, ends, strict=True):
+        records = sorted(
+            zip(fields[start + 1 : end : 3], fields[start:end:3], fields[start + 2 : end : 3], strict=True)
+        )
+        stamp = hashlib.sha256(b"\0".join([b"\0".join(record) for record in records])).hexdigest()
+        listings.append(Listing(root, _Records(records), stamp))
+        start = end + 3
+    return listings
+
+
+class _Records(Sequence[Entry]):
+    """Entries made of find's fields only when somebody looks: an unchanged tree is known by its stamp alone."""
+
+    def __init__(self, records: list[tuple[bytes, bytes, bytes]]) -> None:
+        self._records = records
+        self._entries: tuple[Entry, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    @overload
+    def __getitem__(self, index: int) -> Entry: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Entry]: ...
+    def __getitem__(self, index: int | slice) -> Entry | Sequence[Entry]:
+        if self._entries is None:
+            self._entries = tuple(_entry(*record) for record in self._records)
+        return self._entries[index]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self._records))
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} entries>"
+
+
+def _entry(path: bytes, meta: bytes, target: bytes) -> Entry:
+    kind, mode, uid, gid, size, mtime, ctime, inode, links = meta.split()
+    return Entry(
+        path=decode(path),
+        kind=chr(kind[0]),
+        mode=int(mode, 8),
+        uid=int(uid),
+        gid=int(gid),
+        size=int(size),
+        mtime=_nanoseconds(mtime),
+        ctime=_nanoseconds(ctime),
+        inode=int(inode),
+        links=int(links),
+        target=decode(target) if target else "",
+    )
+
+
+def _nanoseconds(time: bytes) -> int:
+    """find prints seconds, a point and ten digits, of which the last is 0; the digits count upwards always."""
+    seconds, _, fraction = time.partition(b".")
+    return int(seconds) * 1_000_000_000 + int(fraction[:9].ljust(9, b"0"))

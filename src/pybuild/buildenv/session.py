@@ -1,0 +1,281 @@
+"""One conversation with the shell that is a build container's PID 1: messages in, output and a status back.
+
+A `docker exec` costs 65 ms, a message here 2 ms, and the container cannot outlive the one connection that
+feeds it. docs/adr/0002-host-driven-lifecycle.md tells why, and what each line of the shell's loop is for.
+"""
+
+from __future__ import annotations
+
+import secrets
+import select
+import ssl
+import struct
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pybuild.errors import BuildError, EngineUnavailable, TimedOut
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+# Read by POSIX shells without any other program. k: the key; h n m: a message's head, n lines, its mark;
+# p: the subshell that carries it out. A head of 0 lines asks whether that subshell still lives. `kill -9 -1`
+# reaches every process of the container but PID 1 and the one that calls it.
+LOOP = r"""
+IFS= read -r k || exit 0
+w=start p=
+while read -r h n m; do
+  if [ "$h" != "$k" ]; then printf '\0%s interfered\n' "$w"; exit 99; fi
+  if [ "$n" = 0 ]; then
+    z=; [ -z "$p" ] || { read -r _ _ z _ <"/proc/$p/stat"; } 2>/dev/null
+    case $z in ''|[ZX]*) z=lost ;; *) z=alive ;; esac
+    printf '\0%s %s\n' "$w" "$z"
+    continue
+  fi
+  s= w=$m
+  while [ "$n" -gt 0 ]; do
+    IFS= read -r l || exit 0
+    s="$s$l
+" n=$((n - 1))
+  done
+  kill -9 -1 2>/dev/null
+  wait
+  printf '\0%s begin\n' "$w"
+  (
+    unset k
+    eval "$s"
+    s=$?
+    kill -9 -1 2>/dev/null
+    until printf '\0%s ended %s\n' "$w" "$s"; do sleep 1; done 2>/dev/null
+  ) </dev/null &
+  p=$! s=
+done
+"""
+
+ASK_SECONDS = 3.0
+"""After this long without a byte we ask whether the message is still being carried out."""
+SILENCE_SECONDS = 60.0
+"""An engine that does not pass on an answer for this long is taken for dead."""
+POLL_SECONDS = 0.5
+_DIAGNOSTIC_BYTES = 4096
+_WORD_BYTES = 24
+
+
+class SessionEnded(Exception):
+    """The other end closed the connection: the container or the engine is gone."""
+
+
+@dataclass(slots=True)
+class _Frames:
+    """The engine's multiplexed stream: 8 bytes of head (1 for stdout, 2 for stderr; length), then the data."""
+
+    held: bytearray
+    kind: int = 0
+    left: int = 0
+
+    def split(self, data: bytes) -> tuple[bytes, bytes]:
+        """What `data` adds to standard output and to standard error."""
+        self.held += data
+        outputs = {1: bytearray(), 2: bytearray()}
+        at = 0
+        while at < len(self.held):
+            if not self.left:
+                if len(self.held) - at < 8:
+                    break
+                self.kind, self.left = struct.unpack_from(">BxxxL", self.held, at)
+                at += 8
+                if self.kind > 2:
+                    raise EngineUnavailable(
+                        "the Docker Engine sent something that is not a container's output"
+                    )
+                continue
+            piece = self.held[at : at + self.left]
+            outputs[2 if self.kind == 2 else 1] += piece
+            at += len(piece)
+            self.left -= len(piece)
+        del self.held[:at]
+        return bytes(outputs[1]), bytes(outputs[2])
+
+
+class _Marks:
+    """Finds `NUL mark SPACE word LF` in a message's output, and lets everything else through at once."""
+
+    def __init__(self, mark: str, output: Callable[[bytes], None]) -> None:
+        self._mark = b"\0" + mark.encode() + b" "
+        self._output = output
+        self._held = b""
+        self._begun = False
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Pass `data` on; return the words that it completed, in order: b"ended 0", b"alive", …"""
+        words: list[bytes] = []
+        data = self._held + data
+        while True:
+            at = data.find(self._mark)
+            if at < 0:
+                keep = self._beginning_of_mark(data)
+                self._pass(data[: len(data) - keep])
+                self._held = data[len(data) - keep :]
+                return words
+            end = data.find(b"\n", at + len(self._mark))
+            if end < 0 and len(data) - at < len(self._mark) + _WORD_BYTES:
+                self._pass(data[:at])
+                self._held = data[at:]
+                return words
+            self._pass(data[:at])
+            word = data[at + len(self._mark) : end if end >= 0 else at + len(self._mark)]
+            # What came before the first word was written before the message: by processes now dead.
+            self._begun = True
+            words.append(word)
+            data = data[end + 1 if end >= 0 else at + len(self._mark) :]
+
+    def _pass(self, data: bytes) -> None:
+        if data and self._begun:
+            self._output(data)
+
+    def _beginning_of_mark(self, data: bytes) -> int:
+        """How many bytes at the end of `data` may be the beginning of a mark."""
+        at = data.find(b"\0", max(0, len(data) - len(self._mark) + 1))
+        while at >= 0:
+            if self._mark.startswith(data[at:]):
+                return len(data) - at
+            at = data.find(b"\0", at + 1)
+        return 0
+
+
+class Session:
+    """The host's end of the conversation. It owns `connection`, a hijacked attach stream with input and output.
+
+    `deadline`: the time of `time.monotonic()` at which every wait ends with `TimedOut`; None for never.
+    """
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.deadline: float | None = None
+        self._connection = connection
+        self._connection.setblocking(False)
+        self._poll = select.poll()
+        self._frames = _Frames(bytearray())
+        # Sent over standard input and kept in a variable that is not exported: in no argv and no environment.
+        self._key = secrets.token_hex(16)
+        self._complaints = b""
+        self._greeted = False
+
+    def carry_out(self, script: bytes, output: Callable[[bytes], None], *, doing: str) -> int:
+        """Have `script` run in a fresh subshell; hand on what it writes; return its status when it is over.
+
+        `doing` completes "lost connection to the Docker Engine during …". Everything that the script left
+        running is dead when this returns. Raises `SessionEnded`, `TimedOut`, `BuildError`, `EngineUnavailable`.
+        """
+        mark = secrets.token_hex(16)
+        marks = _Marks(mark, output)
+        body = script if script.endswith(b"\n") else script + b"\n"
+        lines = body.count(b"\n")
+        greeting = "" if self._greeted else f"{self._key}\n"
+        self._greeted = True
+        self._complaints = b""
+        self._send(f"{greeting}{self._key} {lines} {mark}\n".encode() + body, doing)
+        return self._await_end(marks, doing)
+
+    def close(self) -> None:
+        """Hang up; the loop reads the end of its input, and the container ends. May be called again."""
+        self._connection.close()
+
+    def complaints(self) -> str:
+        """The last 4 KiB that the message just ended wrote to standard error, for the words of a failure."""
+        if not self._complaints:
+            # It comes by a channel of its own, which may be behind.
+            self._drain(time.monotonic() + 0.3)
+        return self._complaints.decode(errors="backslashreplace").strip()
+
+    def _drain(self, until: float) -> None:
+        try:
+            while not self._complaints and (data := self._receive(until, "reading an error")) is not None:
+                self._complaints = self._frames.split(data)[1][-_DIAGNOSTIC_BYTES:]
+        except SessionEnded:
+            return
+
+    def _await_end(self, marks: _Marks, doing: str) -> int:
+        heard = asked = time.monotonic()
+        while True:
+            data = self._receive(heard + ASK_SECONDS, doing)
+            now = time.monotonic()
+            if data is None:
+                if now - heard > SILENCE_SECONDS:
+                    raise EngineUnavailable(
+                        f"the Docker Engine has not answered for {SILENCE_SECONDS:.0f} seconds during {doing}",
+                        hint="sudo systemctl restart docker",
+                    )
+                if now - asked >= ASK_SECONDS:
+                    asked = now
+                    self._send(f"{self._key} 0 -\n".encode(), doing)
+                continue
+            heard = asked = now
+            written, complained = self._frames.split(data)
+            self._complaints = (self._complaints + complained)[-_DIAGNOSTIC_BYTES:]
+            for word in marks.feed(written):
+                if (status := _status(word, doing)) is not None:
+                    return status
+
+    def _receive(self, until: float, doing: str) -> bytes | None:
+        """The next bytes, or None when none came before `until`."""
+        while True:
+            self._check_deadline(doing)
+            try:
+                data = self._connection.recv(1 << 18)
+            except (BlockingIOError, ssl.SSLWantReadError):
+                if (left := until - time.monotonic()) <= 0:
+                    return None
+                self._wait(select.POLLIN, min(left, POLL_SECONDS))
+                continue
+            except OSError as exc:
+                raise SessionEnded(str(exc)) from exc
+            if not data:
+                raise SessionEnded("end of stream")
+            return data
+
+    def _send(self, data: bytes, doing: str) -> None:
+        view = memoryview(data)
+        stuck_at = time.monotonic() + SILENCE_SECONDS
+        while view:
+            self._check_deadline(doing)
+            try:
+                sent = self._connection.send(view[: 1 << 16])
+            except (BlockingIOError, ssl.SSLWantWriteError):
+                if not self._wait(select.POLLOUT, POLL_SECONDS) and time.monotonic() > stuck_at:
+                    raise EngineUnavailable(
+                        f"the Docker Engine takes no input during {doing}",
+                        hint="sudo systemctl restart docker",
+                    ) from None
+                continue
+            except OSError as exc:
+                raise SessionEnded(str(exc)) from exc
+            view = view[sent:]
+            stuck_at = time.monotonic() + SILENCE_SECONDS
+
+    def _wait(self, event: int, seconds: float) -> bool:
+        self._poll.register(self._connection, event)
+        return bool(self._poll.poll(seconds * 1000))
+
+    def _check_deadline(self, doing: str) -> None:
+        if self.deadline is not None and time.monotonic() > self.deadline:
+            raise TimedOut(f"{doing} took longer than the time limit", hint="give it more with --timeout")
+
+
+def _status(word: bytes, doing: str) -> int | None:
+    """The exit status that `word` tells; None when the message is still being carried out."""
+    if word in (b"begin", b"alive"):
+        return None
+    kind, _, number = word.partition(b" ")
+    if kind == b"ended" and number.isdigit():
+        return int(number)
+    if kind == b"interfered":
+        raise BuildError(
+            f"{doing} interfered with the build: something wrote to the build container's control channel",
+            hint="look for writes to /proc/1/fd/0 in the buildpack or the app",
+        )
+    raise BuildError(
+        f"{doing} killed the shell that watches over it",
+        hint="look for kill -9 -1 in the buildpack or the app",
+    )
