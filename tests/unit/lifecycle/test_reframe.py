@@ -88,8 +88,8 @@ def test_contents_that_come_before_their_turn_are_put_in_path_order(app: App) ->
 
     data = _reframed(planned, app.packed(), listing)
 
-    names = ["app/a!", "app/a-b", "app/a.txt", "app/a/inner", "app/z"]
-    assert _contents(data) == {name: name.removeprefix("app/") * 300 for name in names}
+    names = ["/app/a!", "/app/a-b", "/app/a.txt", "/app/a/inner", "/app/z"]
+    assert _contents(data) == {name: name.removeprefix("/app/") * 300 for name in names}
     assert list(_contents(data)) == names
     assert len(data) == layers.tar_size(planned)
 
@@ -103,7 +103,12 @@ def test_hard_links_become_files_with_the_content_each(app: App) -> None:
 
     data = _reframed(_app_layer(listing), app.packed(), listing)
 
-    assert _contents(data) == {"app/a": "shared", "app/b/first": "shared", "app/c": "own", "app/z": "shared"}
+    assert _contents(data) == {
+        "/app/a": "shared",
+        "/app/b/first": "shared",
+        "/app/c": "own",
+        "/app/z": "shared",
+    }
 
 
 def test_a_slice_gets_the_content_of_a_link_whose_file_is_in_another_slice(app: App) -> None:
@@ -115,7 +120,7 @@ def test_a_slice_gets_the_content_of_a_link_whose_file_is_in_another_slice(app: 
 
     data = _reframed(list(slice_of_z.entries), app.packed(), listing)
 
-    assert _contents(data) == {"app/z": "shared"}
+    assert _contents(data) == {"/app/z": "shared"}
 
 
 def test_empty_files_links_and_folders_come_along(app: App) -> None:
@@ -128,8 +133,8 @@ def test_empty_files_links_and_folders_come_along(app: App) -> None:
     data = _reframed(_app_layer(listing), app.packed(), listing)
 
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
-        assert archive.getnames() == ["app", "app/empty", "app/folder", "app/full", "app/link"]
-        assert archive.getmember("app/link").linkname == "full"
+        assert archive.getnames() == ["/app", "/app/empty", "/app/folder", "/app/full", "/app/link"]
+        assert archive.getmember("/app/link").linkname == "full"
 
 
 def test_a_plan_without_contents_reads_nothing(app: App) -> None:
