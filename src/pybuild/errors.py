@@ -108,9 +108,16 @@ class BuildpackApiUnsupported(PybuildError):
 
 
 class NothingDetected(PybuildError):
-    """Platform API, "detector": all groups have failed to detect, without error."""
+    """Platform API, "detector": all groups have failed to detect, without error.
+
+    `trail`: a `lifecycle.detect.GroupTrail` for every group that was tried.
+    """
 
     exit_code = 20
+
+    def __init__(self, message: str, *, hint: str = "", trail: tuple[object, ...] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.trail = trail
 
 
 class DetectionFailed(NothingDetected):

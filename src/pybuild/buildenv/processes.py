@@ -4,7 +4,7 @@ One loop in the calling thread reads everything they write, so that Ctrl-C stops
 """
 
 # Paths here are any bytes, opened by descriptor where it matters.
-# ruff: noqa: PTH
+# ruff: noqa: PTH103, PTH108, PTH112, PTH114, PTH115, PTH118, PTH120, PTH207, PTH208
 
 from __future__ import annotations
 
