@@ -153,6 +153,11 @@ def hide(secret: str) -> None:
         _AUDIENCE.secrets.add(secret)
 
 
+def hides() -> bool:
+    """Whether there is any secret for `redact` to replace."""
+    return bool(_AUDIENCE.secrets)
+
+
 def redact(text: str) -> str:
     """`text` with every hidden secret replaced by `***`; longest first, so that none shows through another."""
     for secret in sorted(_AUDIENCE.secrets, key=len, reverse=True):

@@ -1,0 +1,41 @@
+"""Ctrl-C and SIGTERM: the first ends the work in order, the second at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+
+class Stopped(BaseException):
+    """A signal asked us to end. Not an `Exception`, so that no broad `except` on the way takes it.
+
+    `number`: the signal's; the exit code is 128 + number, as shells count.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+    @property
+    def exit_code(self) -> int:
+        """What a shell would say of a program that this signal ended."""
+        return 128 + self.number
+
+
+def listen() -> None:
+    """Have SIGINT, SIGTERM and SIGHUP raise `Stopped` in the main thread, once; then end the process."""
+    seen: list[int] = []
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        if seen:
+            # The container ends with us: its shell reads the end of its input and the engine removes it.
+            os._exit(128 + number)
+        seen.append(number)
+        raise Stopped(number)
+
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, on_signal)

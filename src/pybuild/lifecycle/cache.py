@@ -1,0 +1,166 @@
+"""What is known of the layers that lie in place in the cache volume from the build before.
+
+Layers stay in the volume as folders; restoring moves nothing. The index beside them, kept outside of any
+container, says for each of them what it was when the last good build ended. A layer whose files do not have
+the recorded stamp any more (a failed or killed build altered it, somebody edited the volume) is not used.
+
+Specification: buildpack.md, "Layer Types", "Cached Layers". Design: docs/adr/0003-cache-in-place.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from pybuild import gojson
+from pybuild.errors import InvalidFile
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptLayer:
+    """One launch or cached layer as the last good build left it.
+
+    `diff_id`: what it was exported as, "" if it never was packed. `size`: bytes of that tar. `stamp`: of its
+    folder, "" when the folder is not kept (a launch layer without cache) or could not be stamped.
+    `sboms`: stamp of each SBOM file beside it, by the file's ending (`sbom.cdx.json`).
+    """
+
+    diff_id: str
+    size: int
+    stamp: str
+    launch: bool
+    build: bool
+    cache: bool
+    metadata: Mapping[str, Any] | None = None
+    sboms: Mapping[str, str] = field(default_factory=dict)
+    parents: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptApp:
+    """The app as the last good build exported it: the stamp of what was uploaded and its layers' diff IDs.
+
+    `upload`: SHA-256 of what the platform put into the app directory; `parents`: owner and mode of the
+    directories above it; `slices`: the slices' patterns.
+    """
+
+    upload: str
+    parents: str
+    slices: tuple[tuple[str, ...], ...]
+    layers: tuple[tuple[str, int], ...]  # diff ID and tar size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheIndex:
+    """`layers`: by buildpack id, then layer name. `owner`: the image this cache belongs to."""
+
+    owner: str
+    layers: Mapping[str, Mapping[str, KeptLayer]] = field(default_factory=dict)
+    app: KeptApp | None = None
+    # By what a file was made from (a builder's image ID): the diff ID and tar size of the launcher's layer.
+    launchers: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, text: bytes, *, where: str) -> Self:
+        """Parse `write`'s text. Anything unexpected is an `InvalidFile`: the cache is then not used."""
+        try:
+            raw = gojson.loads(text, where=where)
+            if not isinstance(raw, dict) or raw["format"] != _FORMAT:
+                raise InvalidFile(f"{where}: not a cache index of format {_FORMAT}")
+            return cls(
+                owner=_text(raw["owner"]),
+                layers={
+                    _text(buildpack): {_text(name): _read_layer(layer) for name, layer in layers.items()}
+                    for buildpack, layers in raw["layers"].items()
+                },
+                app=_read_app(raw["app"]) if raw.get("app") else None,
+                launchers={
+                    _text(key): (_text(d), _number(size)) for key, (d, size) in raw["launchers"].items()
+                },
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as exc:
+            raise InvalidFile(f"{where}: damaged cache index ({type(exc).__name__}: {exc})") from exc
+
+    def write(self) -> bytes:
+        """The index as JSON text."""
+        app = self.app
+        return gojson.dumps(
+            {
+                "format": _FORMAT,
+                "owner": self.owner,
+                "layers": {
+                    buildpack: {name: _write_layer(layer) for name, layer in layers.items()}
+                    for buildpack, layers in self.layers.items()
+                },
+                "app": None
+                if app is None
+                else {
+                    "upload": app.upload,
+                    "parents": app.parents,
+                    "slices": [list(patterns) for patterns in app.slices],
+                    "layers": [list(layer) for layer in app.layers],
+                },
+                "launchers": {key: list(value) for key, value in self.launchers.items()},
+            }
+        ).encode()
+
+    def layer(self, buildpack: str, name: str) -> KeptLayer | None:
+        """The layer `name` of `buildpack`, if there is one."""
+        return self.layers.get(buildpack, {}).get(name)
+
+
+def _write_layer(layer: KeptLayer) -> dict[str, object]:
+    return {
+        "diff_id": layer.diff_id,
+        "size": layer.size,
+        "stamp": layer.stamp,
+        "launch": layer.launch,
+        "build": layer.build,
+        "cache": layer.cache,
+        "metadata": layer.metadata,
+        "sboms": dict(layer.sboms),
+        "parents": layer.parents,
+    }
+
+
+def _read_layer(raw: dict[str, Any]) -> KeptLayer:
+    metadata = raw["metadata"]
+    if metadata is not None and not isinstance(metadata, dict):
+        raise TypeError("metadata is not a table")
+    return KeptLayer(
+        diff_id=_text(raw["diff_id"]),
+        size=_number(raw["size"]),
+        stamp=_text(raw["stamp"]),
+        launch=raw["launch"] is True,
+        build=raw["build"] is True,
+        cache=raw["cache"] is True,
+        metadata=metadata,
+        sboms={_text(ending): _text(stamp) for ending, stamp in raw["sboms"].items()},
+        parents=_text(raw["parents"]),
+    )
+
+
+def _read_app(raw: dict[str, Any]) -> KeptApp:
+    return KeptApp(
+        upload=_text(raw["upload"]),
+        parents=_text(raw["parents"]),
+        slices=tuple(tuple(_text(pattern) for pattern in patterns) for patterns in raw["slices"]),
+        layers=tuple((_text(diff_id), _number(size)) for diff_id, size in raw["layers"]),
+    )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"expected a string, found {value!r:.40}")
+    return value
+
+
+def _number(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise TypeError(f"expected a whole number, found {value!r:.40}")
+    return value

@@ -1,0 +1,117 @@
+"""Where the bytes of a new layer come from, and how its diff ID is learnt with the least reading.
+
+Three kinds: made by us and at hand; lying in the build environment, read once as it streams to the store;
+lying there, and perhaps the same bytes as in the image before: then it is read into a temporary file, hashed
+on the way, and sent from there only if it differs. Otherwise everything above it would have to be sent again.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import tempfile
+from typing import IO, TYPE_CHECKING
+
+from pybuild.errors import DiskFull
+from pybuild.events import Progress, emit
+from pybuild.lifecycle.layers import tar_size, write_layer
+from pybuild.lifecycle.reframe import reframe
+from pybuild.stores.api import Layer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from pybuild.buildenv.api import BuildEnv, Listing
+    from pybuild.lifecycle.layers import PlannedEntry
+
+_PIECE = 1 << 20
+
+
+def made_layer(planned: Sequence[PlannedEntry], contents: Mapping[str, bytes], created_by: str) -> Layer:
+    """A layer whose contents we have in memory, by `PlannedEntry.path`."""
+    digest = hashlib.sha256()
+    size = 0
+    for piece in write_layer(planned, contents):
+        digest.update(piece)
+        size += len(piece)
+    return Layer(
+        diff_id=f"sha256:{digest.hexdigest()}",
+        size=size,
+        open=lambda: write_layer(planned, contents),
+        created_by=created_by,
+    )
+
+
+def known_layer(
+    env: BuildEnv, planned: Sequence[PlannedEntry], listing: Listing, diff_id: str, created_by: str
+) -> Layer:
+    """A layer that is what it was: read only if the store turns out to need its bytes after all."""
+    return Layer(
+        diff_id=diff_id,
+        size=tar_size(planned),
+        open=lambda: _streamed(env, planned, listing, created_by),
+        created_by=created_by,
+    )
+
+
+def new_layer(
+    env: BuildEnv,
+    planned: Sequence[PlannedEntry],
+    listing: Listing,
+    created_by: str,
+    *,
+    maybe: Iterable[tuple[str, int]] = (),
+) -> Layer:
+    """A layer that has to be read. `maybe`: diff IDs and tar sizes of layers that it may be equal to."""
+    size = tar_size(planned)
+    if size not in {known for _, known in maybe}:
+        return Layer(
+            diff_id=None,
+            size=size,
+            open=lambda: _streamed(env, planned, listing, created_by),
+            created_by=created_by,
+        )
+    return spooled_layer(_streamed(env, planned, listing, created_by), created_by)
+
+
+def spooled_layer(content: Iterable[bytes], created_by: str) -> Layer:
+    """A layer read into a temporary file at once, because its diff ID or its size has to be known first."""
+    spool = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the layer that reads from it
+    digest = hashlib.sha256()
+    size = 0
+    try:
+        for piece in content:
+            digest.update(piece)
+            size += len(piece)
+            spool.write(piece)
+        spool.flush()
+    except OSError as exc:
+        spool.close()
+        if exc.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        raise DiskFull(
+            f"no space left in {tempfile.gettempdir()} for {created_by!r}",
+            hint="free some space, or set TMPDIR to a folder on a larger disk",
+        ) from exc
+    return Layer(
+        diff_id=f"sha256:{digest.hexdigest()}", size=size, open=lambda: _pieces(spool), created_by=created_by
+    )
+
+
+def _pieces(file: IO[bytes]) -> Iterator[bytes]:
+    file.seek(0)
+    while piece := file.read(_PIECE):
+        yield piece
+
+
+def _streamed(
+    env: BuildEnv, planned: Sequence[PlannedEntry], listing: Listing, label: str
+) -> Iterator[bytes]:
+    total = tar_size(planned)
+    done = 0
+    with env.pack(listing.root) as packed:
+        for piece in reframe(planned, packed, listing):
+            yield piece
+            done += len(piece)
+            emit(Progress(label=label, done=done, total=total))
+    emit(Progress(label=label, done=-1))

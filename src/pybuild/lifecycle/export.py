@@ -1,0 +1,260 @@
+"""Export: the layers of this build on top of the run image become the app image, under all its names at once.
+
+A layer whose stamp is the recorded one keeps its diff ID: it is not read, packed, hashed or sent. Any other is
+read out of the build environment once, while it streams to the store. The previous image stays until the new
+one is whole.
+
+Specification: platform.md, "exporter"; buildpack.md, "Export Process". Layer order: GO-24.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pybuild.errors import ExportError
+from pybuild.events import ImageWritten, LayerDecided, emit, info
+from pybuild.lifecycle import image_config
+from pybuild.lifecycle.cache import CacheIndex, KeptApp, KeptLayer
+from pybuild.lifecycle.exportable import Exportable, collect, layer_path
+from pybuild.lifecycle.image_layers import ImageLayers, LauncherSource, image_layers
+from pybuild.spec.labels import (
+    BUILD_METADATA,
+    LIFECYCLE_METADATA,
+    PROJECT_METADATA,
+    BuildpackLayers,
+    LauncherIdentity,
+    LayerMetadata,
+    LifecycleMetadata,
+    ProjectMetadata,
+    RunImageName,
+    RunImageOf,
+    build_metadata,
+)
+from pybuild.spec.report import Report
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pybuild.buildenv.api import BuildEnv
+    from pybuild.lifecycle.analyze import Analysis
+    from pybuild.lifecycle.build import Built
+    from pybuild.oci.reference import Reference
+    from pybuild.spec.api import ApiVersion
+    from pybuild.spec.launch import Process
+    from pybuild.stores.api import ImageStore, Layer, Written
+
+EXEC_ENV_LABEL = "io.buildpacks.exec-env"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportInputs:
+    """What export needs beside the build environment and the store.
+
+    `names`: all names of the new image, the first one is its own. `run_image`: name and mirrors for the label.
+    `cache`: what is known of the layers in place. `upload`: digest of what the platform put into the app
+    directory; "" if unknown or if a buildpack changed it since. `created`: RFC 3339.
+    """
+
+    built: Built
+    analysis: Analysis
+    names: Sequence[Reference]
+    run_image: RunImageName
+    layers_dir: str
+    app_dir: str
+    platform_api: ApiVersion
+    launcher: LauncherSource
+    launcher_identity: LauncherIdentity
+    created: str = image_config.CREATED
+    default_process: str = ""
+    exec_env: str = "production"
+    project: ProjectMetadata = field(default_factory=ProjectMetadata)
+    cache: CacheIndex | None = None
+    upload: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """The image that now exists, what to remember for the next build, and report.toml's value."""
+
+    written: Written
+    names: tuple[str, ...]
+    index: CacheIndex
+    report: Report
+    processes: tuple[Process, ...]
+    default_process: str
+    reused: int
+    added: int
+
+
+def export(env: BuildEnv, store: ImageStore, inputs: ExportInputs) -> Exported:
+    """Write the app image. Raises `ExportError` with the previous image and cache as they were."""
+    entrypoint, default = _entrypoint(inputs)
+    found = collect(env, inputs.built, layers_dir=inputs.layers_dir, app_dir=inputs.app_dir)
+    new = image_layers(env, store, inputs, found)
+    changes = image_config.ConfigChanges(
+        created=inputs.created,
+        created_by=[layer.created_by for layer in new.ordered],
+        layers_dir=inputs.layers_dir,
+        app_dir=inputs.app_dir,
+        platform_api=inputs.platform_api,
+        entrypoint=entrypoint,
+    )
+    base = inputs.analysis.run_image
+
+    def make_config(diff_ids: Sequence[str]) -> bytes:
+        labels = _labels(inputs, new, diff_ids[len(base.diff_ids) :])
+        return image_config.app_config(base.config, diff_ids, changes.with_labels(labels))
+
+    _announce(inputs)
+    written = store.write(base, new.ordered, make_config, inputs.names, inputs.analysis.previous)
+    added = written.diff_ids[len(base.diff_ids) :]
+    _tell(new, added, inputs)
+    names = tuple(name.familiar for name in inputs.names)
+    emit(ImageWritten(names=names, image_id=written.image_id, changed=written.changed, size=written.size))
+    previous = set(inputs.analysis.previous.diff_ids) if inputs.analysis.previous else set()
+    return Exported(
+        written=written,
+        names=names,
+        index=_index(inputs, found, new, added),
+        report=Report(
+            tags=tuple(str(n) for n in inputs.names), image_id=written.image_id.removeprefix("sha256:")
+        ),
+        processes=inputs.built.metadata.processes,
+        default_process=default,
+        reused=sum(diff_id in previous for diff_id in added),
+        added=sum(diff_id not in previous for diff_id in added),
+    )
+
+
+def _entrypoint(inputs: ExportInputs) -> tuple[str, str]:
+    """The entrypoint's path and the default process type ("" for none). Covers EXP-13."""
+    types = [process.type for process in inputs.built.metadata.processes]
+    if inputs.default_process and inputs.default_process not in types:
+        known = ", ".join(types) or "none"
+        raise ExportError(
+            f"the default process {inputs.default_process!r} does not exist: the buildpacks made {known}",
+            hint="name one of them with --default-process",
+        )
+    default = inputs.default_process or inputs.built.metadata.default_process_type
+    if default:
+        info(f"Setting default process type '{default}'")
+        return f"{image_config.PROCESS_DIR}/{default}", default
+    info("no default process type")
+    return image_config.LAUNCHER_PATH, ""
+
+
+def _announce(inputs: ExportInputs) -> None:
+    names = [
+        LIFECYCLE_METADATA,
+        BUILD_METADATA,
+        PROJECT_METADATA,
+        *(x.key for x in inputs.built.metadata.labels),
+    ]
+    for name in names:
+        info(f"Adding label '{name}'")
+    info(f"Saving {inputs.names[0].familiar}...")
+
+
+def _labels(inputs: ExportInputs, new: ImageLayers, diff_ids: Sequence[str]) -> list[tuple[str, str]]:
+    """All labels in the order in which they are set: a later one wins. Covers EXP-16, LBL-*, GO-41."""
+    metadata = inputs.built.metadata
+    labels = [
+        (LIFECYCLE_METADATA, _lifecycle_metadata(inputs, new, diff_ids).write()),
+        (BUILD_METADATA, build_metadata(metadata, inputs.platform_api, inputs.launcher_identity)),
+        (PROJECT_METADATA, inputs.project.write()),
+        # A buildpack must not forge what later builds and rebases believe (S-35).
+        *((x.key, x.value) for x in metadata.labels if x.key not in RESERVED_LABELS),
+    ]
+    if inputs.platform_api.minor >= 15 and inputs.exec_env:
+        labels.append((EXEC_ENV_LABEL, inputs.exec_env))
+    return labels
+
+
+RESERVED_LABELS = frozenset({LIFECYCLE_METADATA, BUILD_METADATA, "io.buildpacks.stack.id"})
+
+
+def _lifecycle_metadata(inputs: ExportInputs, new: ImageLayers, diff_ids: Sequence[str]) -> LifecycleMetadata:
+    sha = dict(zip((id(layer) for layer in new.ordered), diff_ids, strict=True))
+
+    def of(layer: Layer | None) -> str:
+        return sha[id(layer)] if layer else ""
+
+    modern = inputs.platform_api.minor >= 12
+    return LifecycleMetadata(
+        app=tuple(of(layer) for layer in new.app),
+        sbom=of(new.sbom) if new.sbom else None,
+        buildpacks=tuple(
+            BuildpackLayers(
+                id=built.element.id,
+                version=built.element.version,
+                layers={
+                    name: LayerMetadata(
+                        sha=of(new.buildpacks[built.element.id, name]),
+                        data=layer.toml.metadata,
+                        build=layer.toml.build,
+                        launch=True,
+                        cache=layer.toml.cache,
+                    )
+                    for name, layer in built.layers.items()
+                    if layer.toml.launch
+                },
+                store=built.store,
+            )
+            for built in inputs.built.buildpacks
+        ),
+        config=of(new.config),
+        launcher=of(new.launcher),
+        process_types=of(new.process_types),
+        run_image=RunImageOf(
+            top_layer=inputs.analysis.run_image.diff_ids[-1] if inputs.analysis.run_image.diff_ids else "",
+            reference=inputs.analysis.run_image.id.removeprefix("sha256:"),
+            name=inputs.run_image if modern else RunImageName(),
+        ),
+        stack=inputs.run_image,
+    )
+
+
+def _tell(new: ImageLayers, diff_ids: Sequence[str], inputs: ExportInputs) -> None:
+    previous = set(inputs.analysis.previous.diff_ids) if inputs.analysis.previous else set()
+    for layer, diff_id in zip(new.ordered, diff_ids, strict=True):
+        owner, name, reason = new.described[id(layer)]
+        action = "reused" if diff_id in previous else "added"
+        emit(LayerDecided(action=action, owner=owner, layer=name, reason=reason, size=layer.size))
+
+
+def _index(inputs: ExportInputs, found: Exportable, new: ImageLayers, diff_ids: Sequence[str]) -> CacheIndex:
+    """What the next build may believe about the layers as they lie there now."""
+    sha = dict(zip((id(layer) for layer in new.ordered), diff_ids, strict=True))
+    layers: dict[str, dict[str, KeptLayer]] = {}
+    for built in inputs.built.buildpacks:
+        kept = layers.setdefault(built.element.id, {})
+        for name, layer in built.layers.items():
+            if not (layer.toml.launch or layer.toml.cache):
+                continue
+            image_layer = new.buildpacks.get((built.element.id, name))
+            kept[name] = KeptLayer(
+                diff_id=sha[id(image_layer)] if image_layer else "",
+                size=image_layer.size if image_layer else 0,
+                stamp=found.stamp(built.element.id, name) if layer.toml.cache and layer.has_directory else "",
+                launch=layer.toml.launch,
+                build=layer.toml.build,
+                cache=layer.toml.cache and layer.has_directory,
+                metadata=layer.toml.metadata,
+                sboms=found.sbom_stamps(built.element.id, name),
+                parents=found.above_text(layer_path(inputs.layers_dir, built.element.id, name)),
+            )
+    app = KeptApp(
+        upload=inputs.upload,
+        parents=found.above_text(inputs.app_dir),
+        slices=tuple(part.paths for part in inputs.built.metadata.slices),
+        layers=tuple((sha[id(layer)], layer.size) for layer in new.app),
+    )
+    return CacheIndex(
+        owner=str(inputs.names[0]),
+        layers=layers,
+        app=app,
+        launchers={inputs.launcher.key: (sha[id(new.launcher)], new.launcher.size)}
+        if inputs.launcher.key
+        else {},
+    )

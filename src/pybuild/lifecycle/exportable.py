@@ -1,0 +1,151 @@
+"""What there is to export: one scan of the layers and the app, and the few small files that export reads.
+
+Specification: platform.md, "exporter".
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from dataclasses import dataclass
+from shlex import quote
+from typing import TYPE_CHECKING
+
+from pybuild.buildenv.api import Entry, Listing
+from pybuild.errors import ExportError
+from pybuild.launcher import compile as launcher
+from pybuild.lifecycle.scripts import run_lines
+from pybuild.spec.names import escape_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from pybuild.buildenv.api import BuildEnv, Refused
+    from pybuild.lifecycle.build import Built
+
+SBOM_ENDINGS = ("sbom.cdx.json", "sbom.spdx.json", "sbom.syft.json")
+_SBOM_LIMIT = 64 << 20
+_LS = re.compile(rb"(?P<mode>[bcdlps-][rwxsStT-]{9})\S*\s+\d+\s+(?P<uid>\d+)\s+(?P<gid>\d+)\s")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exportable:
+    """`listings`: by root. `files`: contents of the launch SBOMs and of what the launcher is made from.
+
+    `parents`: what stat says about every folder above a root, by path.
+    """
+
+    layers_dir: str
+    app_dir: str
+    listings: Mapping[str, Listing]
+    files: Mapping[str, bytes | Refused]
+    parents: Mapping[str, Entry]
+
+    def layer(self, buildpack: str, name: str) -> Listing:
+        """The listing of a layer's folder."""
+        return self.listings[layer_path(self.layers_dir, buildpack, name)]
+
+    def stamp(self, buildpack: str, name: str) -> str:
+        """The stamp of a layer's folder."""
+        return self.layer(buildpack, name).stamp
+
+    def sbom_stamps(self, buildpack: str, name: str) -> dict[str, str]:
+        """Stamps of the SBOM files that lie beside a layer's folder, by ending."""
+        path = layer_path(self.layers_dir, buildpack, name)
+        found = {ending: self.listings.get(f"{path}.{ending}") for ending in SBOM_ENDINGS}
+        return {ending: listing.stamp for ending, listing in found.items() if listing and listing.entries}
+
+    def above(self, path: str) -> list[Entry]:
+        """The folders above `path`, top down, without the root."""
+        return [self.parents[parent] for parent in parents_of(path)]
+
+    def above_text(self, path: str) -> str:
+        """Their owners and modes: with them a tar changes too."""
+        return " ".join(f"{entry.path}:{entry.mode:o}:{entry.uid}:{entry.gid}" for entry in self.above(path))
+
+
+def layer_path(layers_dir: str, buildpack: str, name: str) -> str:
+    """The folder of a layer."""
+    return f"{layers_dir}/{escape_id(buildpack)}/{name}"
+
+
+def parents_of(path: str) -> list[str]:
+    """`/layers` and `/layers/acme_go` for `/layers/acme_go/dist`."""
+    found: list[str] = []
+    while (path := posixpath.dirname(path)) not in {"/", ""}:
+        found.insert(0, path)
+    return found
+
+
+def collect(env: BuildEnv, built: Built, *, layers_dir: str, app_dir: str) -> Exportable:
+    """Look at everything that this build leaves; three round trips, however much it is."""
+    roots = [app_dir, f"{layers_dir}/sbom/launch", f"{layers_dir}/config"]
+    for module in built.buildpacks:
+        for name, layer in module.layers.items():
+            if layer.toml.launch or layer.toml.cache:
+                path = layer_path(layers_dir, module.element.id, name)
+                roots += [path] if layer.has_directory else []
+                roots += [f"{path}.{ending}" for ending in SBOM_ENDINGS]
+    listings = dict(zip(roots, env.scan(roots), strict=True))
+    if not listings[app_dir].entries:
+        raise ExportError(f"the app directory {app_dir} is gone: a buildpack removed it")
+    sboms = f"{layers_dir}/sbom/launch"
+    patterns = [f"{sboms}/*.json", f"{sboms}/*/*.json", f"{sboms}/*/*/*.json"]
+    files = env.read_files([*patterns, *launcher.patterns(layers_dir)], limit=_SBOM_LIMIT)
+    return Exportable(
+        layers_dir=layers_dir,
+        app_dir=app_dir,
+        listings=listings,
+        files=files,
+        parents=_stat(env, sorted({parent for root in roots for parent in parents_of(root)})),
+    )
+
+
+def _stat(env: BuildEnv, paths: Sequence[str]) -> dict[str, Entry]:
+    """What stat says about folders; with POSIX `ls`, because no other tool is everywhere."""
+    lines = [f"ls -ldnL -- {quote(path)} 2>/dev/null || echo" for path in paths]
+    shown = run_lines(env, lines, first="LC_ALL=C; export LC_ALL").splitlines()
+    return {path: _entry(path, line) for path, line in zip(paths, shown, strict=True) if line}
+
+
+def _entry(path: str, line: bytes) -> Entry:
+    found = _LS.match(line)
+    if not found:
+        raise ExportError(f"{path}: ls printed {line[:80]!r}, expected mode, links, owner and group")
+    return Entry(
+        path=path,
+        kind="d",
+        mode=_mode(found["mode"].decode()),
+        uid=int(found["uid"]),
+        gid=int(found["gid"]),
+        size=0,
+        mtime=0,
+        ctime=0,
+        inode=0,
+        links=1,
+    )
+
+
+def _mode(text: str) -> int:
+    """0o2755 for `drwxr-sr-x`."""
+    mode = 0
+    for position, char in enumerate(text[1:]):
+        bit = 1 << (8 - position)
+        if char not in "-ST":
+            mode |= bit
+        if char in "sStT":
+            mode |= (0o4000, 0o2000, 0o1000)[position // 3]
+    return mode
+
+
+def sbom_contents(found: Exportable, paths: Iterable[str]) -> dict[str, bytes]:
+    """Contents of the SBOM layer's files, all of which must have been readable."""
+    contents = {}
+    for path in paths:
+        content = found.files.get(path, b"")
+        if not isinstance(content, bytes):
+            raise ExportError(
+                f"{path}: an SBOM must be a regular file below 64 MiB, but this is {content.why}"
+            )
+        contents[path] = content
+    return contents
