@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import date, datetime, time
-from typing import Any
+from typing import Any, Self
 
 from pybuild.errors import InvalidFile
 
@@ -35,6 +35,20 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 class Struct(dict[str, Any]):
     """A mapping whose keys keep their order in text, as the fields of a Go struct do; other mappings are sorted."""
+
+
+class PreciseDatetime(datetime):
+    """A datetime that remembers its nanoseconds, so that they survive being read and written."""
+
+    nanosecond: int
+
+    @classmethod
+    def at(cls, moment: datetime, nanosecond: int) -> Self:
+        """`moment` with `nanosecond` (0 to 999,999,999) for its fraction."""
+        fields = (*moment.timetuple()[:6], nanosecond // 1000, moment.tzinfo)
+        precise = cls(*fields)
+        precise.nanosecond = nanosecond
+        return precise
 
 
 def dumps(value: object, *, sort_keys: bool = True) -> str:
@@ -66,11 +80,14 @@ def loads(text: str | bytes, *, where: str, limit: int = MAX_BYTES) -> Any:
 
 def timestamp(value: datetime | date | time) -> str:
     """RFC 3339 with the fraction's trailing zeros cut, `Z` for UTC; a local date or time stays one."""
-    text = value.isoformat()
-    if isinstance(value, datetime | time) and value.microsecond:
-        digits = f".{value.microsecond:06d}"
-        text = text.replace(digits, digits.rstrip("0"), 1)
-    return text.removesuffix("+00:00") + "Z" if text.endswith("+00:00") else text
+    if not isinstance(value, datetime | time):
+        return value.isoformat()
+    text = value.isoformat(timespec="seconds")
+    nanos = value.nanosecond if isinstance(value, PreciseDatetime) else value.microsecond * 1000
+    fraction = f".{nanos:09d}".rstrip("0") if nanos else ""
+    seconds = 19 if isinstance(value, datetime) else 8
+    zone = text[seconds:]
+    return text[:seconds] + fraction + ("Z" if zone == "+00:00" else zone)
 
 
 def _write(value: object, sort_keys: bool, put: Any) -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pybuild.spec import toml
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -23,3 +25,17 @@ def cases(folder: str, *, only: Callable[[dict[str, Any]], bool] | None = None) 
         if only is None or only(case):
             found.append(pytest.param(case, id=path.stem))
     return found
+
+
+def untagged(value: Any) -> Any:
+    """`value` with its tagged scalars (`{"$float": "1e6"}`, `{"$datetime": …}`) turned into those of Python."""
+    if isinstance(value, list):
+        return [untagged(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    tag, text = next(iter(value.items()), ("", None))
+    if len(value) == 1 and tag == "$float":
+        return float(text)
+    if len(value) == 1 and tag in {"$datetime", "$local-datetime", "$local-date", "$local-time"}:
+        return toml.load(f"it = {text}".encode(), file="golden").value("it")
+    return {key: untagged(item) for key, item in value.items()}

@@ -5,7 +5,6 @@ Specification: buildpack.md, "buildpack.toml" and "Targets"; image_extension.md,
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -17,6 +16,8 @@ from pybuild.spec.order import Order, read_exec_envs, read_order
 from pybuild.spec.target import Distro, TargetSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
     from pybuild.spec.toml import Table
 
 __all__ = ["Descriptor", "License", "Stack", "escape_id"]

@@ -122,14 +122,10 @@ class BuildpackLayers:
     def read(cls, table: Table, form: Form) -> Self:
         found = table.optional_table("layers")
         store = table.optional_table("store")
-        layers = found and {
-            check_layer_name(name, found.place()): LayerMetadata.read(layer, form)
-            for name, layer in found.children()
-        }
         return cls(
             id=check_text(table.text("key"), table.place("key")),
             version=table.text("version"),
-            layers=layers,
+            layers=None if found is None else _read_layers(found, form),
             store=None if store is None else StoreToml(metadata=_store_data(store, form)),
         )
 
@@ -289,9 +285,8 @@ def _process(process: Process, platform_api: ApiVersion) -> Struct:
 
 def _element(element: GroupElement) -> Struct:
     optional = element.optional and not element.extension
-    return Struct(id=element.id, version=element.version) | _some(
-        homepage=element.homepage, optional=optional
-    )
+    named = _some(homepage=element.homepage, optional=optional)
+    return Struct(id=element.id, version=element.version, **named)
 
 
 def _bom_tree(entry: Struct) -> Struct:
@@ -300,6 +295,13 @@ def _bom_tree(entry: Struct) -> Struct:
 
 def _some(**fields: Any) -> Struct:
     return Struct({key: value for key, value in fields.items() if value})
+
+
+def _read_layers(table: Table, form: Form) -> Mapping[str, LayerMetadata]:
+    return {
+        check_layer_name(name, table.place()): LayerMetadata.read(layer, form)
+        for name, layer in table.children()
+    }
 
 
 def _sha(table: Table, key: str) -> str:

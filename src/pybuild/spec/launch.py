@@ -5,7 +5,6 @@ Specification: buildpack.md, "launch.toml", "build.toml", "store.toml"; platform
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,6 +18,8 @@ from pybuild.spec.order import GroupElement, read_exec_envs
 from pybuild.spec.plan import Require
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pybuild.spec.toml import Table
 
 _COMMAND_LISTS = ApiVersion(0, 10)  # Platform API

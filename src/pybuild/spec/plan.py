@@ -5,7 +5,6 @@ Specification: buildpack.md, "Build Plan" and "Buildpack Plan"; platform.md, "pl
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,6 +13,8 @@ from pybuild.spec import toml
 from pybuild.spec.names import check_id, check_version
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pybuild.spec.toml import Table
 
 

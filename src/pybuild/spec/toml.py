@@ -5,21 +5,21 @@ Names in files of the specification match whatever their case, an exact match fi
 
 from __future__ import annotations
 
+import codecs
 import math
 import re
-import tomllib
 from collections.abc import Mapping
 from datetime import date, datetime, time
 from typing import TYPE_CHECKING, Any
 
 from pybuild.errors import InvalidFile
 from pybuild.gojson import Struct, decimal_digits, timestamp
+from pybuild.spec import toml_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_BYTES = 1 << 20
-MAX_DEPTH = 64
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _ESCAPES = {
@@ -38,13 +38,20 @@ _KINDS = {dict: "table", list: "array", str: "string", bool: "boolean", int: "in
 
 
 def load(data: bytes, *, file: str, limit: int = MAX_BYTES) -> Table:
-    """The document `data` as a `Table`; `file` names it in messages. Raises `InvalidFile`."""
+    """The document `data`, of `limit` bytes at most, as a `Table`; `file` names it in messages.
+
+    Raises `InvalidFile` with the line.
+    """
     if len(data) > limit:
         raise InvalidFile(f"{file}: larger than {limit} bytes")
+    for mark in (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        data = data.removeprefix(mark)
     try:
-        return Table(tomllib.loads(data.decode("utf-8-sig")), file=file)
-    except (ValueError, RecursionError) as exc:
-        raise InvalidFile(f"{file}: not TOML: {exc}") from exc
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as exc:
+        line = data.count(b"\n", 0, exc.start) + 1
+        raise InvalidFile(f"{file}: line {line}: not UTF-8") from exc
+    return Table(toml_text.parse(text, file=file), file=file)
 
 
 class Verbatim(str):
