@@ -1,0 +1,257 @@
+"""The volumes that keep an app's layers between builds: their names, their one lock, and what clears them away."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from pybuild import engine, events
+from pybuild.buildenv.container import ContainerBuildEnv, ContainerSpec
+from pybuild.errors import InvalidInput, PybuildError
+from pybuild.platform import ownership
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    import docker
+
+PREFIX = "pybuild-cache-"
+PATIENCE_SECONDS = 900.0
+"""How long a build waits for another one of the same app."""
+LOOK_AGAIN_SECONDS = 0.25
+ABANDONED_SECONDS = 3600.0
+"""After this long, a container that was never started belongs to nobody, whichever host made it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheVolume:
+    """One cache as `pybuild cache ls` shows it. `size`: bytes, -1 unknown. `used`: seconds since 1970, 0 unknown."""
+
+    name: str
+    image: str
+    builder: str
+    size: int
+    used: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenBuild:
+    """A build that has its cache for itself. `private`: the cache is an empty one that ends with this build."""
+
+    env: ContainerBuildEnv
+    volume: str
+    private: bool
+
+
+def volume_name(image: str, key: str) -> str:
+    """The cache volume of the app with this image reference; `key` tells builders and workspaces apart."""
+    readable = re.sub(r"[^a-z0-9]+", "-", image.rpartition("/")[2].partition("@")[0].lower()).strip("-")[:30]
+    digest = hashlib.sha256(f"{image}\0{key}".encode()).hexdigest()[:12]
+    return f"{PREFIX}{readable or 'app'}-{digest}"
+
+
+@contextmanager
+def open_build(
+    client: docker.APIClient,
+    spec: ContainerSpec,
+    *,
+    volume: str,
+    mount: str,
+    image: str,
+    builder: str,
+    patience: float = PATIENCE_SECONDS,
+) -> Iterator[OpenBuild]:
+    """The build container of `spec` with the cache `volume` at `mount`, alone; removed when the block ends.
+
+    The container's name is the lock: the engine gives it to one container at a time, and takes it back when
+    that is gone. When another build keeps it for longer than `patience` seconds, this one goes on with an
+    empty volume of its own, so that it can be late but not fail.
+    """
+    ensure(client, volume, ownership.labels("cache", image=image, builder=builder), kind="cache")
+    labels = {**spec.labels, **ownership.labels("build", image=image, builder=builder)}
+    name = f"pybuild-{volume.removeprefix(PREFIX)}"
+    locked = replace(spec, name=name, labels=labels, binds=(f"{volume}:{mount}", *spec.binds))
+    env = _create_when_free(client, locked, patience)
+    if env is not None:
+        with env:
+            yield OpenBuild(env=env, volume=volume, private=False)
+        return
+    events.warn(f"another build of {image} still runs; this one goes on without its cache")
+    with _private_volume(client, image, builder) as fresh:
+        alone = replace(locked, name="", binds=(f"{fresh}:{mount}", *spec.binds))
+        with ContainerBuildEnv.create(client, alone) as env:
+            yield OpenBuild(env=env, volume=fresh, private=True)
+
+
+def ensure(client: docker.APIClient, name: str, labels: dict[str, str], *, kind: ownership.Kind) -> None:
+    """Make the volume unless it is there. `InvalidInput` when one of that name is not ours."""
+    with engine.translating("creating a cache volume"):
+        # The engine answers with the volume of that name, old or new; it never changes an old one's labels.
+        made = client.create_volume(name, labels=labels)
+    if not ownership.is_ours(made.get("Labels"), kind):
+        raise InvalidInput(
+            f"the volume {name} was not made by pybuild, so it will not be used as a cache",
+            hint=f"docker volume rm {name}, if nothing needs it",
+        )
+
+
+def mark_used(state: Path, volume: str) -> None:
+    """Remember that a build uses this cache now, in the folder `state`; the engine keeps no such time."""
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        (state / volume).touch()
+    except OSError as exc:
+        # Only `cache ls` and `cache prune` would have asked.
+        events.detail(f"cannot remember the use of {volume}: {exc.strerror}")
+
+
+def caches(client: docker.APIClient, state: Path) -> list[CacheVolume]:
+    """Every cache volume on the engine, by name. `state`: where `mark_used` wrote."""
+    with engine.translating("listing cache volumes"):
+        found = client.df().get("Volumes") or []
+    ours = [volume for volume in found if ownership.is_ours(volume.get("Labels"), "cache")]
+    return sorted((_cache(volume, state) for volume in ours), key=lambda cache: cache.name)
+
+
+def remove(client: docker.APIClient, names: Iterable[str], state: Path) -> list[str]:
+    """Remove these caches; return the names of those removed. One in use is warned of and kept."""
+    removed = []
+    for name in names:
+        with engine.translating(f"looking at the volume {name}"):
+            labels = client.inspect_volume(name).get("Labels")
+        if not ownership.is_ours(labels, "cache"):
+            raise InvalidInput(f"the volume {name} is not a cache of pybuild", hint="pybuild cache ls")
+        try:
+            with engine.translating(f"removing the volume {name}"):
+                client.remove_volume(name)
+        except engine.Conflict:
+            events.warn(f"{name} is in use by a build and was kept")
+            continue
+        (state / name).unlink(missing_ok=True)
+        removed.append(name)
+    return removed
+
+
+def prune(client: docker.APIClient, state: Path, *, unused_seconds: float, now: float) -> list[CacheVolume]:
+    """Remove the caches that no build has used for that long, and what dead builds left; return the caches."""
+    sweep(client)
+    old = [cache for cache in caches(client, state) if now - cache.used >= unused_seconds]
+    removed = set(remove(client, [cache.name for cache in old], state))
+    return [cache for cache in old if cache.name in removed]
+
+
+def sweep(client: docker.APIClient) -> None:
+    """Remove containers and private volumes whose build is dead, as kill -9 leaves them. Never fails a build."""
+    try:
+        with engine.translating("looking for what dead builds left"):
+            containers = client.containers(all=True, filters={"label": f"{ownership.KIND}=build"})
+            volumes = client.volumes(filters={"label": f"{ownership.KIND}=private", "dangling": True})
+        for container in containers:
+            if _is_dead(container.get("Labels") or {}, str(container.get("State"))):
+                _remove_container(client, container["Id"])
+        for volume in volumes.get("Volumes") or []:
+            labels = volume.get("Labels") or {}
+            if ownership.maker_is_dead(labels) or ownership.age(labels) > 24 * ABANDONED_SECONDS:
+                _remove_volume(client, volume["Name"])
+    except PybuildError as exc:
+        events.detail(f"leftovers of earlier builds stay for now: {exc}")
+
+
+def _create_when_free(
+    client: docker.APIClient, spec: ContainerSpec, patience: float
+) -> ContainerBuildEnv | None:
+    """The container under its name; None when the name did not come free in time, or is a stranger's."""
+    until = time.monotonic() + patience
+    told = False
+    while True:
+        try:
+            return ContainerBuildEnv.create(client, spec)
+        except engine.Conflict:
+            holder = _inspect(client, spec.name)
+        if holder is None:
+            # Its name comes free a moment after it is gone.
+            time.sleep(LOOK_AGAIN_SECONDS / 5)
+            continue
+        labels = holder["Config"].get("Labels") or {}
+        if not ownership.is_ours(labels, "build"):
+            events.warn(f"the container {spec.name} is not pybuild's, so this build cannot lock its cache")
+            return None
+        if _is_dead(labels, holder["State"]["Status"]):
+            _remove_container(client, holder["Id"])
+            continue
+        if time.monotonic() >= until:
+            return None
+        if not told:
+            told = True
+            events.info(f"Waiting for another build of {labels.get(ownership.IMAGE, 'this app')} to end…")
+        time.sleep(LOOK_AGAIN_SECONDS)
+
+
+def _is_dead(labels: dict[str, str], status: str) -> bool:
+    if status in ("exited", "dead") or ownership.maker_is_dead(labels):
+        return True
+    return status == "created" and ownership.age(labels) > ABANDONED_SECONDS
+
+
+def _inspect(client: docker.APIClient, name: str) -> Any:
+    try:
+        with engine.translating("looking at another build's container"):
+            return client.inspect_container(name)
+    except engine.NotFound:
+        return None
+
+
+def _remove_container(client: docker.APIClient, container: str) -> None:
+    """Gone is gone, whoever did it; while the engine does it, wait a moment."""
+    try:
+        with engine.translating("removing a dead build's container"):
+            client.remove_container(container, force=True, v=True)
+    except engine.NotFound:
+        return
+    except engine.Conflict:
+        time.sleep(LOOK_AGAIN_SECONDS)
+
+
+def _remove_volume(client: docker.APIClient, name: str) -> None:
+    try:
+        with engine.translating(f"removing the volume {name}"):
+            client.remove_volume(name)
+    except (engine.NotFound, engine.Conflict):
+        # Another process was faster, or it is in use after all.
+        return
+
+
+@contextmanager
+def _private_volume(client: docker.APIClient, image: str, builder: str) -> Iterator[str]:
+    name = f"pybuild-private-{secrets.token_hex(6)}"
+    ensure(client, name, ownership.labels("private", image=image, builder=builder), kind="private")
+    try:
+        yield name
+    finally:
+        try:
+            _remove_volume(client, name)
+        except PybuildError as exc:
+            events.detail(f"the volume {name} is left for a later build to remove: {exc}")
+
+
+def _cache(volume: dict[str, Any], state: Path) -> CacheVolume:
+    labels = volume.get("Labels") or {}
+    try:
+        used = (state / volume["Name"]).stat().st_mtime
+    except OSError:
+        made = labels.get(ownership.CREATED, "")
+        used = float(made) if made.isdigit() else 0.0
+    usage = volume.get("UsageData") or {}
+    return CacheVolume(
+        name=volume["Name"],
+        image=labels.get(ownership.IMAGE, ""),
+        builder=labels.get(ownership.BUILDER, ""),
+        size=int(usage.get("Size", -1)),
+        used=used,
+    )
