@@ -31,6 +31,7 @@ class RunImage:
 
     @classmethod
     def read(cls, table: Table) -> Self:
+        """From its table; raises `InvalidFile`."""
         target = table.optional_table("target")
         return cls(
             reference=table.text("reference"),
@@ -63,6 +64,7 @@ class Analyzed:
 
     @classmethod
     def read(cls, data: bytes, file: str) -> Self:
+        """From the file's content; raises `InvalidFile`."""
         table = toml.load(data, file=file)
         image, build_image = table.optional_table("image"), table.optional_table("build-image")
         run_image = table.optional_table("run-image")
@@ -94,6 +96,7 @@ class RunToml:
 
     @classmethod
     def read(cls, data: bytes, file: str) -> Self:
+        """From the file's content; raises `InvalidFile`."""
         table = toml.load(data, file=file)
         return cls(images=tuple(map(_named, table.tables("images"))))
 
@@ -106,10 +109,11 @@ class RunToml:
 class StackToml:
     """stack.toml: the one run image of a builder, below Platform API 0.12."""
 
-    run_image: RunImageName = RunImageName()
+    run_image: RunImageName = field(default_factory=RunImageName)
 
     @classmethod
     def read(cls, data: bytes, file: str) -> Self:
+        """From the file's content; raises `InvalidFile`."""
         return cls(run_image=_named(toml.load(data, file=file).table("run-image")))
 
     def write(self) -> bytes:

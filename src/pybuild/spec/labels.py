@@ -22,7 +22,7 @@ from pybuild.spec.names import check_layer_name, check_text
 from pybuild.spec.toml import Table
 
 if TYPE_CHECKING:
-    from pybuild.spec.launch import Metadata, Process
+    from pybuild.spec.launch import BomEntry, Metadata, Process
     from pybuild.spec.order import GroupElement
 
 LIFECYCLE_METADATA = "io.buildpacks.lifecycle.metadata"
@@ -46,6 +46,7 @@ class RunImageName:
 
     @classmethod
     def read(cls, table: Table) -> Self:
+        """From its table; raises `InvalidFile`."""
         return cls(image=table.text("image"), mirrors=table.texts("mirrors"))
 
     def tree(self) -> Struct:
@@ -59,10 +60,11 @@ class RunImageOf:
 
     top_layer: str = ""
     reference: str = ""
-    name: RunImageName = RunImageName()
+    name: RunImageName = field(default_factory=RunImageName)
 
     @classmethod
     def read(cls, table: Table, form: Form) -> Self:
+        """From its table; raises `InvalidFile`."""
         return cls(
             top_layer=_sha(table, _NAMES[form]["top_layer"]),
             reference=table.text("reference"),
@@ -88,6 +90,7 @@ class LayerMetadata:
 
     @classmethod
     def read(cls, table: Table, form: Form) -> Self:
+        """From its table; raises `InvalidFile`."""
         return cls(
             sha=_sha(table, "sha"),
             data=_floats(table.value(_NAMES[form]["data"]), form),
@@ -120,6 +123,7 @@ class BuildpackLayers:
 
     @classmethod
     def read(cls, table: Table, form: Form) -> Self:
+        """From its table; raises `InvalidFile`."""
         found = table.optional_table("layers")
         store = table.optional_table("store")
         return cls(
@@ -227,7 +231,7 @@ def build_metadata(metadata: Metadata, platform_api: ApiVersion, launcher: Launc
     """Text of the label io.buildpacks.build.metadata."""
     tree = Struct()
     if platform_api < ApiVersion(0, 9):
-        tree["bom"] = [_bom_tree(entry.tree()) for entry in metadata.bom] or None
+        tree["bom"] = [_bom(entry) for entry in metadata.bom] or None
     tree["buildpacks"] = [_element(element) for element in metadata.buildpacks] or None
     if metadata.extensions:
         tree["extensions"] = [_element(element) for element in metadata.extensions]
@@ -252,7 +256,7 @@ class ProjectMetadata:
 
     @classmethod
     def read(cls, data: bytes, file: str) -> Self:
-        """From project-metadata.toml."""
+        """From the file's content; raises `InvalidFile`."""
         source = toml.load(data, file=file).optional_table("source")
         if source is None:
             return cls()
@@ -289,8 +293,11 @@ def _element(element: GroupElement) -> Struct:
     return Struct(id=element.id, version=element.version, **named)
 
 
-def _bom_tree(entry: Struct) -> Struct:
-    return Struct({key: value for key, value in entry.items() if value is not None or key == "metadata"})
+def _bom(entry: BomEntry) -> Struct:
+    tree = entry.tree()
+    if not entry.version:
+        del tree["version"]
+    return tree
 
 
 def _some(**fields: Any) -> Struct:

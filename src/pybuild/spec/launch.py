@@ -98,6 +98,7 @@ class Slice:
 
     @classmethod
     def read(cls, table: Table) -> Self:
+        """From one `[[slices]]`."""
         return cls(paths=table.texts("paths"))
 
 
@@ -110,6 +111,7 @@ class Label:
 
     @classmethod
     def read(cls, table: Table) -> Self:
+        """From one `[[labels]]`."""
         return cls(key=table.text("key"), value=table.text("value"))
 
 
@@ -141,9 +143,7 @@ class BomEntry:
             name=self.name,
             version=self.version or None,
             metadata=self.metadata,
-            buildpack=Struct(
-                {"id": owner.id, "version": owner.version, "optional": owner.optional or None},
-            ),
+            buildpack=Struct(id=owner.id, version=owner.version),
         )
 
 
@@ -179,6 +179,7 @@ class BuildToml:
 
     @classmethod
     def read(cls, data: bytes, file: str) -> Self:
+        """From the file's content; raises `InvalidFile`."""
         table = toml.load(data, file=file)
         return cls(
             unmet=tuple(entry.needed("name") for entry in table.tables("unmet")),
@@ -194,6 +195,7 @@ class StoreToml:
 
     @classmethod
     def read(cls, data: bytes, file: str) -> Self:
+        """From the file's content; raises `InvalidFile`."""
         metadata = toml.load(data, file=file).optional_table("metadata")
         return cls(metadata=None if metadata is None else metadata.raw())
 
@@ -216,6 +218,7 @@ class Metadata:
 
     @classmethod
     def read(cls, data: bytes, file: str) -> Self:
+        """From the file's content; raises `InvalidFile`."""
         table = toml.load(data, file=file)
         return cls(
             processes=tuple(map(Process.read_merged, table.tables("processes"))),

@@ -64,6 +64,7 @@ class OrderFile:
 
     @classmethod
     def read(cls, data: bytes, file: str) -> Self:
+        """From the file's content; raises `InvalidFile`."""
         table = toml.load(data, file=file)
         extensions = read_order(table, "order-extensions")
         return cls(
@@ -92,6 +93,7 @@ class System:
 
     @classmethod
     def read(cls, data: bytes, file: str) -> Self:
+        """From the file's content; raises `InvalidFile`."""
         system = toml.load(data, file=file).table("system")
         pre, post = (
             tuple(map(ModuleRef.read, system.table(key).tables("buildpacks"))) for key in ("pre", "post")
@@ -147,6 +149,7 @@ class Group:
 
     @classmethod
     def read(cls, data: bytes, file: str) -> Self:
+        """From the file's content; raises `InvalidFile`."""
         table = toml.load(data, file=file)
         return cls(
             buildpacks=tuple(map(GroupElement.read, table.tables("group"))),
@@ -157,12 +160,13 @@ class Group:
 
     def write(self) -> bytes:
         """The file, as the detector writes it."""
-        tree = Struct(
-            {
-                "group": [element.tree() for element in self.buildpacks] or None,
-                "group-extensions": [element.tree() for element in self.extensions] or None,
-            }
-        )
+        buildpacks = [element.tree() for element in self.buildpacks]
+        extensions = [element.tree() for element in self.extensions]
+        tree = Struct()
+        if buildpacks or extensions:
+            tree["group"] = buildpacks
+        if extensions:
+            tree["group-extensions"] = extensions
         return toml.dumps(tree).encode()
 
 

@@ -31,6 +31,7 @@ class Require:
 
     @classmethod
     def read(cls, table: Table) -> Self:
+        """From its table; raises `InvalidFile`."""
         metadata = table.optional_table("metadata")
         return cls(
             name=table.text("name"),
@@ -52,6 +53,7 @@ class PlanOption:
 
     @classmethod
     def read(cls, table: Table) -> Self:
+        """From its table; raises `InvalidFile`."""
         return cls(
             provides=tuple(entry.text("name") for entry in table.tables("provides")),
             requires=tuple(map(Require.read, table.tables("requires"))),
@@ -66,6 +68,7 @@ class BuildPlan:
 
     @classmethod
     def read(cls, data: bytes, file: str) -> Self:
+        """From the file's content; raises `InvalidFile`."""
         table = toml.load(data, file=file)
         return cls(options=tuple(map(PlanOption.read, (table, *table.tables("or")))))
 
@@ -80,6 +83,7 @@ class Provider:
 
     @classmethod
     def read(cls, table: Table) -> Self:
+        """From its table; raises `InvalidFile`."""
         return cls(
             id=check_id(table.text("id"), table.place("id")),
             version=check_version(table.text("version"), table.place("version")),
@@ -100,6 +104,7 @@ class PlanEntry:
 
     @classmethod
     def read(cls, table: Table) -> Self:
+        """From its table; raises `InvalidFile`."""
         return cls(
             providers=tuple(map(Provider.read, table.tables("providers"))),
             requires=tuple(map(Require.read, table.tables("requires"))),
@@ -108,8 +113,8 @@ class PlanEntry:
     def tree(self) -> Struct:
         """Its table."""
         return Struct(
-            providers=[provider.tree() for provider in self.providers] or None,
-            requires=[require.tree() for require in self.requires] or None,
+            providers=[provider.tree() for provider in self.providers],
+            requires=[require.tree() for require in self.requires],
         )
 
 
@@ -121,6 +126,7 @@ class Plan:
 
     @classmethod
     def read(cls, data: bytes, file: str) -> Self:
+        """From the file's content; raises `InvalidFile`."""
         table = toml.load(data, file=file)
         return cls(entries=tuple(map(PlanEntry.read, table.tables("entries"))))
 
@@ -137,6 +143,7 @@ class BuildpackPlan:
 
     @classmethod
     def read(cls, data: bytes, file: str) -> Self:
+        """From the file's content; raises `InvalidFile`."""
         table = toml.load(data, file=file)
         return cls(entries=tuple(map(Require.read, table.tables("entries"))))
 

@@ -23,6 +23,7 @@ class Distro:
 
     @classmethod
     def read(cls, table: Table) -> Self:
+        """From its table; raises `InvalidFile`."""
         return cls(name=table.text("name"), version=table.text("version"))
 
 
