@@ -7,6 +7,7 @@ Nothing outside `cli/` prints. With no listener, events are dropped.
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
@@ -135,6 +136,15 @@ def detail(text: str) -> None:
 def warn(text: str, *, hint: str = "") -> None:
     """Emit a `Warned`."""
     emit(Warned(text, hint))
+
+
+@contextmanager
+def phase(name: Phase) -> Iterator[None]:
+    """Emit that a phase began, and when the block ended well, that it finished and how long it took."""
+    emit(PhaseStarted(phase=name))
+    start = time.monotonic()
+    yield
+    emit(PhaseFinished(phase=name, seconds=time.monotonic() - start))
 
 
 @contextmanager

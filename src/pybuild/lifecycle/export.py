@@ -16,7 +16,7 @@ from pybuild.errors import ExportError
 from pybuild.events import ImageWritten, LayerDecided, emit, info
 from pybuild.lifecycle import image_config
 from pybuild.lifecycle.cache import CacheIndex, KeptApp, KeptLayer
-from pybuild.lifecycle.exportable import Exportable, collect, layer_path
+from pybuild.lifecycle.exportable import Exportable, collect
 from pybuild.lifecycle.image_layers import ImageLayers, LauncherSource, image_layers
 from pybuild.spec.labels import (
     BUILD_METADATA,
@@ -186,17 +186,17 @@ def _lifecycle_metadata(inputs: ExportInputs, new: ImageLayers, diff_ids: Sequen
         sbom=of(new.sbom) if new.sbom else None,
         buildpacks=tuple(
             BuildpackLayers(
-                id=built.element.id,
-                version=built.element.version,
+                id=built.module.id,
+                version=built.module.version,
                 layers={
-                    name: LayerMetadata(
-                        sha=of(new.buildpacks[built.element.id, name]),
+                    layer.name: LayerMetadata(
+                        sha=of(new.buildpacks[built.module.id, layer.name]),
                         data=layer.toml.metadata,
                         build=layer.toml.build,
                         launch=True,
                         cache=layer.toml.cache,
                     )
-                    for name, layer in built.layers.items()
+                    for layer in built.layers
                     if layer.toml.launch
                 },
                 store=built.store,
@@ -219,8 +219,15 @@ def _tell(new: ImageLayers, diff_ids: Sequence[str], inputs: ExportInputs) -> No
     previous = set(inputs.analysis.previous.diff_ids) if inputs.analysis.previous else set()
     for layer, diff_id in zip(new.ordered, diff_ids, strict=True):
         owner, name, reason = new.described[id(layer)]
-        action = "reused" if diff_id in previous else "added"
-        emit(LayerDecided(action=action, owner=owner, layer=name, reason=reason, size=layer.size))
+        emit(
+            LayerDecided(
+                action="reused" if diff_id in previous else "added",
+                owner=owner,
+                layer=name,
+                reason=reason,
+                size=layer.size,
+            )
+        )
 
 
 def _index(inputs: ExportInputs, found: Exportable, new: ImageLayers, diff_ids: Sequence[str]) -> CacheIndex:
@@ -228,21 +235,22 @@ def _index(inputs: ExportInputs, found: Exportable, new: ImageLayers, diff_ids: 
     sha = dict(zip((id(layer) for layer in new.ordered), diff_ids, strict=True))
     layers: dict[str, dict[str, KeptLayer]] = {}
     for built in inputs.built.buildpacks:
-        kept = layers.setdefault(built.element.id, {})
-        for name, layer in built.layers.items():
+        kept = layers.setdefault(built.module.id, {})
+        for layer in built.layers:
             if not (layer.toml.launch or layer.toml.cache):
                 continue
-            image_layer = new.buildpacks.get((built.element.id, name))
-            kept[name] = KeptLayer(
+            image_layer = new.buildpacks.get((built.module.id, layer.name))
+            in_place = layer.toml.cache and layer.has_directory
+            kept[layer.name] = KeptLayer(
                 diff_id=sha[id(image_layer)] if image_layer else "",
                 size=image_layer.size if image_layer else 0,
-                stamp=found.stamp(built.element.id, name) if layer.toml.cache and layer.has_directory else "",
+                stamp=found.listings[layer.path].stamp if in_place else "",
                 launch=layer.toml.launch,
                 build=layer.toml.build,
-                cache=layer.toml.cache and layer.has_directory,
+                cache=in_place,
                 metadata=layer.toml.metadata,
-                sboms=found.sbom_stamps(built.element.id, name),
-                parents=found.above_text(layer_path(inputs.layers_dir, built.element.id, name)),
+                sboms=found.sbom_stamps(layer.path),
+                parents=found.above_text(layer.path),
             )
     app = KeptApp(
         upload=inputs.upload,

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 
 from pybuild.buildenv.api import Entry, Listing
 from pybuild.errors import ExportError
-from pybuild.launcher import compile as launcher
+from pybuild.launcher.inputs import patterns as launcher_patterns
 from pybuild.lifecycle.scripts import run_lines
-from pybuild.spec.names import escape_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -41,17 +40,8 @@ class Exportable:
     files: Mapping[str, bytes | Refused]
     parents: Mapping[str, Entry]
 
-    def layer(self, buildpack: str, name: str) -> Listing:
-        """The listing of a layer's folder."""
-        return self.listings[layer_path(self.layers_dir, buildpack, name)]
-
-    def stamp(self, buildpack: str, name: str) -> str:
-        """The stamp of a layer's folder."""
-        return self.layer(buildpack, name).stamp
-
-    def sbom_stamps(self, buildpack: str, name: str) -> dict[str, str]:
-        """Stamps of the SBOM files that lie beside a layer's folder, by ending."""
-        path = layer_path(self.layers_dir, buildpack, name)
+    def sbom_stamps(self, path: str) -> dict[str, str]:
+        """Stamps of the SBOM files that lie beside a layer's folder `path`, by ending."""
         found = {ending: self.listings.get(f"{path}.{ending}") for ending in SBOM_ENDINGS}
         return {ending: listing.stamp for ending, listing in found.items() if listing and listing.entries}
 
@@ -62,11 +52,6 @@ class Exportable:
     def above_text(self, path: str) -> str:
         """Their owners and modes: with them a tar changes too."""
         return " ".join(f"{entry.path}:{entry.mode:o}:{entry.uid}:{entry.gid}" for entry in self.above(path))
-
-
-def layer_path(layers_dir: str, buildpack: str, name: str) -> str:
-    """The folder of a layer."""
-    return f"{layers_dir}/{escape_id(buildpack)}/{name}"
 
 
 def parents_of(path: str) -> list[str]:
@@ -81,17 +66,16 @@ def collect(env: BuildEnv, built: Built, *, layers_dir: str, app_dir: str) -> Ex
     """Look at everything that this build leaves; three round trips, however much it is."""
     roots = [app_dir, f"{layers_dir}/sbom/launch", f"{layers_dir}/config"]
     for module in built.buildpacks:
-        for name, layer in module.layers.items():
+        for layer in module.layers:
             if layer.toml.launch or layer.toml.cache:
-                path = layer_path(layers_dir, module.element.id, name)
-                roots += [path] if layer.has_directory else []
-                roots += [f"{path}.{ending}" for ending in SBOM_ENDINGS]
+                roots += [layer.path] if layer.has_directory else []
+                roots += [f"{layer.path}.{ending}" for ending in SBOM_ENDINGS]
     listings = dict(zip(roots, env.scan(roots), strict=True))
     if not listings[app_dir].entries:
         raise ExportError(f"the app directory {app_dir} is gone: a buildpack removed it")
     sboms = f"{layers_dir}/sbom/launch"
     patterns = [f"{sboms}/*.json", f"{sboms}/*/*.json", f"{sboms}/*/*/*.json"]
-    files = env.read_files([*patterns, *launcher.patterns(layers_dir)], limit=_SBOM_LIMIT)
+    files = env.read_files([*patterns, *launcher_patterns(layers_dir)], limit=_SBOM_LIMIT)
     return Exportable(
         layers_dir=layers_dir,
         app_dir=app_dir,

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from pybuild.buildenv.api import Entry
 from pybuild.errors import ExportError
-from pybuild.launcher.compile import compile_launcher, launch_inputs
+from pybuild.launcher.compile import compile_launcher
+from pybuild.launcher.inputs import LauncherInputs, launch_inputs
 from pybuild.lifecycle.content import known_layer, made_layer, new_layer, spooled_layer
-from pybuild.lifecycle.exportable import layer_path, sbom_contents
+from pybuild.lifecycle.exportable import sbom_contents
 from pybuild.lifecycle.layers import LAUNCHER, app_layers, dir_layer, launcher_layer, process_types_layer
 from pybuild.stores.api import Layer
 
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pybuild.buildenv.api import BuildEnv
+    from pybuild.lifecycle.build import BuiltLayer
     from pybuild.lifecycle.export import ExportInputs
     from pybuild.lifecycle.exportable import Exportable
+    from pybuild.spec.order import GroupElement
     from pybuild.stores.api import ImageStore
 
 _LAUNCHER_LIMIT = 64 << 20
@@ -67,11 +70,11 @@ def image_layers(env: BuildEnv, store: ImageStore, inputs: ExportInputs, found: 
     layers.described[id(layers.launcher)] = ("buildpacksio/lifecycle", "launcher", "")
     layers.described[id(layers.config)] = ("buildpacksio/lifecycle", "config", "")
     for module in inputs.built.buildpacks:
-        for name in sorted(module.layers, key=lambda name: name.encode("utf-8", "surrogateescape")):
-            if module.layers[name].toml.launch:
-                layer, reason = _buildpack_layer(env, store, inputs, found, module.element.id, name)
-                layers.buildpacks[module.element.id, name] = layer
-                layers.described[id(layer)] = (module.element.id, name, reason)
+        for built in module.layers:
+            if built.toml.launch:
+                layer, reason = _buildpack_layer(env, store, inputs, found, module.module, built)
+                layers.buildpacks[module.module.id, built.name] = layer
+                layers.described[id(layer)] = (module.module.id, built.name, reason)
     _add_sbom(env, inputs, found, layers)
     _add_app(env, inputs, found, layers)
     types = [process.type for process in inputs.built.metadata.processes]
@@ -82,60 +85,56 @@ def image_layers(env: BuildEnv, store: ImageStore, inputs: ExportInputs, found: 
 
 
 def _buildpack_layer(
-    env: BuildEnv, store: ImageStore, inputs: ExportInputs, found: Exportable, buildpack: str, name: str
+    env: BuildEnv,
+    store: ImageStore,
+    inputs: ExportInputs,
+    found: Exportable,
+    module: GroupElement,
+    built: BuiltLayer,
 ) -> tuple[Layer, str]:
-    module = next(module for module in inputs.built.buildpacks if module.element.id == buildpack)
-    created_by = f"Layer: '{name}', Created by buildpack: {buildpack}@{module.element.version}"
-    if not module.layers[name].has_directory:
-        cached = module.layers[name].toml.cache
-        return _previous_layer(
-            store, inputs, buildpack, name, created_by, cached=cached
-        ), "kept from the image before"
-    path = layer_path(inputs.layers_dir, buildpack, name)
-    listing = found.layer(buildpack, name)
-    planned = dir_layer(listing.entries, found.above(path), uid=env.uid, gid=env.gid)
-    kept = inputs.cache.layer(buildpack, name) if inputs.cache else None
-    if (
-        kept
-        and kept.diff_id
-        and kept.stamp
-        and (kept.stamp, kept.parents) == (listing.stamp, found.above_text(path))
-    ):
+    created_by = f"Layer: '{built.name}', Created by buildpack: {module.id}@{module.version}"
+    kept = inputs.cache.layer(module.id, built.name) if inputs.cache else None
+    if not built.has_directory:
+        return _previous_layer(store, inputs, module, built, created_by), "kept from the image before"
+    listing = found.listings[built.path]
+    planned = dir_layer(listing.entries, found.above(built.path), uid=env.uid, gid=env.gid)
+    known = kept and kept.diff_id and kept.stamp
+    if kept and known and (kept.stamp, kept.parents) == (listing.stamp, found.above_text(built.path)):
         return known_layer(env, planned, listing, kept.diff_id, created_by), "no file of it changed"
     maybe = [(kept.diff_id, kept.size)] if kept and kept.diff_id else []
-    return new_layer(env, planned, listing, created_by, maybe=maybe), "new" if kept is None else "made anew"
+    return new_layer(env, planned, listing, created_by, maybe=maybe), "made anew" if kept else "new"
 
 
 def _previous_layer(
-    store: ImageStore, inputs: ExportInputs, buildpack: str, name: str, created_by: str, *, cached: bool
+    store: ImageStore, inputs: ExportInputs, module: GroupElement, built: BuiltLayer, created_by: str
 ) -> Layer:
     # Buildpack API, "Launch Layers": launch = true with no directory left behind means that the lifecycle MUST
     # reuse the previous build's layer (EXP-05).
-    which = f"the layer {buildpack}:{name} has no contents"
-    if cached:
+    which = f"the layer {module.id}:{built.name} has no contents"
+    if built.toml.cache:
         raise ExportError(
             f"{which}, but cache = true", hint="the buildpack must restore or make a cached layer"
         )
     previous, metadata = inputs.analysis.previous, inputs.analysis.metadata
-    old = (metadata.layers_of(buildpack).layers or {}).get(name) if metadata else None
+    old = (metadata.layers_of(module.id).layers or {}).get(built.name) if metadata else None
     if previous is None or old is None or old.sha not in previous.diff_ids:
         raise ExportError(f"{which}, and the previous image has no such layer to reuse")
-    kept = inputs.cache.layer(buildpack, name) if inputs.cache else None
-    if kept and kept.diff_id == old.sha and kept.size:
-        diff_id = old.sha
-        return Layer(
-            diff_id=diff_id,
-            size=kept.size,
-            open=lambda: store.read_layer(previous, diff_id),
-            created_by=created_by,
-        )
-    return spooled_layer(store.read_layer(previous, old.sha), created_by)
+    kept = inputs.cache.layer(module.id, built.name) if inputs.cache else None
+    if kept is None or kept.diff_id != old.sha or not kept.size:
+        return spooled_layer(store.read_layer(previous, old.sha), created_by)
+    diff_id = old.sha
+    return Layer(
+        diff_id=diff_id,
+        size=kept.size,
+        open=lambda: store.read_layer(previous, diff_id),
+        created_by=created_by,
+    )
 
 
 def _config(env: BuildEnv, inputs: ExportInputs, found: Exportable) -> Layer:
     root = f"{inputs.layers_dir}/config"
     path = f"{root}/metadata.toml"
-    text = inputs.built.metadata.write(inputs.platform_api)
+    text = inputs.built.metadata_toml
     entries = [_entry(env, root, "d"), _entry(env, path, "f", len(text))]
     planned = dir_layer(entries, found.above(root), uid=env.uid, gid=env.gid)
     return made_layer(planned, {path: text}, "Buildpacks Launcher Config")
@@ -181,8 +180,7 @@ def _launcher(env: BuildEnv, inputs: ExportInputs, found: Exportable) -> Layer:
     created_by = "Buildpacks Application Launcher"
     source = inputs.launcher
     if not source.path:
-        entries = [entry for listing in found.listings.values() for entry in listing.entries]
-        text = compile_launcher(launch_inputs(inputs.built.metadata, entries, found.files))
+        text = compile_launcher(_launcher_inputs(inputs, found))
         return made_layer(launcher_layer(len(text)), {LAUNCHER: text}, created_by)
     known = inputs.cache.launchers.get(source.key) if inputs.cache and source.key else None
     if known is None:
@@ -194,6 +192,30 @@ def _launcher(env: BuildEnv, inputs: ExportInputs, found: Exportable) -> Layer:
         return made_layer(launcher_layer(len(content)), {LAUNCHER: content}, created_by).open()
 
     return Layer(diff_id=known[0], size=known[1], open=reread, created_by=created_by)
+
+
+def _launcher_inputs(inputs: ExportInputs, found: Exportable) -> LauncherInputs:
+    launch = [
+        (module.module.id, layer)
+        for module in inputs.built.buildpacks
+        for layer in module.layers
+        if layer.toml.launch
+    ]
+    return launch_inputs(
+        inputs.built.metadata,
+        platform_api=inputs.platform_api,
+        layers_dir=inputs.layers_dir,
+        app_dir=inputs.app_dir,
+        entries=[
+            entry
+            for _, layer in launch
+            if layer.has_directory
+            for entry in found.listings[layer.path].entries
+        ],
+        files=found.files,
+        reused=[(id_, layer.name) for id_, layer in launch if not layer.has_directory],
+        only=[(id_, layer.name) for id_, layer in launch],
+    )
 
 
 def _builders_launcher(env: BuildEnv, path: str) -> bytes:

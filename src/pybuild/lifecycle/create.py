@@ -1,0 +1,178 @@
+"""The whole lifecycle on one page: what is there, which buildpacks, what they had, what they make, the image.
+
+A build environment on one side, an image store on the other; nothing here knows what kind they are of.
+Specification: platform.md, "creator".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from pybuild.events import phase
+from pybuild.lifecycle import image_config
+from pybuild.lifecycle.analyze import Analysis, analyze
+from pybuild.lifecycle.build import BuildInputs, build
+from pybuild.lifecycle.buildpacks import Modules
+from pybuild.lifecycle.detect import Detected, DetectInputs, detect
+from pybuild.lifecycle.env_dirs import read_given
+from pybuild.lifecycle.export import Exported, ExportInputs, export
+from pybuild.lifecycle.image_layers import LauncherSource
+from pybuild.lifecycle.restore import RestoreInputs, restore
+from pybuild.spec import target as targets
+from pybuild.spec.labels import LauncherIdentity, ProjectMetadata, RunImageName
+from pybuild.spec.order import OrderFile, System
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pybuild.buildenv.api import BuildEnv
+    from pybuild.lifecycle.cache import CacheIndex
+    from pybuild.oci.reference import Reference
+    from pybuild.spec.api import ApiVersion
+    from pybuild.spec.environ import Given
+    from pybuild.stores.api import ImageStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Folders in the build environment; platform.md, "Operations" / "Inputs" has their defaults."""
+
+    app: str = "/workspace"
+    layers: str = "/layers"
+    buildpacks: str = "/cnb/buildpacks"
+    extensions: str = "/cnb/extensions"
+    platform: str = "/platform"
+    build_config: str = "/cnb/build-config"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateInputs:
+    """What is asked for. `names`: of the new image, its own first; `previous`: the image whose layers may serve.
+
+    `run_image`: the one to build on; `run_image_names`: what the label says about it. `environ`: the build
+    environment's own variables. `upload`: digest of what was put into the app directory, "" if unknown.
+    """
+
+    names: Sequence[Reference]
+    previous: Reference
+    run_image: str
+    run_image_names: RunImageName
+    order: OrderFile
+    platform_api: ApiVersion
+    environ: Mapping[str, str]
+    launcher: LauncherSource
+    launcher_identity: LauncherIdentity
+    system: System = System()
+    places: Places = Places()
+    exec_env: str = "production"
+    default_process: str = ""
+    created: str = image_config.CREATED
+    project: ProjectMetadata = field(default_factory=ProjectMetadata)
+    cache: CacheIndex | None = None
+    skip_layers: bool = False
+    upload: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Created:
+    """The new image, and how it came to be."""
+
+    exported: Exported
+    detected: Detected
+
+
+def create(env: BuildEnv, store: ImageStore, inputs: CreateInputs) -> Created:
+    """Make the image. Every error is the `PybuildError` of its phase; until the last step nothing has changed."""
+    with phase("ANALYZING"):
+        analysis = analyze(store, previous=inputs.previous, run_image=inputs.run_image)
+    with phase("DETECTING"):
+        given = platform_given(env, inputs)
+        detected = detect(env, detect_inputs(inputs, analysis, given))
+    with phase("RESTORING"):
+        restore(
+            env,
+            RestoreInputs(
+                group=detected.group,
+                layers_dir=inputs.places.layers,
+                platform_api=inputs.platform_api,
+                previous=analysis.metadata,
+                cache=inputs.cache,
+                skip_layers=inputs.skip_layers,
+            ),
+        )
+        uploaded = _app_stamp(env, inputs)
+    with phase("BUILDING"):
+        built = build(
+            env,
+            BuildInputs(
+                group=detected.group,
+                plan=detected.plan,
+                modules=Modules.read(
+                    env, buildpacks_dir=inputs.places.buildpacks, extensions_dir=inputs.places.extensions
+                ),
+                platform_api=inputs.platform_api,
+                given=replace(given, target=targets.environ(detected.target)),
+                environ=inputs.environ,
+                app_dir=inputs.places.app,
+                layers_dir=inputs.places.layers,
+            ),
+        )
+    with phase("EXPORTING"):
+        untouched = uploaded != "" and uploaded == _app_stamp(env, inputs)
+        exported = export(
+            env,
+            store,
+            ExportInputs(
+                built=built,
+                analysis=analysis,
+                names=inputs.names,
+                run_image=inputs.run_image_names,
+                layers_dir=inputs.places.layers,
+                app_dir=inputs.places.app,
+                platform_api=inputs.platform_api,
+                launcher=inputs.launcher,
+                launcher_identity=inputs.launcher_identity,
+                created=inputs.created,
+                default_process=inputs.default_process,
+                exec_env=inputs.exec_env,
+                project=inputs.project,
+                cache=inputs.cache,
+                upload=inputs.upload if untouched else "",
+            ),
+        )
+    return Created(exported=exported, detected=detected)
+
+
+def platform_given(env: BuildEnv, inputs: CreateInputs) -> Given:
+    """What platform and operator give to every buildpack. Operators may since Platform API 0.11."""
+    return read_given(
+        env,
+        platform_dir=inputs.places.platform,
+        build_config_dir=inputs.places.build_config if inputs.platform_api.minor >= 11 else "",
+        target={},
+        exec_env=inputs.exec_env,
+    )
+
+
+def detect_inputs(inputs: CreateInputs, analysis: Analysis, given: Given) -> DetectInputs:
+    """The part of it that detection goes by."""
+    return DetectInputs(
+        platform_api=inputs.platform_api,
+        order=inputs.order,
+        system=inputs.system,
+        app_dir=inputs.places.app,
+        buildpacks_dir=inputs.places.buildpacks,
+        extensions_dir=inputs.places.extensions,
+        platform_dir=inputs.places.platform,
+        target=analysis.target,
+        exec_env=inputs.exec_env,
+        base_environ=inputs.environ,
+        user=given.user,
+        operator=given.operator,
+    )
+
+
+def _app_stamp(env: BuildEnv, inputs: CreateInputs) -> str:
+    """The stamp of the app directory, if it could show that the app is the one of the build before."""
+    return env.scan([inputs.places.app])[0].stamp if inputs.upload else ""
