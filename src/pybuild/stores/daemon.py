@@ -1,0 +1,377 @@
+"""Images in a Docker Engine: found by inspecting, written by one streamed `docker load`, named last.
+
+The engine looks only at the chain of diff ids: where it has the content for the lowest layers already, an
+empty file stands for each of them. So a rebuild that changes one label sends no layer at all.
+
+Specification: platform.md, "exporter"; how the engine behaves: GO-35.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from pybuild import engine, gojson
+from pybuild.errors import DiskFull, ExportError, InvalidArchive, InvalidReference, PybuildError
+from pybuild.oci import tar
+from pybuild.oci.digest import Hashing, is_digest, sha256
+from pybuild.oci.reference import Reference
+from pybuild.stores.api import StoredImage, Written
+from pybuild.stores.saved import SavedImage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    import docker
+
+    from pybuild.stores.api import Layer
+
+CONFIG_KEYS = (
+    "Cmd",
+    "Healthcheck",
+    "Entrypoint",
+    "Env",
+    "Labels",
+    "OnBuild",
+    "User",
+    "Volumes",
+    "WorkingDir",
+    "ExposedPorts",
+    "StopSignal",
+    "Shell",
+)
+"""What the Go lifecycle takes over of a daemon image's configuration; the rest it drops."""
+
+_MOST_LINKS = 8
+_LOADED = "Loaded image ID: "
+
+
+class _LoadRefused(ExportError):
+    """The engine read an archive and would not make an image of it."""
+
+
+class DaemonStore:
+    """The images of one Docker Engine. `labels` go on containers that it makes for a moment."""
+
+    def __init__(self, client: docker.APIClient, *, labels: Mapping[str, str] | None = None) -> None:
+        self._client: Any = client  # the SDK's annotations are partial
+        self._labels = dict(labels or {})
+        self._info: dict[str, Any] | None = None
+        self._saved: tuple[str, SavedImage] | None = None
+
+    def find(self, name: Reference | str) -> StoredImage | None:
+        """The image of that name or id; None when the engine has none."""
+        text = name.name if isinstance(name, Reference) else name
+        try:
+            with engine.translating(f"looking for the image {text}"):
+                found = self._client.inspect_image(text)
+                history = self._client.history(found["Id"])
+        except engine.NotFound:
+            return None
+        return _stored(found, history)
+
+    def write(
+        self,
+        base: StoredImage,
+        layers: Sequence[Layer],
+        make_config: Callable[[Sequence[str]], bytes],
+        names: Sequence[Reference],
+        previous: StoredImage | None,
+    ) -> Written:
+        """See `ImageStore.write`. Sends nothing if the engine has the very image already."""
+        for name in names:
+            if name.digest:
+                raise InvalidReference(
+                    f"{name} cannot be given to an image: a digest is not chosen", hint="use a tag"
+                )
+        present = self._present(base, layers, make_config)
+        if present is not None:
+            self._name(present, names)
+            return Written(
+                image_id=present.id, changed=False, sent_bytes=0, size=present.size, diff_ids=present.diff_ids
+            )
+        sources = [*(_Source(diff_id) for diff_id in base.diff_ids), *map(_source, layers)]
+        with engine.translating("sending the image"):
+            upload = self._send(base, sources, make_config, previous)
+        image = self.find(upload.image_id)
+        if image is None:
+            raise ExportError(f"the Docker Engine took the image {upload.image_id}, but does not have it")
+        self._name(image, names)
+        return Written(
+            image_id=image.id,
+            changed=True,
+            sent_bytes=upload.sent,
+            size=image.size,
+            diff_ids=tuple(upload.diff_ids),
+        )
+
+    def read_layer(self, image: StoredImage, diff_id: str) -> Iterator[bytes]:
+        """See `ImageStore.read_layer`. The whole image is read once and kept on disk for further layers of it."""
+        yield from self._saved_image(image).layer(diff_id)
+
+    def read_file(self, image: StoredImage, path: str) -> bytes | None:
+        """See `ImageStore.read_file`; 1 MiB at most. Makes a container that is never started, and removes it."""
+        with engine.translating(f"reading {path} of the image {image.id}"):
+            container = self._client.create_container(
+                image.id, command=["/"], entrypoint=["/"], labels=self._labels, network_disabled=True
+            )["Id"]
+            try:
+                return self._follow(container, path)
+            finally:
+                self._client.remove_container(container, force=True, v=True)
+
+    def delete(self, image: StoredImage) -> None:
+        """See `ImageStore.delete`."""
+        try:
+            with engine.translating(f"removing the image {image.id}"):
+                self._client.remove_image(image.id, force=True)
+        except engine.NotFound:
+            return
+
+    def close(self) -> None:
+        """Free the disk space that `read_layer` took."""
+        if self._saved is not None:
+            self._saved[1].close()
+            self._saved = None
+
+    def _present(
+        self, base: StoredImage, layers: Sequence[Layer], make_config: Callable[[Sequence[str]], bytes]
+    ) -> StoredImage | None:
+        """The image that is to be written, if all its layers' diff ids are known and the engine has it."""
+        added = [layer.diff_id for layer in layers if layer.diff_id is not None]
+        if len(added) < len(layers):
+            return None
+        # With containerd's image store ids are manifest digests, and this finds nothing.
+        return self.find(sha256(make_config([*base.diff_ids, *added])))
+
+    def _send(
+        self,
+        base: StoredImage,
+        sources: Sequence[_Source],
+        make_config: Callable[[Sequence[str]], bytes],
+        previous: StoredImage | None,
+    ) -> _Upload:
+        held = 0 if self._is_containerd() else _held(sources, base, previous)
+        if held >= len(base.diff_ids):
+            try:
+                return self._load(_Upload(sources, held, make_config))
+            except _LoadRefused:
+                if held == 0:
+                    raise
+                # Most likely "invalid diffID": a layer that the engine had when we asked is gone.
+        if base.diff_ids:
+            saved = self._saved_image(base)
+            sources = [source.filled_from(saved) for source in sources]
+        return self._load(_Upload(sources, 0, make_config))
+
+    def _load(self, upload: _Upload) -> _Upload:
+        """One POST /images/load. Whatever goes wrong while we make the archive counts, not what follows from it."""
+        loaded = ""
+        try:
+            for message in self._client.load_image(upload.chunks(), quiet=False):
+                if said := _refusal(message):
+                    raise _load_failure(said)
+                line = str(message.get("stream", "")).strip()
+                if line.startswith(_LOADED) and is_digest(line.removeprefix(_LOADED)):
+                    loaded = line.removeprefix(_LOADED)
+        except Exception:
+            if upload.failure is not None:
+                raise upload.failure from None
+            raise
+        upload.image_id = loaded or upload.image_id
+        return upload
+
+    def _is_containerd(self) -> bool:
+        """Whether the engine keeps images in containerd, which wants all layers in every load."""
+        if self._info is None:
+            self._info = self._client.info()
+        status = self._info.get("DriverStatus") or ()
+        return any("io.containerd.snapshotter.v1" in pair for pair in status)
+
+    def _saved_image(self, image: StoredImage) -> SavedImage:
+        if self._saved is None or self._saved[0] != image.id:
+            self.close()
+            with engine.translating(f"reading the image {image.id}"):
+                self._saved = (image.id, SavedImage(self._client.get_image(image.id)))
+        return self._saved[1]
+
+    def _name(self, image: StoredImage, names: Iterable[Reference]) -> None:
+        for name in names:
+            if name.familiar not in image.names:
+                with engine.translating(f"naming the image {name}"):
+                    self._client.tag(image.id, name.familiar_repository, name.tag)
+
+    def _follow(self, container: str, path: str) -> bytes | None:
+        for _ in range(_MOST_LINKS):
+            try:
+                with engine.translating(f"reading {path}"):
+                    chunks, _stat = self._client.get_archive(container, path)
+                    member, body = next(tar.read(chunks))
+            except (engine.NotFound, StopIteration):
+                return None
+            if member.kind == tar.FILE:
+                return body.read()
+            if member.kind != tar.SYMLINK:
+                return None
+            target = member.linkname.decode(errors="surrogateescape")
+            path = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A layer of the new image, bottom first. `open` None: one of the base's, which the engine should have."""
+
+    diff_id: str | None
+    size: int = 0
+    open: Callable[[], Iterator[bytes]] | None = None
+
+    def filled_from(self, saved: SavedImage) -> _Source:
+        """The same with content for a layer of the base."""
+        if self.open is not None or self.diff_id is None:
+            return self
+        diff_id = self.diff_id
+        return _Source(diff_id, saved.size(diff_id), lambda: saved.layer(diff_id))
+
+
+def _source(layer: Layer) -> _Source:
+    return _Source(layer.diff_id, layer.size, layer.open)
+
+
+def _held(sources: Sequence[_Source], base: StoredImage, previous: StoredImage | None) -> int:
+    """How many layers, from the bottom, are also the lowest ones of an image that the engine has."""
+    most = 0
+    for image in (base, previous):
+        if image is not None:
+            count = 0
+            for source, diff_id in zip(sources, image.diff_ids, strict=False):
+                if source.diff_id != diff_id:
+                    break
+                count += 1
+            most = max(most, count)
+    return most
+
+
+class _Upload:
+    """The archive of one load while it is made: contents first, then what could only be known after them.
+
+    `image_id`, `diff_ids` and `sent` (bytes of layers) are complete once `chunks` is exhausted.
+    """
+
+    def __init__(
+        self, sources: Sequence[_Source], held: int, make_config: Callable[[Sequence[str]], bytes]
+    ) -> None:
+        self._sources = sources
+        self._held = held
+        self._make_config = make_config
+        self.diff_ids: list[str] = []
+        self.image_id = ""
+        self.sent = 0
+        self.failure: Exception | None = None
+
+    def chunks(self) -> Iterator[bytes]:
+        """The archive; remembers in `failure` why it broke off."""
+        try:
+            yield from tar.gather(self._parts())
+        except Exception as exc:
+            self.failure = exc
+            raise
+
+    def _parts(self) -> Iterator[bytes]:
+        files = []
+        for number, source in enumerate(self._sources):
+            if number < self._held:
+                files.append(f"blank_{number}")
+                self.diff_ids.append(str(source.diff_id))
+                yield _file(files[-1], 0)
+            else:
+                files.append(f"layer_{number}.tar")
+                yield from self._layer(files[-1], source)
+        config = self._make_config(tuple(self.diff_ids))
+        self.image_id = sha256(config)
+        config_file = f"{self.image_id.removeprefix('sha256:')}.json"
+        # Without RepoTags: the names move when the image is there, not while it is being made.
+        manifest = gojson.dumps([{"Config": config_file, "RepoTags": None, "Layers": files}]).encode()
+        for name, content in ((config_file, config), ("manifest.json", manifest)):
+            yield _file(name, len(content)) + content + tar.padding(len(content))
+        yield tar.TRAILER
+
+    def _layer(self, name: str, source: _Source) -> Iterator[bytes]:
+        if source.open is None:
+            raise ExportError(f"the base's layer {source.diff_id} is needed in full")
+        yield _file(name, source.size)
+        content = Hashing(source.open())
+        yield from content
+        if content.size != source.size or source.diff_id not in (None, content.digest):
+            raise ExportError(
+                f"a layer changed while it was being read: expected {source.size} bytes"
+                f" with the digest {source.diff_id or 'to come'}, found {content.size} with {content.digest}",
+                hint="a process of a buildpack may still write there: build again",
+            )
+        self.diff_ids.append(content.digest)
+        self.sent += content.size
+        yield tar.padding(content.size)
+
+
+def _file(name: str, size: int) -> bytes:
+    return tar.header(tar.TarEntry(name.encode(), tar.FILE, 0o644, 0, 0, size), mtime=0)
+
+
+def _refusal(message: Mapping[str, Any]) -> str:
+    """What an item of the engine's JSON stream says went wrong; "" when nothing did.
+
+    Failures come with status 200 inside the stream, or with status 500 as the one object `{"message": …}`.
+    """
+    detail = message.get("errorDetail")
+    said = (detail.get("message") if isinstance(detail, dict) else None) or message.get("error")
+    return " ".join(str(said or message.get("message") or "").split())[:1000]
+
+
+def _load_failure(said: str) -> PybuildError:
+    if "no space left on device" in said:
+        return DiskFull(
+            "the Docker Engine has no space left on its disk for the image", hint="docker system prune"
+        )
+    return _LoadRefused(f"the Docker Engine would not take the image: {said}")
+
+
+def _stored(found: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> StoredImage:
+    config = found.get("Config") or {}
+    rootfs = found.get("RootFS") or {}
+    diff_ids = tuple(rootfs.get("Layers") or ())
+    if not all(map(is_digest, diff_ids)):
+        raise InvalidArchive(f"the Docker Engine says the image {found['Id']} has the layers {diff_ids!r}")
+    return StoredImage(
+        id=str(found["Id"]),
+        config={
+            "architecture": found.get("Architecture", ""),
+            "author": found.get("Author", ""),
+            "created": found.get("Created") or "",
+            # The engine lists the newest first and does not say which items have no layer.
+            "history": [_history_item(item) for item in reversed(history)],
+            "os": found.get("Os", ""),
+            "rootfs": {"type": rootfs.get("Type", ""), "diff_ids": list(diff_ids)},
+            "config": {key: config[key] for key in CONFIG_KEYS if config.get(key)},
+            "os.version": found.get("OsVersion", ""),
+            "variant": found.get("Variant", ""),
+        },
+        diff_ids=diff_ids,
+        labels=config.get("Labels") or {},
+        names=tuple(found.get("RepoTags") or ()),
+        digest_names=tuple(found.get("RepoDigests") or ()),
+        size=int(found.get("Size") or 0),
+    )
+
+
+def _history_item(item: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        created = datetime.fromtimestamp(item.get("Created") or 0, UTC)
+    except (OverflowError, ValueError, OSError):
+        created = datetime.fromtimestamp(0, UTC)
+    return {
+        "created": f"{created:%Y-%m-%dT%H:%M:%SZ}",
+        "created_by": item.get("CreatedBy", ""),
+        "comment": item.get("Comment", ""),
+    }
