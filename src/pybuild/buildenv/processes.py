@@ -157,4 +157,7 @@ def _session_members(leader: int) -> list[int]:
 
 
 def _reason(exc: OSError | ValueError) -> str:
-    return (exc.strerror or str(exc)) if isinstance(exc, OSError) else str(exc)
+    if not isinstance(exc, OSError):
+        return str(exc)
+    # Names the working directory where that is what is missing.
+    return f"{exc.filename}: {exc.strerror}" if exc.filename else exc.strerror or str(exc)

@@ -29,7 +29,7 @@ from pybuild.lifecycle.outputs import (
 )
 from pybuild.lifecycle.scripts import run_lines, write_file
 from pybuild.spec import environ
-from pybuild.spec.api import ApiVersion
+from pybuild.spec.api import ApiVersion, check_buildpack_api
 from pybuild.spec.launch import BomEntry, Metadata, Process, StoreToml
 from pybuild.spec.names import escape_id
 from pybuild.spec.order import Group, GroupElement
@@ -103,8 +103,11 @@ def build(env: BuildEnv, inputs: BuildInputs) -> Built:
     """Run every buildpack's bin/build, in order; write metadata.toml and the collected SBOMs.
 
     Round trips: three for each buildpack, two at the end, one more each for SBOMs and links in env directories.
-    `BuildpackFailed` (51) when a bin/build fails; `BuildError` (52) when what one wrote cannot be used.
+    `BuildpackFailed` (51) when a bin/build fails; `BuildError` (52) when what one wrote cannot be used;
+    `BuildpackApiUnsupported` (12) before anything is run.
     """
+    for element in inputs.group.buildpacks:
+        check_buildpack_api(element.api, f"buildpack {element}")
     work = _Work(env, inputs)
     try:
         with _as_build_error():

@@ -71,10 +71,9 @@ class Process:
     @classmethod
     def read_merged(cls, table: Table) -> Self:
         """From `[[processes]]` of metadata.toml; its command is a string below Platform API 0.10."""
-        command = table.value("command")
         return cls(
             type=check_process_type(table.text("type"), table.place("type")),
-            command=(command,) if isinstance(command, str) else table.texts("command"),
+            command=_read_merged_command(table),
             args=table.texts("args") if "args" in table else None,
             direct=table.flag("direct"),
             default=table.flag("default"),
@@ -92,14 +91,18 @@ class Process:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
-    """Paths of the app that become one layer of their own; Go's `filepath.Match` patterns."""
+    """Paths of the app that become one layer of their own; Go's `filepath.Match` patterns.
+
+    `stated` False: the key was absent, unlike an empty array; both choose nothing.
+    """
 
     paths: tuple[str, ...]
+    stated: bool = True
 
     @classmethod
     def read(cls, table: Table) -> Self:
         """From one `[[slices]]`."""
-        return cls(paths=table.texts("paths"))
+        return cls(paths=table.texts("paths"), stated="paths" in table)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,11 +246,21 @@ class Metadata:
                 "extensions": [element.tree() for element in self.extensions] or None,
                 "labels": [Struct(key=label.key, value=label.value) for label in self.labels] or None,
                 "processes": [_process_tree(process, platform_api) for process in self.processes],
-                "slices": [Struct(paths=list(part.paths)) for part in self.slices] or None,
+                "slices": [Struct(paths=list(part.paths) if part.stated else None) for part in self.slices] or None,
                 "buildpack-default-process-type": self.default_process_type or None,
             }
         )
         return toml.dumps(tree).encode()
+
+
+def _read_merged_command(table: Table) -> tuple[str, ...]:
+    command = table.value("command")
+    if isinstance(command, str):
+        return (command,)
+    # Launchers have always taken numbers for words here.
+    if isinstance(command, list) and all(isinstance(word, str | int) for word in command):
+        return tuple(map(str, command))
+    return table.texts("command")
 
 
 def _process_tree(process: Process, platform_api: ApiVersion) -> Struct:
