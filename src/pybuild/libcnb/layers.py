@@ -7,6 +7,7 @@ written only when the whole build has succeeded, so a half-made layer never carr
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,11 +15,10 @@ from pybuild.errors import InvalidFile
 from pybuild.spec import toml
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
 Value = str | tuple[str, ...]
-Key = dict[str, Value]
+Key = Mapping[str, Value]
 Scope = Literal["all", "build", "launch"]
 Operation = Literal["override", "append", "prepend", "default"]
 

@@ -1,0 +1,1 @@
+"""The nginx buildpack: provides the web server to whoever requires `nginx` in the build plan."""

@@ -1,0 +1,157 @@
+"""Composer's packages: the tool in a layer, its downloads in a cache, `vendor` in the app and a copy in the cache.
+
+`vendor` stays a real folder of the app: frameworks find the app's root from where it is, so a link into a layer
+would lead them astray. A slice makes it a layer of its own in the image.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from php import errors
+from pybuild.libcnb import command, debs, output
+from pybuild.libcnb.bindings import of_type
+from pybuild.libcnb.dpkg import as_installed
+from pybuild.libcnb.layers import Empty, Types
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from php.layers.runtime import Runtime
+    from php.project import Project
+    from pybuild.libcnb.apt import Apt
+    from pybuild.libcnb.context import BuildContext
+    from pybuild.libcnb.layers import Layer
+
+VENDOR = "vendor"
+
+
+def install(
+    context: BuildContext, project: Project, runtime: Runtime, tool: Sequence[str], environ: Mapping[str, str]
+) -> bool:
+    """Run `composer install`. True when there is a `vendor` folder afterwards. Raises a `Problem`."""
+    if project.lock is None and project.packages:
+        raise errors.no_lock(project.packages)
+    vendor = context.app / VENDOR
+    cache = _cached_vendor(context, project, runtime, vendor)
+    words = [
+        *tool,
+        "install",
+        "--no-interaction",
+        "--no-progress",
+        "--prefer-dist",
+        "--optimize-autoloader",
+        "--ansi",
+    ]
+    words[-1:] = [] if dev(context) else ["--no-dev"]
+    words += context.setting("BP_COMPOSER_INSTALL_OPTIONS").split()
+    output.section("Composer packages")
+    with tempfile.TemporaryDirectory(prefix="composer-") as home:
+        variables = {**environ, **_variables(context, home), **_auth(context)}
+        try:
+            command.run(words, cwd=context.app, environ=variables)
+        except command.ToolFailed as exc:
+            raise _explained(exc) from exc
+    if not vendor.is_dir():
+        return False
+    if isinstance(cache, Empty):
+        shutil.copytree(vendor, cache.layer.path / VENDOR, symlinks=True)
+    return True
+
+
+def dev(context: BuildContext) -> bool:
+    """Whether packages that are only for tests and development are installed too."""
+    return context.exec_env != "production"
+
+
+def find_tool(context: BuildContext, runtime: Runtime, apt: Apt) -> list[str]:
+    """How to start Composer: the app's own composer.phar, else Debian's package in a layer."""
+    php = str(runtime.php)
+    if (context.app / "composer.phar").is_file():
+        output.section("Composer (composer.phar of the app)")
+        return [php, "-d", "memory_limit=-1", str(context.app / "composer.phar")]
+    made = debs.deb_layer(context, "composer", ("composer",), Types(build=True, cache=True), apt=apt)
+    output.section(f"Composer {made.version('composer')}")
+    share = made.layer.path / "usr/share/php"
+    return [
+        php,
+        "-d",
+        "memory_limit=-1",
+        "-d",
+        f"include_path={share}",
+        str(made.layer.path / "usr/bin/composer"),
+    ]
+
+
+def installed_for(runtime: Runtime) -> str:
+    """Stanzas that tell apt what the layer `php` brings, so that Composer does not bring it again."""
+    return "".join(as_installed(control) for control in debs.controls(runtime.layer))
+
+
+def _cached_vendor(context: BuildContext, project: Project, runtime: Runtime, vendor: Path) -> Empty | Layer:
+    key = {
+        "buildpack": context.version,
+        "php": runtime.series,
+        "composer.json": hashlib.sha256(project.manifest).hexdigest(),
+        "composer.lock": hashlib.sha256(project.lock or b"").hexdigest(),
+        "options": f"{context.setting('BP_COMPOSER_INSTALL_OPTIONS')} dev={dev(context)}".strip(),
+    }
+    answer = context.layers.cached_layer("vendor", Types(cache=True), key=key)
+    # A vendor folder that came with the source is a developer's: other PHP, dev packages, perhaps half of it.
+    if vendor.is_symlink() or vendor.is_file():
+        vendor.unlink()
+    elif vendor.is_dir():
+        shutil.rmtree(vendor)
+    if isinstance(answer, Empty):
+        return answer
+    stored = answer.layer.path / VENDOR
+    if stored.is_dir():
+        shutil.copytree(stored, vendor, symlinks=True)
+    return answer.layer
+
+
+def _variables(context: BuildContext, home: str) -> dict[str, str]:
+    downloads = context.layers.kept_layer("composer-cache", Types(cache=True))
+    # The class name of the autoloader is random unless it is given; the image would differ every time.
+    return {
+        "COMPOSER_HOME": home,
+        "COMPOSER_CACHE_DIR": str(downloads.path),
+        "COMPOSER_NO_INTERACTION": "1",
+        "COMPOSER_MIRROR_PATH_REPOS": "1",
+        "COMPOSER_ALLOW_SUPERUSER": "0",
+        "COMPOSER_DISABLE_XDEBUG_WARN": "1",
+    }
+
+
+def _auth(context: BuildContext) -> dict[str, str]:
+    if context.setting("COMPOSER_AUTH"):
+        return {"COMPOSER_AUTH": context.setting("COMPOSER_AUTH")}
+    for binding in of_type(context.bindings, "composer"):
+        text = binding.values.get("auth.json", "")
+        try:
+            json.loads(text)
+        except ValueError as exc:
+            raise errors.bad_auth(binding.name) from exc
+        return {"COMPOSER_AUTH": text}
+    return {}
+
+
+def _explained(exc: command.ToolFailed) -> Exception:
+    steps = [
+        "Read what Composer says above; `composer install --no-dev` on your machine should show the same."
+    ]
+    if re.search(r"ext-\w+.*missing|requires ext-", exc.output):
+        steps.insert(0, "Add the missing extension to `require` in composer.json, or to BP_PHP_EXTENSIONS.")
+    if re.search(r"curl error|could not be downloaded|Connection|timed? ?out", exc.output, re.IGNORECASE):
+        steps.insert(
+            0, "Check that the build can reach the package repository, through a proxy if it needs one."
+        )
+    return command.explained(
+        command.ToolFailed(str(exc)), "Composer could not install the packages", steps=tuple(steps)
+    )

@@ -1,0 +1,78 @@
+"""Layer `php`: PHP itself, php-fpm and the extensions, from Debian's packages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from php import extensions, versions
+from php.settings import extension_names
+from pybuild.libcnb import debs, output
+from pybuild.libcnb.dpkg import upstream
+from pybuild.libcnb.layers import Types
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from php.project import Project
+    from pybuild.libcnb.apt import Apt
+    from pybuild.libcnb.context import BuildContext
+    from pybuild.libcnb.layers import Layer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """PHP as installed: `series` 8.2, `version` 8.2.36."""
+
+    layer: Layer
+    series: str
+    version: str
+
+    @property
+    def php(self) -> Path:
+        """The interpreter."""
+        return self.layer.path / f"usr/bin/php{self.series}"
+
+    @property
+    def fpm(self) -> Path:
+        """The process manager."""
+        return self.layer.path / f"usr/sbin/php-fpm{self.series}"
+
+
+def install(context: BuildContext, project: Project, apt: Apt) -> Runtime:
+    """Choose version and extensions, and have them in a layer. Raises a `Problem`."""
+    choice = versions.choose(apt, context.setting("BP_PHP_VERSION"), project.php)
+    version = upstream(choice.version)
+    output.section(f"PHP {version} ({choice.why}; {release(context)} has {choice.series})")
+    asked = {**dict.fromkeys(extension_names(context.environ), "BP_PHP_EXTENSIONS"), **project.extensions}
+    known = apt.names(f"php{choice.series}-")
+    selection = extensions.select(choice.series, asked, project.provided, known)
+    for name, place in selection.added.items():
+        output.step(f"Extension {name} ({place} asks for it)")
+    for name in selection.substituted:
+        output.step(f"Extension {name} is left to the Composer package that provides it")
+    made = debs.deb_layer(context, "php", pinned(choice, selection.packages, apt), all_types(), apt=apt)
+    layer = made.layer
+    layer.search_path("LD_LIBRARY_PATH", *debs.library_folders(layer))
+    return Runtime(layer=layer, series=choice.series, version=version)
+
+
+def all_types() -> Types:
+    """For the app, for Composer and later buildpacks, and for the next build."""
+    return Types(launch=True, build=True, cache=True)
+
+
+def pinned(choice: versions.Choice, packages: tuple[str, ...], apt: Apt) -> tuple[str, ...]:
+    """The packages with the chosen version where it is not the newest; extensions of other sources stay as they are."""
+    if choice.newest:
+        return packages
+    return tuple(
+        f"{package}={choice.version}" if choice.version in apt.versions(package) else package
+        for package in (*packages, f"php{choice.series}-common", f"php{choice.series}-readline")
+    )
+
+
+def release(context: BuildContext) -> str:
+    """The distribution, for a sentence."""
+    target = context.target
+    return f"{target.distro.capitalize()} {target.distro_version}".strip() or "this distribution"
