@@ -23,6 +23,8 @@ PybuildError                     1
 ├── ExportError                 62
 ├── RebaseError                 72
 ├── LaunchError                 82
+├── ExtensionFailed             91   an extension's bin/generate that did not exit with 0
+├── GenerateError               92
 ├── ExtendError                102
 ├── Interrupted                130   Ctrl-C
 └── Terminated                 143   SIGTERM
@@ -172,6 +174,18 @@ class LaunchError(PybuildError):
     """Platform API, "launcher": launch-specific error conditions."""
 
     exit_code = 82
+
+
+class ExtensionFailed(PybuildError):
+    """Platform API, "detector": an extension's bin/generate did not exit with 0."""
+
+    exit_code = 91
+
+
+class GenerateError(PybuildError):
+    """Platform API, "detector": generation-specific error conditions."""
+
+    exit_code = 92
 
 
 class ExtendError(PybuildError):

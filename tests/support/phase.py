@@ -179,6 +179,8 @@ def _write(event: events.Event, told: io.BytesIO) -> None:
             told.write(f"Warning: {event.text}\n".encode(errors="surrogateescape"))
         case events.Output():
             told.write(event.data)
+        case _:
+            pass
 
 
 @contextmanager

@@ -36,26 +36,23 @@ _MODULE_EXEC_ENV_SINCE = ApiVersion(0, 12)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectInputs:
-    """All that detection goes by. Folders are absolute paths in the build environment.
+    """All that detection depends on. Directories are absolute paths in the build environment.
 
     `target`: what the run image is; its distribution is read from the build environment where it is None.
-    `exec_env`: "" with a platform that knows none. `base_environ`: the build environment's own variables.
-    `user`: `<platform>/env`; `operator`: `<build-config>/env`. `extensions_dir` "": there are none.
+    `environ`: that of the container (or of the phase); buildpacks see the part of it that is for them.
+    `given`: from `env_dirs.read_given`. `extensions_dir` "": there are none. `tmp_dir`: for build plans.
     """
 
-    platform_api: ApiVersion
     order: OrderFile
     system: System = field(default_factory=System)
+    platform_api: ApiVersion
+    target: Target
+    given: environ.Given
+    environ: Mapping[str, str]
     app_dir: str
     buildpacks_dir: str
     extensions_dir: str = ""
-    platform_dir: str
     tmp_dir: str = "/tmp"
-    target: Target
-    exec_env: str = ""
-    base_environ: Mapping[str, str]
-    user: Mapping[str, str] = field(default_factory=dict)
-    operator: tuple[environ.EnvFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,12 +83,16 @@ class GroupTrail:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detected:
-    """The group and its plan; `trail`: every group tried, the chosen one last; `target`: with its distribution."""
+    """The group and its plan. `trail`: every group tried, the chosen one last.
+
+    `modules`: the buildpacks and extensions, read once. `given`: with the distribution among its target variables.
+    """
 
     group: Group
     plan: Plan
     trail: tuple[GroupTrail, ...]
-    target: Target
+    modules: Modules
+    given: environ.Given
 
 
 def detect(env: BuildEnv, inputs: DetectInputs) -> Detected:
@@ -112,7 +113,8 @@ def detect(env: BuildEnv, inputs: DetectInputs) -> Detected:
     )
     check_order(order, modules)
     target = inputs.target if knows_distro else _with_distro(inputs.target, modules)
-    programs = Programs(env, _setting(inputs, target))
+    given = replace(inputs.given, target=targets.environ(target))
+    programs = Programs(env, _setting(inputs, target, given))
     account = _Account()
     try:
         candidates = expand(order, modules, takes_part=lambda module: _left_out(module, inputs))
@@ -121,7 +123,13 @@ def detect(env: BuildEnv, inputs: DetectInputs) -> Detected:
             if resolved := account.judge(candidate, answers):
                 account.tell(failed=False)
                 group = _group([candidate.members[place] for place in resolved.members])
-                return Detected(group=group, plan=resolved.plan, trail=tuple(account.trail), target=target)
+                return Detected(
+                    group=group,
+                    plan=resolved.plan,
+                    trail=tuple(account.trail),
+                    modules=modules,
+                    given=given,
+                )
     except PybuildError:
         account.tell(failed=True)
         raise
@@ -134,18 +142,12 @@ def _with_distro(target: Target, modules: Modules) -> Target:
     return replace(target, distro=os_release.distro(modules.files))
 
 
-def _setting(inputs: DetectInputs, target: Target) -> Setting:
+def _setting(inputs: DetectInputs, target: Target, given: environ.Given) -> Setting:
     return Setting(
         app_dir=inputs.app_dir,
         tmp_dir=inputs.tmp_dir,
-        base=environ.from_container(inputs.base_environ),
-        given=environ.Given(
-            platform_dir=inputs.platform_dir,
-            user=inputs.user,
-            operator=inputs.operator,
-            target=targets.environ(target),
-            exec_env=inputs.exec_env,
-        ),
+        base=environ.from_container(inputs.environ),
+        given=given,
         target=target if inputs.platform_api >= _TARGETS_SINCE else None,
     )
 
@@ -153,11 +155,12 @@ def _setting(inputs: DetectInputs, target: Target) -> Setting:
 def _left_out(module: Module, inputs: DetectInputs) -> str:
     """Why this module takes no part in such an execution environment; "" if it does."""
     declared = module.descriptor.exec_envs if module.api >= _MODULE_EXEC_ENV_SINCE else ()
-    if inputs.platform_api < _EXEC_ENV_SINCE or not inputs.exec_env or not declared:
+    exec_env = inputs.given.exec_env
+    if inputs.platform_api < _EXEC_ENV_SINCE or not exec_env or not declared:
         return ""
-    if "*" in declared or inputs.exec_env in declared:
+    if "*" in declared or exec_env in declared:
         return ""
-    why = f"it is for {', '.join(declared)}, and this is {inputs.exec_env}"
+    why = f"it is for {', '.join(declared)}, and this is {exec_env}"
     events.detail(f"Skipping {module}: {why}")
     return why
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from pybuild.errors import InvalidFile, InvalidInput
@@ -200,6 +200,30 @@ def detect_environ(
 def detect_arguments(given: Given, *, plan_path: str) -> tuple[str, str]:
     """What follows `bin/detect` on its command line, in every Buildpack API."""
     return (given.platform_dir, plan_path)
+
+
+def generate_environ(
+    base: Mapping[str, str],
+    given: Given,
+    *,
+    api: ApiVersion,
+    clear_env: bool,
+    module_dir: str,
+    output_dir: str,
+    plan_path: str,
+) -> dict[str, str]:
+    """All that one `bin/generate` sees. `base`: the result of `from_container`.
+
+    `InvalidInput` when a variable is too long to start a program with. image_extension.md, "Generation".
+    """
+    own = {
+        "CNB_BP_PLAN_PATH": plan_path,
+        "CNB_EXTENSION_DIR": module_dir,
+        "CNB_OUTPUT_DIR": output_dir,
+        "CNB_PLATFORM_DIR": given.platform_dir,
+    }
+    # The execution environment is for buildpacks: no extension was ever given it here.
+    return _complete(base, replace(given, exec_env=""), own, api=api, clear_env=clear_env)
 
 
 def build_environ(
