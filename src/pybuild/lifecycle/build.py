@@ -17,9 +17,9 @@ from pybuild.buildenv.api import Command
 from pybuild.errors import BuildError, BuilderUnusable, BuildpackFailed, InvalidInput, PybuildError
 from pybuild.events import Output, detail, emit, warn
 from pybuild.lifecycle import layers_dir, sbom
+from pybuild.lifecycle.contributions import build_layer_environ, merge_processes, plan_of, without_met
 from pybuild.lifecycle.env_dirs import follow_links
 from pybuild.lifecycle.outputs import (
-    ENV_DIRS,
     NOT_LAYERS,
     Outputs,
     check_directories,
@@ -30,13 +30,12 @@ from pybuild.lifecycle.outputs import (
 from pybuild.lifecycle.scripts import run_lines, write_file
 from pybuild.spec import environ
 from pybuild.spec.api import ApiVersion, check_buildpack_api
-from pybuild.spec.launch import BomEntry, Metadata, Process, StoreToml
+from pybuild.spec.launch import BomEntry, Metadata, StoreToml
 from pybuild.spec.names import escape_id
 from pybuild.spec.order import Group, GroupElement
-from pybuild.spec.plan import BuildpackPlan, Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from pybuild.buildenv.api import BuildEnv
     from pybuild.lifecycle.buildpacks import Module, Modules
@@ -44,7 +43,16 @@ if TYPE_CHECKING:
     from pybuild.lifecycle.sbom import SbomFile
     from pybuild.spec.environ import Given
     from pybuild.spec.layer import LayerToml
+    from pybuild.spec.plan import BuildpackPlan, Plan
 
+# A later buildpack may have put a FIFO in the place of an earlier one's SBOM: reading it would take for ever.
+_COPY = """
+copy() {
+    if [ -L "$1" ] || [ ! -f "$1" ]; then echo "$1 is no regular file any more" >&2; return 1; fi
+    mkdir -p -- "${2%/*}"
+    cp -- "$1" "$2"
+}
+"""
 _SBOM_COPIES, _LEGACY_SBOM = ApiVersion(0, 8), ApiVersion(0, 9)  # Platform API
 
 
@@ -102,7 +110,7 @@ class Built:
 def build(env: BuildEnv, inputs: BuildInputs) -> Built:
     """Run every buildpack's bin/build, in order; write metadata.toml and the collected SBOMs.
 
-    Round trips: three for each buildpack, two at the end, one more each for SBOMs and links in env directories.
+    Round trips: three for each buildpack, two at the end; two more for a buildpack with links among its env files.
     `BuildpackFailed` (51) when a bin/build fails; `BuildError` (52) when what one wrote cannot be used;
     `BuildpackApiUnsupported` (12) before anything is run.
     """
@@ -116,75 +124,10 @@ def build(env: BuildEnv, inputs: BuildInputs) -> Built:
             with _as_build_error(module):
                 work.run(element, module)
         return work.finish()
-    except PybuildError:
+    except (BuildError, BuildpackFailed):
+        # Not after Ctrl-C, which must not wait for a build environment that may be gone.
         work.clean_up()
         raise
-
-
-def plan_of(plan: Plan, module_id: str, *, extension: bool = False) -> BuildpackPlan:
-    """What one module has to provide: the requirements of every entry that names it as a provider. BUI-03."""
-    return BuildpackPlan(
-        entries=tuple(
-            require
-            for entry in plan.entries
-            if any((it.id, it.extension) == (module_id, extension) for it in entry.providers)
-            for require in entry.requires
-        )
-    )
-
-
-def without_met(plan: Plan, met: Iterable[str]) -> Plan:
-    """`plan` without the entries that require one of the names that a buildpack has `met`. BUI-04."""
-    names = frozenset(met)
-    return Plan(
-        entries=tuple(
-            entry for entry in plan.entries if names.isdisjoint(require.name for require in entry.requires)
-        )
-    )
-
-
-def merge_processes(lists: Iterable[Sequence[Process]]) -> tuple[tuple[Process, ...], str]:
-    """All buildpacks' processes by type, and the type of the default one or "". buildpack.md, "launch.toml".
-
-    The last definition of a type wins. The last default is the default, until its type is defined again by a
-    process that is none.
-    """
-    merged: dict[str, Process] = {}
-    default = ""
-    for processes in lists:
-        for process in processes:
-            if process.default:
-                default = process.type
-            elif process.type and process.type == default:
-                default = ""
-                warn(
-                    f"{process.buildpack_id} redefines the default process type {process.type} and does not"
-                    f" mark it as default: there is no default process now"
-                )
-            merged[process.type] = replace(process, default=False)
-    return tuple(merged[type_] for type_ in sorted(merged)), default
-
-
-def build_layer_environ(
-    start: Mapping[str, str], directory: str, outputs: Outputs, found: Found, env_files: Mapping[str, bytes]
-) -> dict[str, str]:
-    """`start` after the build layers of one buildpack: paths, then `env`, then `env.build`, layer by layer.
-
-    `env_files`: readable contents by absolute path. buildpack.md, "Build Layers" and "Environment".
-    """
-    by_dir: dict[str, dict[str, bytes]] = {}
-    for path, content in env_files.items():
-        env_dir, _, file = path.rpartition("/")
-        by_dir.setdefault(env_dir, {})[file] = content
-    result = dict(start)
-    for name, layer in outputs.layers.items():
-        if layer.build:
-            path = f"{directory}/{name}"
-            result = environ.with_layer_paths(result, path, found.path_dirs.get(name, ()))
-            for env_dir in ENV_DIRS:
-                where = f"{path}/{env_dir}"
-                result = environ.apply(result, environ.read_env_dir(by_dir.get(where, {}), where=where))
-    return result
 
 
 @dataclass(slots=True)
@@ -209,10 +152,8 @@ class _Work:
         self._lines = [f"rm -rf -- {quote(self._sbom_dir)}"]
         self._temporary = ""
         self._ran: _Ran | None = None
-        self._processes: list[tuple[Process, ...]] = []
-        self._outputs: list[tuple[GroupElement, Outputs]] = []
+        self._settled: list[tuple[GroupElement, Outputs, tuple[SbomFile, ...]]] = []
         self._built: list[BuiltBuildpack] = []
-        self._sboms: list[tuple[GroupElement, tuple[SbomFile, ...]]] = []
 
     def run(self, element: GroupElement, module: Module) -> None:
         """Run one bin/build and read what it wrote."""
@@ -243,11 +184,11 @@ class _Work:
         copies = self._copies()
         lines = [
             f"rm -rf -- {quote(self._sbom_dir)}",
-            *(line for source, target in copies for line in _copy(source, target)),
+            *(f"copy {quote(source)} {quote(target)}" for source, target in copies),
             *self._legacy_sboms(),
             *_metadata_lines(f"{self._inputs.layers_dir}/config", text.decode()),
         ]
-        run_lines(self._env, lines)
+        run_lines(self._env, lines, first=_COPY)
         legacy = ("launch", "build") if self._inputs.platform_api >= _LEGACY_SBOM else ()
         start = len(self._sbom_dir) + 1
         return Built(
@@ -305,8 +246,7 @@ class _Work:
         self._environ = build_layer_environ(
             self._environ, ran.directory, outputs, found, follow_links(self._env, env_files)
         )
-        self._sboms.append((ran.element, _sboms(ran, found)))
-        self._outputs.append((ran.element, outputs))
+        self._settled.append((ran.element, outputs, _sboms(ran, found)))
         self._built.append(
             BuiltBuildpack(
                 module=ran.element, layers=_layers(outputs.layers, found, ran.directory), store=outputs.store
@@ -314,7 +254,7 @@ class _Work:
         )
 
     def _metadata(self) -> Metadata:
-        launch = [outputs.launch for _, outputs in self._outputs]
+        launch = [outputs.launch for _, outputs, _ in self._settled]
         processes, default = merge_processes(it.processes for it in launch)
         return Metadata(
             processes=processes,
@@ -329,7 +269,7 @@ class _Work:
     def _bom(self, file: str) -> tuple[BomEntry, ...]:
         return tuple(
             replace(entry, owner=GroupElement(id=element.id, version=element.version))
-            for element, outputs in self._outputs
+            for element, outputs, _ in self._settled
             for entry in (outputs.launch.bom if file == "launch" else outputs.build.bom)
         )
 
@@ -338,7 +278,7 @@ class _Work:
             return []
         return [
             pair
-            for element, files in self._sboms
+            for element, _, files in self._settled
             for pair in sbom.copies(self._inputs.layers_dir, element.id, files)
         ]
 
@@ -416,11 +356,6 @@ def _layers(layers: Mapping[str, LayerToml], found: Found, directory: str) -> tu
         for name, layer in sorted(layers.items(), key=lambda item: item[0].encode("utf-8", "surrogateescape"))
     ]
     return tuple(layer for layer in built if layer.has_directory or layer.name not in NOT_LAYERS)
-
-
-def _copy(source: str, target: str) -> list[str]:
-    folder = target.rpartition("/")[0]
-    return [f"mkdir -p -- {quote(folder)}; cp -- {quote(source)} {quote(target)}"]
 
 
 def _metadata_lines(config: str, text: str) -> list[str]:
