@@ -257,9 +257,9 @@ def _read_merged_command(table: Table) -> tuple[str, ...]:
     command = table.value("command")
     if isinstance(command, str):
         return (command,)
-    # Launchers have always taken numbers for words here.
+    # Launchers have always taken numbers and booleans for words here.
     if isinstance(command, list) and all(isinstance(word, str | int) for word in command):
-        return tuple(map(str, command))
+        return tuple(str(word).lower() if isinstance(word, bool) else str(word) for word in command)
     return table.texts("command")
 
 
