@@ -1,0 +1,51 @@
+# Everything a developer types. `make demo` and `make test` set up what they need, and say so.
+.DELETE_ON_ERROR:
+.PHONY: help demo test check lint types unit golden docker-tests bench docs setup venv engine clean
+
+PY := .venv/bin/python
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+
+demo: setup ## build samples/php-guestbook, run it with MariaDB, post an entry and read it back
+	@$(PY) scripts/demo.py
+
+test: setup ## run every test
+	@$(MAKE) --no-print-directory lint types
+	@$(PY) -m pytest -q $(PYTEST)
+
+check: venv ## lint, types, unit and golden tests: under a minute, no engine needed
+	@$(MAKE) --no-print-directory lint types unit
+
+lint: venv ## ruff: rules and format
+	@.venv/bin/ruff check -q .
+	@.venv/bin/ruff format -q --check .
+
+types: venv ## mypy --strict
+	@.venv/bin/mypy --no-error-summary
+
+unit: venv ## tests without engine, network or root
+	@$(PY) -m pytest -q tests/unit -m "not docker and not network and not peer" $(PYTEST)
+
+golden: venv ## recorded behaviour of the Go lifecycle (PYBUILD_GOLDEN=DIR for another recording)
+	@$(PY) -m pytest -q -m golden $(PYTEST)
+
+docker-tests: setup ## tests that need a Docker Engine
+	@$(PY) -m pytest -q -m docker $(PYTEST)
+
+bench: setup ## beside pack, as ratios in one run: PACK=… CNB_LIFECYCLE_DIR=… make bench
+	@$(PY) benchmarks/run.py
+
+docs: venv ## write the generated pages of docs/reference
+	@$(PY) scripts/reference.py
+
+setup: venv engine ## virtual environment and Docker Engine
+
+venv:
+	@sh scripts/setup venv
+
+engine: venv
+	@sh scripts/setup engine
+
+clean: ## remove the virtual environment and caches of tools
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

@@ -1,0 +1,164 @@
+"""`make bench`: pybuild beside `pack`, the same builders and apps, alternating in one run; prints a table.
+
+Needs `PACK` (a pack program) and `CNB_LIFECYCLE_DIR` (a folder with the Go programs `lifecycle` and `launcher`,
+which pack's builder needs). Without them only pybuild is measured, on its default builder's bases, and no ratio
+is claimed. Writes benchmarks/out/latest.json: `{scenario, pybuild_s, pack_s, ratio, peak_mb}` for each scenario,
+medians of the rounds; `peak_mb` is the largest resident set of pybuild's process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from workload import Workload, change_app, change_dependency, prepare
+
+SCENARIOS = ("cold", "no-change", "app-change", "dependency-change", "trivial")
+GOALS = {"cold": 0.7, "no-change": 0.1, "app-change": 0.12, "dependency-change": 0.5, "trivial": 0.8}
+PEAK_GOAL_MB = 120
+OUT = Path(__file__).parent / "out" / "latest.json"
+
+
+@dataclass
+class Tool:
+    """One of the two programs: how it is called, and what it needed."""
+
+    name: str
+    command: Callable[[str, str, Path], list[str]]
+    seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    peak_mb: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    images: list[str] = field(default_factory=list)
+
+    def build(self, scenario: str, image: str, builder: str, app: Path) -> None:
+        """Build once, as a process of its own, and note wall time and memory."""
+        if image not in self.images:
+            self.images.append(image)
+        with tempfile.TemporaryFile() as log:
+            start = time.monotonic()
+            process = subprocess.Popen(self.command(image, builder, app), stdout=log, stderr=log)
+            _, status, usage = os.wait4(process.pid, 0)
+            seconds = time.monotonic() - start
+            process.returncode = os.waitstatus_to_exitcode(status)
+            if process.returncode:
+                log.seek(0)
+                sys.exit(f"{self.name} failed:\n{log.read().decode(errors='replace')}")
+        self.seconds[scenario].append(seconds)
+        self.peak_mb[scenario].append(usage.ru_maxrss / 1024)
+        print(f"  {self.name:8} {scenario:18} {seconds:7.2f} s", file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3, help="alternating rounds (default 3)")
+    parser.add_argument("--only", choices=SCENARIOS, action="append", help="only these scenarios")
+    options = parser.parse_args()
+    pack, lifecycle = os.environ.get("PACK"), os.environ.get("CNB_LIFECYCLE_DIR")
+    if not pack or not lifecycle:
+        sys.exit(
+            "set PACK and CNB_LIFECYCLE_DIR: without a peer on the same machine there is nothing to compare"
+        )
+    subprocess.run([_pybuild(), "doctor", "--prepare", "--quiet"], check=True)
+    tools = [Tool("pybuild", _pybuild_command), Tool("pack", lambda *words: _pack_command(pack, *words))]
+    wanted = options.only or SCENARIOS
+    with tempfile.TemporaryDirectory(prefix="pybuild-bench-") as folder:
+        workload = prepare(Path(folder), pack, Path(lifecycle))
+        try:
+            for number in range(options.rounds):
+                # Who goes first changes, so that neither always finds the other's warm page cache.
+                for tool in tools if number % 2 == 0 else reversed(tools):
+                    _round(tool, number, workload, wanted)
+        finally:
+            _clean_up(tools, workload)
+    rows = [_row(scenario, *tools) for scenario in SCENARIOS if scenario in wanted]
+    OUT.parent.mkdir(exist_ok=True)
+    OUT.write_text(json.dumps(rows, indent=2) + "\n")
+    _print_table(rows)
+
+
+def _round(tool: Tool, number: int, workload: Workload, wanted: list[str] | tuple[str, ...]) -> None:
+    image = f"pybuild-bench/{tool.name}-{number}"
+    if set(wanted) - {"trivial"}:
+        change_app(workload.app, f"before {number}\n")
+        change_dependency(workload.app, f"{number}1")
+        tool.build("cold", image, workload.builder, workload.app)
+        tool.build("no-change", image, workload.builder, workload.app)
+        change_app(workload.app, f"after {number}\n")
+        tool.build("app-change", image, workload.builder, workload.app)
+        change_dependency(workload.app, f"{number}2")
+        tool.build("dependency-change", image, workload.builder, workload.app)
+    if "trivial" in wanted:
+        name = f"{image}-trivial"
+        tool.build("trivial-first", name, workload.trivial_builder, workload.trivial_app)
+        for _ in range(3):
+            tool.build("trivial", name, workload.trivial_builder, workload.trivial_app)
+
+
+def _row(scenario: str, ours: Tool, peer: Tool) -> dict[str, object]:
+    pybuild_s, pack_s = statistics.median(ours.seconds[scenario]), statistics.median(peer.seconds[scenario])
+    return {
+        "scenario": scenario,
+        "pybuild_s": round(pybuild_s, 2),
+        "pack_s": round(pack_s, 2),
+        "ratio": round(pybuild_s / pack_s, 3),
+        "peak_mb": round(max(ours.peak_mb[scenario]), 1),
+    }
+
+
+def _print_table(rows: list[dict[str, object]]) -> None:
+    print(f"{'scenario':18} {'pybuild':>9} {'pack':>9} {'ratio':>7} {'goal':>6} {'peak MB':>8}")
+    for row in rows:
+        scenario = str(row["scenario"])
+        met = "" if float(str(row["ratio"])) <= GOALS[scenario] else "  above the goal"
+        met += "" if float(str(row["peak_mb"])) <= PEAK_GOAL_MB else f"  above {PEAK_GOAL_MB} MB"
+        print(
+            f"{scenario:18} {row['pybuild_s']:>7} s {row['pack_s']:>7} s {row['ratio']:>7}"
+            f" {GOALS[scenario]:>6} {row['peak_mb']:>8}{met}"
+        )
+
+
+def _pybuild() -> str:
+    return (
+        shutil.which("pybuild", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
+        or "pybuild"
+    )
+
+
+def _pybuild_command(image: str, builder: str, app: Path) -> list[str]:
+    return [_pybuild(), "build", image, "--builder", builder, "--path", str(app), "--pull-policy", "never"]
+
+
+def _pack_command(pack: str, image: str, builder: str, app: Path) -> list[str]:
+    words = [pack, "build", image, "--builder", builder, "--path", str(app)]
+    return [*words, "--pull-policy", "never", "--trust-builder"]
+
+
+def _clean_up(tools: list[Tool], workload: Workload) -> None:
+    """Remove the images and cache volumes of this run, and nothing else."""
+    images = [image for tool in tools for image in tool.images]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "check": False}
+    subprocess.run([_pybuild(), "cache", "rm", *tools[0].images], **quiet)  # type: ignore[call-overload]
+    listed = subprocess.run(
+        ["docker", "volume", "ls", "-q"], capture_output=True, text=True, check=False
+    ).stdout
+    volumes = [name for name in listed.split() if name.startswith("pack-cache-pybuild-bench_pack-")]
+    for words in (
+        ["rmi", "-f", *images, workload.builder, workload.trivial_builder],
+        ["volume", "rm", *volumes],
+    ):
+        subprocess.run(["docker", *words], **quiet)  # type: ignore[call-overload]
+
+
+if __name__ == "__main__":
+    main()

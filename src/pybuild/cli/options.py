@@ -1,0 +1,52 @@
+"""Options that several commands share, and the console that they lead to."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from pybuild import events
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pybuild.cli.console import Console
+
+_F = TypeVar("_F", bound="Callable[..., Any]")
+
+
+def output_options(function: _F) -> _F:
+    """`-q`, `-v`, `--no-color`, `--timestamps`: how much is shown, and how."""
+    for option in (
+        click.option("--timestamps", is_flag=True, help="Begin every line with the time."),
+        click.option("--no-color", is_flag=True, help="No colours; so does the variable NO_COLOR."),
+        click.option("-v", "--verbose", is_flag=True, help="Show every decision, and why."),
+        click.option("-q", "--quiet", is_flag=True, help="Show warnings and errors only."),
+    ):
+        function = option(function)
+    return function
+
+
+@contextmanager
+def console(*, quiet: bool, verbose: bool, no_color: bool, timestamps: bool) -> Iterator[Console]:
+    """Show events on standard error until the block ends."""
+    from pybuild.cli.console import Console
+
+    terminal = sys.stderr.isatty()
+    shown = Console(
+        stream=sys.stderr.buffer,
+        verbosity=-1 if quiet else 1 if verbose else 0,
+        # no-color.org: any value but the empty one turns colours off.
+        colour=terminal and not no_color and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb",
+        terminal=terminal,
+        timestamps=timestamps,
+    )
+    with events.listening(shown):
+        try:
+            yield shown
+        finally:
+            shown.flush()
