@@ -41,10 +41,11 @@ def quote(text: str) -> str:
 
 def run(command: Command) -> str:
     """Run one program with nothing but its own environment, its two outputs in one."""
-    words = ["exec", "env", "-i", *(quote(f"{name}={value}") for name, value in command.environ.items())]
     if "=" in command.argv[0]:
-        # `env` would take it for one more variable; `nice -n 0` runs its arguments and changes nothing.
-        words += ['"$(command -v nice)"', "-n", "0"]
+        raise InvalidInput(
+            f"the program {command.argv[0]!r} has an = in its path, which env takes for a variable"
+        )
+    words = ["exec", "env", "-i", *(quote(f"{name}={value}") for name, value in command.environ.items())]
     words += [quote(word) for word in command.argv]
     # Opened anew, the pipe has its own flags: a program that makes its output non-blocking, as Node.js
     # does, would else do so to everyone who writes to it later.

@@ -1,0 +1,5 @@
+"""Fixtures for all tests; they live in tests/support, by what they stand for."""
+
+from __future__ import annotations
+
+pytest_plugins = ["support.engine"]
