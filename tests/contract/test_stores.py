@@ -1,0 +1,332 @@
+"""What every place for images must do. So far there is one: a Docker Engine (GO-35, EXP-02, promise "names last")."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+import tracemalloc
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pybuild.errors import ExportError, InvalidReference
+from pybuild.oci import model, tar, validate
+from pybuild.oci.digest import sha256
+from pybuild.oci.reference import Reference
+from pybuild.stores.api import Layer, StoredImage, Written
+from pybuild.stores.daemon import DaemonStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import docker
+
+pytestmark = pytest.mark.docker
+
+
+class TidyStore(DaemonStore):
+    """The store under test, which remembers its images: those that lost their name would stay behind."""
+
+    written: list[str]
+
+    def write(self, *args: Any, **options: Any) -> Written:
+        made = super().write(*args, **options)
+        self.written.append(made.image_id)
+        return made
+
+
+@pytest.fixture
+def store(engine: docker.APIClient) -> Iterator[TidyStore]:
+    made = TidyStore(engine)
+    made.written = []
+    yield made
+    for image_id in made.written:
+        if image := made.find(image_id):
+            made.delete(image)
+    made.close()
+
+
+@pytest.fixture
+def base(store: DaemonStore, tiny_image: str) -> StoredImage:
+    found = store.find(tiny_image)
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def name(test_run: str, request: pytest.FixtureRequest) -> Reference:
+    digits = hashlib.sha256(request.node.name.encode()).hexdigest()[:8]
+    return Reference.parse(f"{test_run}/store-{digits}")
+
+
+def _layer(content: str, *, known: bool = True) -> Layer:
+    """A layer with the file /content; `known`: whether its diff id is told before it is read."""
+    data = content.encode()
+    entry = tar.TarEntry(b"/content", tar.FILE, 0o644, 0, 0, len(data))
+    archive = b"".join(tar.write([(entry, data)]))
+    return Layer(
+        diff_id=sha256(archive) if known else None,
+        size=len(archive),
+        open=lambda: iter([archive]),
+        created_by=content,
+    )
+
+
+def _unreadable(layer: Layer) -> Layer:
+    """The same layer, whose content must not be asked for."""
+
+    def refuse() -> Iterator[bytes]:
+        raise AssertionError("the content of a layer that the store has was read")
+
+    return replace(layer, open=refuse)
+
+
+def _config(base: StoredImage, label: str = "") -> Callable[[Sequence[str]], bytes]:
+    def make(diff_ids: Sequence[str]) -> bytes:
+        config: Any = base.config["config"]
+        return model.encode_config(
+            {
+                **base.config,
+                "created": "1980-01-01T00:00:01Z",
+                "history": [],
+                "rootfs": {"type": "layers", "diff_ids": list(diff_ids)},
+                "config": {**config, "Labels": {"label": label}, "Cmd": ["cat", "/content"]},
+            }
+        )
+
+    return make
+
+
+def _run(engine: docker.APIClient, image: str) -> str:
+    container = engine.create_container(image, network_disabled=True)["Id"]
+    try:
+        engine.start(container)
+        assert engine.wait(container)["StatusCode"] == 0
+        return engine.logs(container).decode()
+    finally:
+        engine.remove_container(container, force=True)
+
+
+def _saved(engine: docker.APIClient, image: str) -> tuple[bytes, list[str]]:
+    """The configuration file and the digests of the layers as the engine gives them out."""
+    data = io.BytesIO(b"".join(engine.get_image(image)))
+    with tarfile.open(fileobj=data) as archive:
+
+        def content(member: str) -> bytes:
+            file = archive.extractfile(member)
+            assert file is not None
+            return file.read()
+
+        (entry,) = json.loads(content("manifest.json"))
+        return content(entry["Config"]), [sha256(content(layer)) for layer in entry["Layers"]]
+
+
+def test_a_name_that_nobody_has_is_not_found(store: DaemonStore, name: Reference) -> None:
+    assert store.find(name) is None
+
+
+def test_a_found_image_tells_its_layers_names_and_configuration(base: StoredImage, tiny_image: str) -> None:
+    assert tiny_image in base.names
+    assert base.config["rootfs"] == {"type": "layers", "diff_ids": list(base.diff_ids)}
+    assert (base.config["os"], base.size > 0) == ("linux", True)
+
+
+def test_a_new_image_has_the_layers_of_its_base_and_its_own_and_runs(
+    engine: docker.APIClient, store: DaemonStore, base: StoredImage, name: Reference
+) -> None:
+    layers = [_layer("one", known=False), _layer("two")]
+
+    written = store.write(base, layers, _config(base), [name], None)
+
+    assert written.changed
+    assert written.sent_bytes == sum(layer.size for layer in layers)
+    config, saved = _saved(engine, written.image_id)
+    assert (
+        saved
+        == list(written.diff_ids)
+        == [*base.diff_ids, *(_layer(text).diff_id for text in ("one", "two"))]
+    )
+    assert sha256(config) == written.image_id
+    assert validate.image_faults(config, saved) == []
+    assert _run(engine, name.familiar) == "two"
+
+
+def test_only_the_configuration_is_sent_when_all_layers_are_there(
+    store: DaemonStore, base: StoredImage, name: Reference
+) -> None:
+    layers = [_layer("one"), _layer("two")]
+    store.write(base, layers, _config(base, "old"), [name], None)
+
+    written = store.write(
+        base, list(map(_unreadable, layers)), _config(base, "new"), [name], store.find(name)
+    )
+
+    assert (written.changed, written.sent_bytes) == (True, 0)
+    found = store.find(name)
+    assert found is not None
+    assert (found.id, found.labels) == (written.image_id, {"label": "new"})
+
+
+def test_from_the_first_changed_layer_on_all_are_sent(
+    engine: docker.APIClient, store: DaemonStore, base: StoredImage, name: Reference
+) -> None:
+    low, old, high = (_layer(text) for text in ("low", "old", "high"))
+    store.write(base, [low, old, high], _config(base), [name], None)
+    new = _layer("new", known=False)
+
+    written = store.write(base, [_unreadable(low), new, high], _config(base), [name], store.find(name))
+
+    assert written.sent_bytes == new.size + high.size
+    assert _run(engine, name.familiar) == "high"
+
+
+def test_an_unchanged_image_is_not_sent_at_all(
+    store: DaemonStore, base: StoredImage, name: Reference, test_run: str
+) -> None:
+    layers = [_layer("same")]
+    first = store.write(base, layers, _config(base), [name], None)
+    other = Reference.parse(f"{test_run}/other-name:2")
+
+    again = store.write(base, list(map(_unreadable, layers)), _config(base), [name, other], store.find(name))
+
+    assert again == Written(
+        image_id=first.image_id, changed=False, sent_bytes=0, size=first.size, diff_ids=first.diff_ids
+    )
+    found = store.find(other)
+    assert found is not None
+    assert sorted(found.names) == sorted([name.familiar, other.familiar])
+
+
+@pytest.mark.parametrize("fault", ["breaks off", "too short", "too long", "other digest", "bad config"])
+def test_whatever_fails_the_old_image_keeps_its_name_and_nothing_is_left(
+    engine: docker.APIClient, store: DaemonStore, base: StoredImage, name: Reference, fault: str
+) -> None:
+    old = store.write(base, [_layer("old")], _config(base), [name], None)
+    images = {image["Id"] for image in engine.images(all=True)}
+    new = _layer("new content")
+
+    def broken() -> Iterator[bytes]:
+        (data,) = list(new.open())
+        if fault == "breaks off":
+            yield data[:700]
+            raise ExportError("the file changed")
+        yield {"too short": data[:-512], "too long": data + bytes(512)}.get(fault, data.upper())
+
+    def no_config(_: Sequence[str]) -> bytes:
+        raise ExportError("no configuration")
+
+    make_config = no_config if fault == "bad config" else _config(base)
+    source = replace(new, diff_id=None) if fault == "bad config" else replace(new, open=broken)
+    with pytest.raises(ExportError, match=r"changed|no configuration"):
+        store.write(base, [source], make_config, [name], None)
+
+    found = store.find(name)
+    assert found is not None
+    assert found.id == old.image_id
+    assert {image["Id"] for image in engine.images(all=True)} == images
+    assert _run(engine, name.familiar) == "old"
+
+
+def test_the_engines_refusal_is_an_error_and_leaves_the_old_image(
+    store: DaemonStore, base: StoredImage, name: Reference
+) -> None:
+    old = store.write(base, [_layer("old")], _config(base), [name], None)
+    junk = Layer(
+        diff_id=None, size=2048, open=lambda: iter([b"no tar at all" * 157 + bytes(7)]), created_by=""
+    )
+
+    with pytest.raises(ExportError, match="would not take the image"):
+        store.write(base, [junk], _config(base), [name], None)
+
+    found = store.find(name)
+    assert found is not None
+    assert found.id == old.image_id
+
+
+def test_layers_that_the_engine_lost_are_sent_after_all(
+    engine: docker.APIClient, store: DaemonStore, base: StoredImage, name: Reference
+) -> None:
+    layers = [_layer("lost layer 1"), _layer("lost layer 2")]
+    gone = replace(base, diff_ids=(*base.diff_ids, *(str(layer.diff_id) for layer in layers)))
+
+    written = store.write(base, layers, _config(base), [name], gone)
+
+    assert _run(engine, name.familiar) == "lost layer 2"
+    # The second attempt has everything, the base too.
+    assert written.sent_bytes > sum(layer.size for layer in layers)
+
+
+def test_a_layer_can_be_read_back(store: DaemonStore, base: StoredImage, name: Reference) -> None:
+    layer = _layer("to be read")
+    store.write(base, [layer], _config(base), [name], None)
+    image = store.find(name)
+    assert image is not None
+
+    for _ in range(2):
+        assert b"".join(store.read_layer(image, str(layer.diff_id))) == b"".join(layer.open())
+
+
+def test_a_file_can_be_read_through_links_and_no_container_is_left(
+    engine: docker.APIClient, store: DaemonStore, base: StoredImage, name: Reference
+) -> None:
+    entries = [
+        (tar.TarEntry(b"/etc/os-release", tar.SYMLINK, 0o777, 0, 0, 0, b"../usr/lib/os-release"), b""),
+        (tar.TarEntry(b"/usr/lib/os-release", tar.FILE, 0o644, 0, 0, 4), b"ID=x"),
+        (tar.TarEntry(b"/dangling", tar.SYMLINK, 0o777, 0, 0, 0, b"/none"), b""),
+    ]
+    archive = b"".join(tar.write(entries))
+    layer = Layer(diff_id=None, size=len(archive), open=lambda: iter([archive]), created_by="")
+    store.write(base, [layer], _config(base), [name], None)
+    image = store.find(name)
+    assert image is not None
+    before = len(engine.containers(all=True, filters={"ancestor": image.id}))
+
+    read = [store.read_file(image, path) for path in ("/etc/os-release", "/dangling", "/missing", "/etc")]
+
+    assert read == [b"ID=x", None, None, None]
+    assert len(engine.containers(all=True, filters={"ancestor": image.id})) == before
+
+
+def test_a_deleted_image_is_gone_and_deleting_it_again_is_no_error(
+    store: DaemonStore, base: StoredImage, name: Reference
+) -> None:
+    store.write(base, [_layer("short-lived")], _config(base), [name], None)
+    image = store.find(name)
+    assert image is not None
+
+    store.delete(image)
+    store.delete(image)
+
+    assert store.find(name) is None
+
+
+def test_a_digest_cannot_be_given_as_a_name(store: DaemonStore, base: StoredImage) -> None:
+    with pytest.raises(InvalidReference, match="cannot be given"):
+        store.write(base, [], _config(base), [Reference.parse(f"x@sha256:{'0' * 64}")], None)
+
+
+def test_a_large_layer_passes_with_little_memory(
+    store: DaemonStore, base: StoredImage, name: Reference
+) -> None:
+    size = 64 << 20
+    entry = tar.TarEntry(b"/large", tar.FILE, 0o644, 0, 0, size)
+    piece = bytes(1 << 20)
+
+    def content() -> Iterator[bytes]:
+        yield tar.header(entry)
+        yield from (piece for _ in range(64))
+        yield tar.TRAILER
+
+    layer = Layer(diff_id=None, size=tar.tar_size([entry]), open=content, created_by="")
+    tracemalloc.start()
+    try:
+        written = store.write(base, [layer], _config(base), [name], None)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert written.sent_bytes == layer.size
+    assert peak < 8 << 20
