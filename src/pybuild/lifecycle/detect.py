@@ -110,6 +110,8 @@ def detect(env: BuildEnv, inputs: DetectInputs) -> Detected:
         buildpacks_dir=inputs.buildpacks_dir,
         extensions_dir=inputs.extensions_dir,
         extras=() if knows_distro else os_release.FILES,
+        # Only then does it matter: a module with programs and no targets is for Linux.
+        look_for_build=inputs.target.os not in ("", "linux"),
     )
     check_order(order, modules)
     target = inputs.target if knows_distro else _with_distro(inputs.target, modules)

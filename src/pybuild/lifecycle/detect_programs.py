@@ -9,12 +9,11 @@ import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pybuild import gojson
 from pybuild.buildenv.api import Command
 from pybuild.errors import InvalidFile
 from pybuild.spec import environ
 from pybuild.spec.plan import BuildPlan
-from pybuild.spec.target import TargetSpec, matches
+from pybuild.spec.target import Distro, TargetSpec, matches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -88,15 +87,14 @@ class Programs:
 
     def _unfit(self, member: Member) -> str:
         """Why a required module cannot be part of an image like the run image. An optional one may well try."""
-        # A module that declares nothing has programs for Linux (buildpack.md, "Targets").
-        targets = member.module.descriptor.targets or (TargetSpec(os="linux"),)
-        target = self._setting.target
-        if target is None or member.optional or any(matches(declared, target) for declared in targets):
+        declared, target = member.module.targets, self._setting.target
+        if not declared or target is None or member.optional:
             return ""
-        declared_texts = [_shown_spec(declared) for declared in targets]
+        if any(matches(one, target) for one in declared):
+            return ""
         return (
-            f"unable to satisfy target os/arch constraints; run image: {gojson.dumps(_shown(target))}, "
-            f"buildpack: {gojson.dumps(declared_texts)}"
+            f"unable to satisfy target os/arch constraints; run image: {_shown(target)}, "
+            f"buildpack: {', or '.join(map(_shown, declared))}"
         )
 
     def _command(self, member: Member) -> Command:
@@ -159,26 +157,8 @@ def _unfit_plan(member: Member, plan: BuildPlan) -> str:
     return ""
 
 
-def _shown(target: Target) -> gojson.Struct:
-    distro = target.distro and gojson.Struct(name=target.distro.name, version=target.distro.version)
-    return gojson.Struct(
-        {
-            "id": target.id or None,
-            "os": target.os,
-            "arch": target.arch,
-            "arch-variant": target.variant or None,
-            "distro": distro,
-        }
-    )
-
-
-def _shown_spec(target: TargetSpec) -> gojson.Struct:
-    distros = [gojson.Struct(name=distro.name, version=distro.version) for distro in target.distros]
-    return gojson.Struct(
-        {
-            "os": target.os,
-            "arch": target.arch,
-            "arch-variant": target.variant or None,
-            "distros": distros or None,
-        }
-    )
+def _shown(target: Target | TargetSpec) -> str:
+    """The parts that are known, as `linux amd64 ubuntu 22.04`."""
+    distros = target.distros if isinstance(target, TargetSpec) else (target.distro or Distro(),)
+    names = " or ".join(f"{distro.name} {distro.version}".strip() for distro in distros)
+    return " ".join(part for part in (target.os, target.arch, target.variant, names) if part)

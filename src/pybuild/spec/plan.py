@@ -5,6 +5,7 @@ Specification: buildpack.md, "Build Plan" and "Buildpack Plan"; platform.md, "pl
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -13,8 +14,6 @@ from pybuild.spec import toml
 from pybuild.spec.names import check_id, check_version
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from pybuild.spec.toml import Table
 
 
@@ -32,11 +31,12 @@ class Require:
     @classmethod
     def read(cls, table: Table) -> Self:
         """From its table; raises `InvalidFile`."""
-        metadata = table.optional_table("metadata")
+        # What is no table was never an error, and never arrived anywhere.
+        metadata = table.value("metadata")
         return cls(
             name=table.text("name"),
             version=table.text("version"),
-            metadata=None if metadata is None else metadata.raw(),
+            metadata=metadata if isinstance(metadata, Mapping) else None,
         )
 
     def tree(self) -> Struct:

@@ -7,6 +7,7 @@ import tomllib
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from support import phase
 from support.detector_program import detector
 from support.golden import cases
@@ -85,9 +86,14 @@ def _check_output(output: str, case: Mapping[str, Any]) -> None:
         return
     told, recorded = _lines(output), _lines(case["expect"]["stdout"])
     if case["expect"]["log_varied"]:
-        assert set(told) == set(recorded)
+        assert _sure(told) == _sure(recorded)
     else:
         assert told == recorded
+
+
+def _sure(lines: list[str]) -> set[str]:
+    """The lines that do not depend on which of several unmet names the Go program's map gave it first."""
+    return {line for line in lines if not re.match(r"(fail|skip): .* (requires|provides unused) ", line)}
 
 
 def _lines(output: str) -> list[str]:
