@@ -35,16 +35,9 @@ _CHARACTERS = {
 
 def compile_launcher(inputs: LauncherInputs) -> bytes:
     """The file /cnb/lifecycle/launcher, to be installed with mode 0755; `/cnb/process/<type>` link to it."""
-    layers = [layer for buildpack in inputs.buildpacks for layer in buildpack.layers]
-    unread = any(layer.unread for layer in layers)
-    wanted = {
-        # A user-provided command without `--` runs in a shell, so every image needs this part.
-        "shell": True,
-        "exec.d": unread or any(layer.exec_d for layer in layers),
-        "unread": unread,
-    }
     data: dict[str, Iterable[str]] = {
         "characters": [f"cnb_{name}={_quote(text)}" for name, text in _CHARACTERS.items()],
+        "parts": _parts(inputs),
         "failure": _failure(inputs),
         "places": _places(inputs),
         "processes": _processes(inputs),
@@ -52,27 +45,33 @@ def compile_launcher(inputs: LauncherInputs) -> bytes:
         "exec.d": _each_file(inputs, "exec_d", lambda layer: layer.exec_d),
         "profile.d": _each_file(inputs, "profile", lambda layer: layer.profile_d),
     }
-    return "".join(f"{line}\n" for line in _fill(wanted, data)).encode("utf-8", "surrogateescape")
+    return "".join(f"{line}\n" for line in _fill(data)).encode("utf-8", "surrogateescape")
 
 
 @cache
-def _template() -> tuple[str, ...]:
-    return tuple(files("pybuild.launcher").joinpath("launch.sh").read_text("utf-8").splitlines())
+def _source(name: str) -> tuple[str, ...]:
+    """The lines of one of our sh files, without comments and indentation."""
+    text = files("pybuild.launcher").joinpath(name).read_text("utf-8")
+    lines = (line.strip() for line in text.splitlines())
+    return tuple(line for line in lines if line and (not line.startswith("#") or line.startswith("#@ ")))
 
 
-def _fill(wanted: Mapping[str, bool], data: Mapping[str, Iterable[str]]) -> Iterator[str]:
+def _fill(data: Mapping[str, Iterable[str]]) -> Iterator[str]:
     yield "#!/bin/sh"
-    left_out = ""
-    for raw in _template():
-        line = raw.strip()
-        if left_out:
-            left_out = "" if line == f"#]{left_out}" else left_out
-        elif line.startswith("#["):
-            left_out = "" if wanted[line[2:]] else line[2:]
-        elif line.startswith("#@ "):
+    for line in _source("launch.sh"):
+        if line.startswith("#@ "):
             yield from data[line[3:]]
-        elif line and not line.startswith("#"):
+        else:
             yield line
+
+
+def _parts(inputs: LauncherInputs) -> Iterator[str]:
+    layers = [layer for buildpack in inputs.buildpacks for layer in buildpack.layers]
+    unread = any(layer.unread for layer in layers)
+    if unread or any(layer.exec_d for layer in layers):
+        yield from _source("exec_d.sh")
+    if unread:
+        yield from _source("unread.sh")
 
 
 def _quote(text: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pybuild.spec.api import check_buildpack_api
@@ -38,7 +38,7 @@ class LaunchLayer:
     name: str
     unread: bool = False
     paths: tuple[str, ...] = ()
-    environ: Mapping[str, tuple[EnvFile, ...]]
+    environ: Mapping[str, tuple[EnvFile, ...]] = field(default_factory=dict)
     exec_d: tuple[str, ...] = ()
     profile_d: tuple[str, ...] = ()
 
@@ -97,14 +97,13 @@ def launch_inputs(
     app_dir: str,
     entries: Iterable[Entry],
     files: Mapping[str, bytes | Refused],
-    reused: Collection[tuple[str, str]] = (),
-    only: Collection[tuple[str, str]] | None = None,
+    layers: Collection[tuple[str, str]] | None = None,
 ) -> LauncherInputs:
     """Everything the launcher needs, from a listing and file contents, both by absolute path.
 
     `entries`: what is below `layers_dir` (more does no harm). `files`: contents of what `patterns` names.
-    `reused`: layers (buildpack id, name) that the image has without their files being here: they come from the
-    previous image. `only`: of the layers that are here, the ones in the image; None for all.
+    `layers`: the image's launch layers (buildpack id, name); None for every directory there is. One without a
+    directory comes from the previous image: the launcher will find out about it.
     Raises `BuildpackApiUnsupported`, and `InvalidFile` for an env file that no program can be given.
     """
     trees = _Trees.of(layers_dir.rstrip("/"), entries, files)
@@ -112,14 +111,12 @@ def launch_inputs(
     for element in metadata.buildpacks:
         api = check_buildpack_api(element.api, f"buildpack {element.id}")
         here = trees.layers(escape_id(element.id))
-        if only is not None:
-            here = {name for name in here if (element.id, name) in only}
-        lent = {name for owner, name in reused if owner == element.id} - here
-        layers = tuple(
-            LaunchLayer(name=name, unread=True, environ={}) if name in lent else trees.layer(element.id, name)
-            for name in sorted(here | lent, key=os.fsencode)
+        names = here if layers is None else {name for owner, name in layers if owner == element.id}
+        found = tuple(
+            trees.layer(element.id, name) if name in here else LaunchLayer(name=name, unread=True)
+            for name in sorted(names, key=os.fsencode)
         )
-        buildpacks.append(LaunchBuildpack(id=element.id, api=api, layers=layers))
+        buildpacks.append(LaunchBuildpack(id=element.id, api=api, layers=found))
     return LauncherInputs(
         processes=tuple(process.for_platform(platform_api) for process in metadata.processes),
         buildpacks=tuple(buildpacks),
@@ -152,11 +149,13 @@ class _Trees:
     def layer(self, buildpack_id: str, name: str) -> LaunchLayer:
         path = f"{self.root}/{escape_id(buildpack_id)}/{name}"
         inside = self.kinds.get(path, {})
+        if any(inside.get(directory) == "l" for directory in (*ENV_DIRECTORIES, "exec.d", "profile.d")):
+            return LaunchLayer(name=name, unread=True)
         environ = {}
         for directory in (*ENV_DIRECTORIES, *self._below(f"{path}/env.launch", "env.launch")):
             contents = self._contents(f"{path}/{directory}")
             if contents is None:
-                return LaunchLayer(name=name, unread=True, environ={})
+                return LaunchLayer(name=name, unread=True)
             if contents:
                 environ[directory] = read_env_dir(contents, where=f"{path}/{directory}")
         return LaunchLayer(

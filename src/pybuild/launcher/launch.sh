@@ -1,10 +1,10 @@
 #!/bin/sh
-# shellcheck shell=dash
+# shellcheck shell=dash disable=SC2034,SC2154,SC2317,SC3044
 # The launcher of an app image, which may have no Python: starts one process of the app in the environment that
 # its layers ask for, and becomes that process. Platform API, "launcher". docs/adr/0004-launcher.md says why sh.
 #
-# This is a template. `compile.py` puts what it knows at export time in place of the lines that begin with `#@`,
-# keeps the parts between `#[name` and `#]name` only where the image needs them, and drops comments.
+# This is a template: `compile.py` puts what it knows at export time in place of the lines that begin with `#@`,
+# and drops comments. `#@ parts` are exec_d.sh and unread.sh, where the image needs them.
 # It runs under dash, busybox sh and bash. On the common path it starts one short program (tr) and nothing else.
 #
 # What the process sees is this shell's own environment: variables are changed where they are. A variable that
@@ -130,7 +130,6 @@ start() { # PROGRAM ARGUMENT...: become that program
 	exec /usr/bin/env -- "$@"
 }
 
-#[shell
 quote() { # TEXT: as one word of shell source
 	cnb_rest=$1 cnb_value=''
 	while :; do
@@ -146,208 +145,8 @@ profile() { # FILE
 	quote "$cnb_layers/$1"
 	cnb_script="${cnb_script}source $cnb_value$cnb_newline"
 }
-#]shell
 
-#[exec.d
-# The program says what to set as TOML on file descriptor 3. Buildpack API, "Exec.d Output".
-exec_d() { # FILE
-	cnb_file=$cnb_layers/$1
-	{
-		cnb_rest=$(start "$cnb_file" 3>&1 >&4 4>&- </dev/null)
-		cnb_value=$?
-	} 4>&1
-	[ "$cnb_value" = 0 ] ||
-		fail 82 "launch: exec.d: failed to execute exec.d file at path '$cnb_file': exit status $cnb_value"
-	cnb_seen=$cnb_newline
-	while skip "[!$cnb_blank$cnb_newline]" && [ -n "$cnb_rest" ]; do
-		pair || fail 82 "launch: exec.d: failed to decode output from exec.d file at path '$cnb_file': \
-expected only KEY = \"VALUE\", stopped before: ${cnb_rest%%"$cnb_newline"*}"
-	done
-}
-
-skip() { # PATTERN: up to the first character that matches
-	cnb_rest=${cnb_rest#"${cnb_rest%%$1*}"}
-}
-
-pair() {
-	case $cnb_rest in
-	'#'*)
-		skip "[$cnb_newline]"
-		return
-		;;
-	\"\"\"* | \'\'\'*) return 1 ;;
-	\"* | \'*)
-		string || return
-		cnb_key=$cnb_text
-		;;
-	*)
-		cnb_key=${cnb_rest%%[!ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-]*}
-		cnb_rest=${cnb_rest#"$cnb_key"}
-		;;
-	esac
-	skip "[!$cnb_blank]"
-	case $cnb_rest in =*) cnb_rest=${cnb_rest#=} ;; *) return 1 ;; esac
-	skip "[!$cnb_blank]"
-	case $cnb_rest in \"* | \'*) string || return ;; *) return 1 ;; esac
-	skip "[!$cnb_blank]"
-	case $cnb_rest in '' | '#'* | "$cnb_newline"*) ;; *) return 1 ;; esac
-	case $cnb_key in '' | *=* | *"$cnb_newline"*) return 1 ;; esac
-	case $cnb_seen in *"$cnb_newline$cnb_key$cnb_newline"*) return 1 ;; esac
-	cnb_seen=$cnb_seen$cnb_key$cnb_newline
-	put "$cnb_key" "$cnb_text"
-}
-
-string() { # all four kinds, into cnb_text
-	cnb_text='' cnb_mark=${cnb_rest%"${cnb_rest#?}"}
-	case $cnb_rest in
-	"$cnb_mark$cnb_mark$cnb_mark"*)
-		cnb_long=1 cnb_stop=$cnb_mark cnb_rest=${cnb_rest#???}
-		cnb_rest=${cnb_rest#"$cnb_return"}
-		cnb_rest=${cnb_rest#"$cnb_newline"}
-		;;
-	*) cnb_long='' cnb_stop=$cnb_mark$cnb_newline cnb_rest=${cnb_rest#?} ;;
-	esac
-	# The backslash twice: inside brackets, some shells take it for itself and others for an escape.
-	[ "$cnb_mark" = \' ] || cnb_stop=$cnb_stop\\\\
-	while :; do
-		cnb_value=${cnb_rest%%[$cnb_stop]*}
-		cnb_text=$cnb_text$cnb_value
-		cnb_rest=${cnb_rest#"$cnb_value"}
-		case $cnb_rest in
-		'' | "$cnb_newline"*) return 1 ;;
-		\\*) escape || return ;;
-		*)
-			# A quote or two may stand inside a long string, even right before its end.
-			case $cnb_long$cnb_rest in
-			1"$cnb_mark$cnb_mark$cnb_mark$cnb_mark"*) ;;
-			1"$cnb_mark$cnb_mark$cnb_mark"*) cnb_rest=${cnb_rest#???} && return ;;
-			1*) ;;
-			*) cnb_rest=${cnb_rest#?} && return ;;
-			esac
-			cnb_text=$cnb_text$cnb_mark cnb_rest=${cnb_rest#?}
-			;;
-		esac
-	done
-}
-
-escape() {
-	cnb_rest=${cnb_rest#?}
-	case $cnb_rest in
-	[\"\\]*) cnb_value=${cnb_rest%"${cnb_rest#?}"} ;;
-	b*) cnb_value=$cnb_backspace ;;
-	t*) cnb_value=$cnb_tab ;;
-	n*) cnb_value=$cnb_newline ;;
-	f*) cnb_value=$cnb_form_feed ;;
-	r*) cnb_value=$cnb_return ;;
-	e*) cnb_value=$cnb_escape ;;
-	x*) character "${cnb_rest#???}" || return ;;
-	u*) character "${cnb_rest#?????}" || return ;;
-	U*) character "${cnb_rest#?????????}" || return ;;
-	*)
-		# A backslash at the end of a line of a long string joins the lines.
-		skip "[!$cnb_blank]"
-		case $cnb_long$cnb_rest in 1"$cnb_newline"*) skip "[!$cnb_blank$cnb_newline]" ;; *) return 1 ;; esac
-		return
-		;;
-	esac
-	cnb_text=$cnb_text$cnb_value
-	cnb_rest=${cnb_rest#?}
-}
-
-character() { # REST: a code point as hexadecimal digits, which end before REST, as UTF-8
-	cnb_value=${cnb_rest#?}
-	cnb_value=${cnb_value%"$1"}
-	case $cnb_value in '' | *[!0123456789abcdefABCDEF]*) return 1 ;; esac
-	cnb_rest=x$1
-	set -- "$((0x$cnb_value))"
-	if [ "$1" -eq 0 ] || [ "$1" -gt 1114111 ]; then
-		return 1 # no variable holds NUL
-	elif [ "$1" -ge 55296 ] && [ "$1" -le 57343 ]; then
-		return 1 # half of a surrogate pair
-	elif [ "$1" -ge 65536 ]; then
-		set -- "$((240 | $1 >> 18))" "$((128 | ($1 >> 12 & 63)))" "$((128 | ($1 >> 6 & 63)))" "$((128 | ($1 & 63)))"
-	elif [ "$1" -ge 2048 ]; then
-		set -- "$((224 | $1 >> 12))" "$((128 | ($1 >> 6 & 63)))" "$((128 | ($1 & 63)))"
-	elif [ "$1" -ge 128 ]; then
-		set -- "$((192 | $1 >> 6))" "$((128 | ($1 & 63)))"
-	fi
-	cnb_value=''
-	for cnb_byte; do
-		cnb_value="$cnb_value\\$((cnb_byte >> 6))$((cnb_byte >> 3 & 7))$((cnb_byte & 7))"
-	done
-	# shellcheck disable=SC2059
-	cnb_value=$(printf "${cnb_value}x") # x: a newline at the end would be lost
-	cnb_value=${cnb_value%x}
-}
-#]exec.d
-
-#[unread
-# Layers whose files were not at hand at export time: reused from the previous image. Their directories are
-# read here, as those of all others were there.
-files() { # FUNCTION DIRECTORY: calls FUNCTION for each file, those that begin with a dot first
-	set +f
-	for cnb_file in "$2"/.[!.]* "$2"/..?* "$2"/*; do
-		set -f
-		if [ ! -d "$cnb_file" ] && { [ -e "$cnb_file" ] || [ -L "$cnb_file" ]; }; then
-			"$1" "$cnb_file"
-		fi
-	done
-	set -f
-}
-
-unread_env() { # LAYER
-	files env_file "$cnb_layers/$1/env"
-	files env_file "$cnb_layers/$1/env.launch"
-	[ -z "$cnb_type" ] || files env_file "$cnb_layers/$1/env.launch/$cnb_type"
-}
-
-env_file() { # FILE
-	cnb_key=${1##*/}
-	cnb_key=${cnb_key%%.*}
-	case ${1##*/} in
-	"$cnb_key" | "$cnb_key".override) set -- "$1" override ;;
-	"$cnb_key".default | "$cnb_key".append | "$cnb_key".prepend) set -- "$1" "${1##*.}" ;;
-	"$cnb_key".) set -- "$1" prepend : ;;
-	*) return 0 ;;
-	esac
-	content "$1"
-	set -- "$2" "$cnb_value" "${3-}" "${1%/*}/$cnb_key.delim"
-	if [ -f "$4" ]; then
-		content "$4"
-		set -- "$1" "$2" "$cnb_value"
-	fi
-	modify "$1" "$cnb_key" "$3" "$2"
-}
-
-content() { # FILE: byte for byte
-	cnb_value=''
-	while IFS= read -r cnb_line; do
-		cnb_value=$cnb_value$cnb_line$cnb_newline
-	done <"$1" || fail 82 "launch: modify env: cannot read $1"
-	cnb_value=$cnb_value$cnb_line
-}
-
-#[exec.d
-unread_exec_d() { # LAYER
-	files exec_d_file "$cnb_layers/$1/exec.d"
-	[ -z "$cnb_type" ] || files exec_d_file "$cnb_layers/$1/exec.d/$cnb_type"
-}
-
-exec_d_file() { # FILE
-	exec_d "${1#"$cnb_layers/"}"
-}
-#]exec.d
-
-unread_profile() { # LAYER
-	files profile_file "$cnb_layers/$1/profile.d"
-	[ -z "$cnb_type" ] || files profile_file "$cnb_layers/$1/profile.d/$cnb_type"
-}
-
-profile_file() { # FILE
-	profile "${1#"$cnb_layers/"}"
-}
-#]unread
-
+#@ parts
 # 1. What is to be run
 
 cnb_api=${CNB_PLATFORM_API-}
@@ -406,11 +205,14 @@ esac
 # by NUL bytes. (A byte 1 in one of them would come out as a newline.)
 cnb_kept=0 cnb_given='' cnb_value=tr
 [ ! -x /usr/bin/tr ] || cnb_value=/usr/bin/tr
-[ ! -r "/proc/$$/environ" ] || cnb_given=$("$cnb_value" '\0\n' '\n\1' <"/proc/$$/environ")
+[ ! -r "/proc/$$/environ" ] || cnb_given=$("$cnb_value" '\0\n' '\n\1' 2>/dev/null <"/proc/$$/environ")
 cnb_path=${cnb_given:+absent}
 for cnb_pair in $cnb_given; do
-	case $cnb_pair in PATH=*) cnb_path='' ;; esac
-	plain "${cnb_pair%%=*}" && continue
+	case $cnb_pair in
+	PATH=*) cnb_path='' && continue ;;
+	*=*) plain "${cnb_pair%%=*}" && continue ;;
+	*) continue ;;
+	esac
 	cnb_value='' cnb_rest=${cnb_pair#*=}
 	while :; do
 		case $cnb_rest in
@@ -436,7 +238,7 @@ done
 unset CNB_LAYERS_DIR CNB_APP_DIR CNB_PROCESS_TYPE CNB_PLATFORM_API CNB_DEPRECATION_MODE
 
 enter "$cnb_app" 'change to app directory'
-cnb_app=$PWD
+case $cnb_app in /*) ;; *) cnb_app=$PWD ;; esac
 case $cnb_layers in
 '' | /*) ;;
 *)
@@ -461,7 +263,6 @@ if [ -n "$cnb_direct" ]; then
 	exit 82
 fi
 
-#[shell
 unfit /bin/bash && fail 82 "launch: bash exec: /bin/bash: $cnb_value"
 cnb_script=''
 #@ profile.d
@@ -488,4 +289,3 @@ else
 fi
 start /bin/bash -c "$cnb_script" "$0" "$@"
 exit 82
-#]shell

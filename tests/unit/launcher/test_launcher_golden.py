@@ -19,6 +19,7 @@ from pybuild.launcher.compile import compile_launcher
 from pybuild.launcher.inputs import Broken, LauncherInputs, launch_inputs, patterns
 from pybuild.spec.api import ApiVersion
 from pybuild.spec.launch import Metadata
+from pybuild.spec.names import escape_id
 from support.golden import cases
 
 if TYPE_CHECKING:
@@ -75,26 +76,39 @@ def grow(tree: list[dict[str, Any]], root: Path) -> None:
         path.chmod(mode)
 
 
-def export(env: dict[str, str], cwd: str, root: Path) -> bytes:
-    """The launcher that an export of this layers directory would have written."""
+def export(env: dict[str, str], cwd: str, *, here: bool) -> bytes:
+    """The launcher that an export of this layers directory would have written.
+
+    `here` False: as if every layer came from the previous image.
+    """
     layers_dir = os.path.normpath(Path(cwd) / (env.get("CNB_LAYERS_DIR") or "/layers"))
     place = LocalBuildEnv()
     file = Path(layers_dir) / "config/metadata.toml"
     try:
         # A launcher finds a file written for its Platform API; nothing is left to convert.
+        metadata = Metadata.read(file.read_bytes(), str(file))
         inputs = launch_inputs(
-            Metadata.read(file.read_bytes(), str(file)),
+            metadata,
             platform_api=ApiVersion(0, 15),
             layers_dir=layers_dir,
             app_dir="/workspace",
-            entries=place.scan([layers_dir])[0].entries,
-            files=place.read_files(patterns(layers_dir)),
+            entries=place.scan([layers_dir])[0].entries if here else (),
+            files=place.read_files(patterns(layers_dir)) if here else {},
+            layers=None if here else directories(metadata, Path(layers_dir)),
         )
     except InvalidFile as error:
         inputs = LauncherInputs(broken=Broken(message=f"read metadata: {error}", exit_code=1))
     except BuildpackApiUnsupported as error:
         inputs = LauncherInputs(broken=Broken(message=f"set API for {error}", exit_code=error.exit_code))
     return compile_launcher(replace(inputs, layers_dir="/layers"))
+
+
+def directories(metadata: Metadata, layers_dir: Path) -> list[tuple[str, str]]:
+    return [
+        (element.id, path.name)
+        for element in metadata.buildpacks
+        for path in layers_dir.glob(f"{escape_id(element.id)}/*/")
+    ]
 
 
 def first_error(text: str) -> str:
@@ -108,10 +122,26 @@ def first_error(text: str) -> str:
     )
 
 
+def has_layers(case: dict[str, Any]) -> bool:
+    return any(entry["path"].count("/") > 2 and entry["path"].startswith("layers/") for entry in case["tree"])
+
+
 @pytest.mark.parametrize("shell", SHELLS)
 @pytest.mark.parametrize("case", cases("launch"))
 def test_the_launcher_does_what_the_recorded_one_did(case: dict[str, Any], shell: str, root: Path) -> None:
     """LCH-01 to LCH-13, ENV-01 to ENV-12 for launch, GO-68, GO-69, GO-77, GO-78."""
+    check(case, shell, root, here=True)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("case", cases("launch", only=has_layers))
+def test_layers_of_the_previous_image_count_as_all_others(
+    case: dict[str, Any], shell: str, root: Path
+) -> None:
+    check(case, shell, root, here=False)
+
+
+def check(case: dict[str, Any], shell: str, root: Path, *, here: bool) -> None:
     if case.get("host_dependent") and Path("/workspace").exists():
         pytest.skip("the recording machine had no /workspace")
     user = case["uid"] if os.geteuid() == 0 else os.geteuid()
@@ -122,7 +152,7 @@ def test_the_launcher_does_what_the_recorded_one_did(case: dict[str, Any], shell
     # The kernel tells a script which path was executed, not argv[0]: a link stands for /cnb/process/<argv[0]>.
     launcher = root / "cnb" / "launcher"
     launcher.parent.mkdir()
-    text = export(env, cwd, root).removeprefix(b"#!/bin/sh\n")
+    text = export(env, cwd, here=here).removeprefix(b"#!/bin/sh\n")
     launcher.write_bytes(
         f"#!{shutil.which(shell.split()[0])} {' '.join(shell.split()[1:])}\n".encode() + text
     )
