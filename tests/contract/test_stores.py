@@ -259,6 +259,25 @@ def test_layers_that_the_engine_lost_are_sent_after_all(
     assert written.sent_bytes > sum(layer.size for layer in layers)
 
 
+def test_an_engine_that_keeps_images_in_containerd_gets_every_layer(
+    engine: docker.APIClient,
+    store: DaemonStore,
+    base: StoredImage,
+    name: Reference,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    status = [["driver-type", "io.containerd.snapshotter.v1"]]
+    monkeypatch.setattr(engine, "info", lambda: {"DriverStatus": status})
+    layer = _layer("complete")
+
+    written = store.write(base, [layer], _config(base), [name], None)
+
+    assert written.sent_bytes == layer.size + sum(
+        len(b"".join(store.read_layer(base, diff_id))) for diff_id in base.diff_ids
+    )
+    assert _run(engine, name.familiar) == "complete"
+
+
 def test_a_layer_can_be_read_back(store: DaemonStore, base: StoredImage, name: Reference) -> None:
     layer = _layer("to be read")
     store.write(base, [layer], _config(base), [name], None)

@@ -125,7 +125,11 @@ def _parents(parents: Sequence[Entry]) -> list[PlannedEntry]:
     ]
 
 
-def _planned(entries: Iterable[Entry], uid: int, gid: int) -> Iterator[PlannedEntry]:
+def _planned(entries: Sequence[Entry], uid: int, gid: int) -> Iterator[PlannedEntry]:
+    # S-31: kept, as the Go lifecycle keeps it, but seldom what anyone wants.
+    if special := [entry.path for entry in entries if entry.kind == "f" and entry.mode & 0o6000]:
+        others = f" and {len(special) - 1} more" if special[1:] else ""
+        warn(f"{special[0]}{others} will run with its owner's rights in the image (setuid or setgid)")
     for entry in entries:
         if entry.kind == "f":
             name = os.fsencode(entry.path)

@@ -38,9 +38,14 @@ def encode_config(value: object, *, where: str = "image configuration") -> bytes
     return gojson.dumps(config_file(value, where=where)).encode()
 
 
+def manifest(value: object, *, where: str = "image manifest") -> Struct:
+    """An image manifest in Go's form. Raises `InvalidFile`, naming the key, for a value of the wrong kind."""
+    return _manifest(value, where)
+
+
 def encode_manifest(value: object, *, where: str = "image manifest") -> bytes:
     """The bytes of an image manifest; their SHA-256 is the image's digest in a registry."""
-    return gojson.dumps(_manifest(value, where)).encode()
+    return gojson.dumps(manifest(value, where=where)).encode()
 
 
 def _struct(**fields: tuple[_Shape, bool]) -> Callable[[object, str], Struct]:

@@ -53,6 +53,7 @@ __all__ = [
     "TarEntry",
     "gather",
     "header",
+    "header_size",
     "padding",
     "read",
     "tar_size",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import posixpath
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from pybuild.errors import InvalidArchive
@@ -225,6 +226,8 @@ def parse(block: bytes) -> Member:
 
 def described(member: Member, records: Mapping[bytes, bytes]) -> Member:
     """The member with what pax and GNU headers before it say, its kind and size in their one true form."""
+    if not records and member.kind == FILE and member.name and not member.name.endswith(b"/"):
+        return member  # nearly all entries
     name = records.get(b"path", member.name)
     linkname = records.get(b"linkpath", member.linkname)
     if not name or b"\0" in name or b"\0" in linkname:
@@ -234,8 +237,6 @@ def described(member: Member, records: Mapping[bytes, bytes]) -> Member:
         kind = DIRECTORY
     if kind not in _ENTRY_KINDS or any(key.startswith(b"GNU.sparse.") for key in records):
         raise InvalidArchive(f"{name[:200]!r} is an entry of a kind that is not allowed: {member.kind!r}")
-    if not records and kind == FILE == member.kind:  # nearly all entries
-        return member
     size = _decimal(records[b"size"]) if b"size" in records else member.size
     return Member(
         name,
@@ -281,6 +282,7 @@ def _seconds(text: bytes) -> int:
     return -_decimal(whole[1:]) if whole.startswith(b"-") else _decimal(whole)
 
 
+@lru_cache(maxsize=4096)  # owners, modes and times are nearly all the same
 def _number(field: bytes, *, signed: bool = False) -> int:
     """A number of a header block: octal digits, or GNU's base-256 when the first bit is set."""
     if field[0] & 0x80:

@@ -34,8 +34,7 @@ def image_faults(config: bytes, layers: Sequence[str]) -> list[str]:
 def manifest_faults(manifest: bytes, config: bytes) -> list[str]:
     """What is broken in a manifest that names this configuration file; [] when sound."""
     try:
-        named = gojson.loads(manifest, where="manifest")
-        model.encode_manifest(named)
+        named = model.manifest(gojson.loads(manifest, where="manifest"))
         file = model.config_file(gojson.loads(config, where="configuration"))
     except InvalidFile as exc:
         return [str(exc)]
