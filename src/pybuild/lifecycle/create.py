@@ -6,14 +6,13 @@ Specification: platform.md, "creator".
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pybuild.events import phase
 from pybuild.lifecycle import image_config
 from pybuild.lifecycle.analyze import Analysis, analyze
 from pybuild.lifecycle.build import BuildInputs, build
-from pybuild.lifecycle.buildpacks import Modules
 from pybuild.lifecycle.detect import Detected, DetectInputs, detect
 from pybuild.lifecycle.env_dirs import read_given
 from pybuild.lifecycle.export import Exported, ExportInputs, export
@@ -87,7 +86,7 @@ def create(env: BuildEnv, store: ImageStore, inputs: CreateInputs) -> Created:
     with phase("ANALYZING"):
         analysis = analyze(store, previous=inputs.previous, run_image=inputs.run_image)
     with phase("DETECTING"):
-        given = platform_given(env, inputs)
+        given = platform_given(env, inputs, analysis)
         detected = detect(env, detect_inputs(inputs, analysis, given))
     with phase("RESTORING"):
         restore(
@@ -108,11 +107,9 @@ def create(env: BuildEnv, store: ImageStore, inputs: CreateInputs) -> Created:
             BuildInputs(
                 group=detected.group,
                 plan=detected.plan,
-                modules=Modules.read(
-                    env, buildpacks_dir=inputs.places.buildpacks, extensions_dir=inputs.places.extensions
-                ),
+                modules=detected.modules,
                 platform_api=inputs.platform_api,
-                given=replace(given, target=targets.environ(detected.target)),
+                given=detected.given,
                 environ=inputs.environ,
                 app_dir=inputs.places.app,
                 layers_dir=inputs.places.layers,
@@ -144,13 +141,13 @@ def create(env: BuildEnv, store: ImageStore, inputs: CreateInputs) -> Created:
     return Created(exported=exported, detected=detected)
 
 
-def platform_given(env: BuildEnv, inputs: CreateInputs) -> Given:
+def platform_given(env: BuildEnv, inputs: CreateInputs, analysis: Analysis) -> Given:
     """What platform and operator give to every buildpack. Operators may since Platform API 0.11."""
     return read_given(
         env,
         platform_dir=inputs.places.platform,
         build_config_dir=inputs.places.build_config if inputs.platform_api.minor >= 11 else "",
-        target={},
+        target=targets.environ(analysis.target),
         exec_env=inputs.exec_env,
     )
 
@@ -158,18 +155,15 @@ def platform_given(env: BuildEnv, inputs: CreateInputs) -> Given:
 def detect_inputs(inputs: CreateInputs, analysis: Analysis, given: Given) -> DetectInputs:
     """The part of it that detection goes by."""
     return DetectInputs(
-        platform_api=inputs.platform_api,
         order=inputs.order,
         system=inputs.system,
+        platform_api=inputs.platform_api,
+        target=analysis.target,
+        given=given,
+        environ=inputs.environ,
         app_dir=inputs.places.app,
         buildpacks_dir=inputs.places.buildpacks,
         extensions_dir=inputs.places.extensions,
-        platform_dir=inputs.places.platform,
-        target=analysis.target,
-        exec_env=inputs.exec_env,
-        base_environ=inputs.environ,
-        user=given.user,
-        operator=given.operator,
     )
 
 
