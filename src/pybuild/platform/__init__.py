@@ -1,0 +1,15 @@
+"""What a user asks for: everything around the phases of the lifecycle.
+
+| module | what it answers |
+|---|---|
+| `source`, `source_folder`, `source_zip`, `source_entry`, `selection` | which files of the app are sent, and how |
+| `environment`, `certificates` | variables and CA certificates of a build |
+| `fetch`, `fetch_archive`, `modules` | a buildpack that the user names, as files to install |
+| `builder` | reading a builder image, and making one |
+| `bootstrap` | the default builder, made on first use |
+| `bases`, `debian`, `recipe` | the Debian images it stands on |
+| `run_image` | which run image and mirror, and pulling images |
+| `shipped` | buildpacks and recipes that come with pybuild |
+
+Specification: platform.md, "Platform".
+"""

@@ -1,0 +1,164 @@
+"""Extra CA certificates of this machine (a company's, mostly), trusted inside builds and nowhere in the image.
+
+Tools disagree about where they look: the system's bundle, a variable, a `ca-certificates` service binding. All of
+them get the same answer, in files and variables that exist in the build container alone.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pybuild.errors import InvalidFile
+from pybuild.events import warn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+LOCAL_FOLDERS = (
+    Path("/usr/local/share/ca-certificates"),  # Debian, Ubuntu, Alpine
+    Path("/etc/pki/ca-trust/source/anchors"),  # Fedora, RHEL
+    Path("/etc/pki/trust/anchors"),  # SUSE
+)
+"""Where an administrator puts certificates of his own."""
+
+HOST_BUNDLES = (Path("/etc/ssl/certs/ca-certificates.crt"), Path("/etc/pki/tls/certs/ca-bundle.crt"))
+SYSTEM_BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/ca-bundle.pem",
+)
+"""Where distributions keep the bundle that their tools read; to be asked for in a build container."""
+
+VARIABLES = (
+    "SSL_CERT_FILE",
+    "NODE_EXTRA_CA_CERTS",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "PIP_CERT",
+    "GIT_SSL_CAINFO",
+)
+MAX_BUNDLE = 8 << 20
+
+_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----\s+([A-Za-z0-9+/=\s]+?)\s*-----END CERTIFICATE-----")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """What makes a build trust the certificates: `files` by absolute path (root's, mode 0644), and `environ`.
+
+    The variables belong into the environment that bin/detect and bin/build start from, not into
+    `<platform>/env`, so that buildpacks with `clear-env` have them as well.
+    """
+
+    files: Mapping[str, bytes]
+    environ: Mapping[str, str]
+
+
+def host_certificates(
+    environ: Mapping[str, str], *, files: Sequence[Path] = (), folders: Sequence[Path] = LOCAL_FOLDERS
+) -> tuple[bytes, ...]:
+    """Certificates (DER) that this machine trusts beside the usual ones, each once.
+
+    From `files` and the files of PYBUILD_CA_CERTS (separated by `:`), which must hold some (`InvalidFile`); from
+    SSL_CERT_FILE and the `folders`, where what cannot be read is only warned of.
+    """
+    named = [*files, *(Path(name) for name in environ.get("PYBUILD_CA_CERTS", "").split(":") if name)]
+    found = [certificate for file in named for certificate in _read(file)]
+    lenient = [path for folder in folders for path in _certificates_in(folder)]
+    if environ.get("SSL_CERT_FILE"):
+        lenient.insert(0, Path(environ["SSL_CERT_FILE"]))
+    for file in lenient:
+        try:
+            found += _read(file)
+        except InvalidFile as exc:
+            warn(f"builds do not get the CA certificates of {exc}")
+    return tuple(dict.fromkeys(found))
+
+
+def deliver(
+    certificates: Sequence[bytes],
+    bundles: Mapping[str, bytes],
+    *,
+    fallback: bytes = b"",
+    platform_dir: str = "/platform",
+) -> Delivery:
+    """How a build container comes to trust `certificates` (DER) beside those of its own bundles.
+
+    `bundles`: those of `SYSTEM_BUNDLES` that the container has, with content. `fallback`: this machine's own
+    bundle, for containers that have none. Nothing to do, and so an empty delivery, if they are trusted already.
+    """
+    base = next((content for content in bundles.values() if content.strip()), fallback)
+    known = set(parse(base))
+    extra = [certificate for certificate in certificates if certificate not in known]
+    if not extra:
+        return Delivery(files={}, environ={})
+    merged = base.rstrip() + b"\n" + b"".join(map(pem, extra))
+    ours = f"{platform_dir}/ca-certificates.crt"
+    binding = f"{platform_dir}/bindings/pybuild-ca-certificates"
+    files = dict.fromkeys([*bundles, ours], merged.lstrip())
+    files[f"{binding}/type"] = b"ca-certificates"
+    files |= {f"{binding}/pybuild-{number:03d}.crt": pem(each) for number, each in enumerate(extra, start=1)}
+    return Delivery(files=files, environ=dict.fromkeys(VARIABLES, ours))
+
+
+def host_bundle(paths: Iterable[Path] = HOST_BUNDLES) -> bytes:
+    """This machine's own bundle; empty where it has none."""
+    for path in paths:
+        try:
+            if path.stat().st_size <= MAX_BUNDLE:
+                return path.read_bytes()
+        except OSError:
+            continue
+    return b""
+
+
+def parse(bundle: bytes) -> tuple[bytes, ...]:
+    """The certificates (DER) in PEM text; blocks that are no base64 are left out."""
+    found = []
+    for match in _PEM.finditer(bundle):
+        try:
+            found.append(base64.b64decode(b"".join(match[1].split()), validate=True))
+        except ValueError:
+            continue
+    return tuple(found)
+
+
+def pem(certificate: bytes) -> bytes:
+    """One certificate (DER) as PEM text."""
+    return ssl.DER_cert_to_PEM_cert(certificate).encode()
+
+
+def _read(file: Path) -> tuple[bytes, ...]:
+    try:
+        data = file.read_bytes() if file.stat().st_size <= MAX_BUNDLE else b""
+    except OSError as exc:
+        raise InvalidFile(f"{file}: cannot be read: {exc.strerror}") from exc
+    certificates = parse(data)
+    if not certificates:
+        raise InvalidFile(f"{file}: expected CA certificates in PEM text, found none")
+    for certificate in certificates:
+        _check(certificate, file)
+    return certificates
+
+
+def _check(certificate: bytes, file: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(cadata=certificate)
+    except (ssl.SSLError, ValueError) as exc:
+        raise InvalidFile(f"{file}: holds something that is no X.509 certificate") from exc
+
+
+def _certificates_in(folder: Path) -> list[Path]:
+    try:
+        return sorted(
+            path for path in folder.rglob("*") if path.suffix in (".crt", ".pem") and path.is_file()
+        )
+    except OSError:
+        return []

@@ -1,0 +1,122 @@
+"""Build-time variables of the user: project.toml, then env files, then the command line, the later the stronger.
+
+Specification: platform.md, "User-Provided Variables"; project descriptor, "io.buildpacks.build.env".
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from pybuild.errors import InvalidFile, InvalidInput
+from pybuild.events import warn
+from pybuild.spec.environ import check_user_variable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+MAX_FILE = 1 << 20
+
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\", "$": "$"}
+_DOUBLE = re.compile(r'"((?:[^"\\]|\\.)*)"\s*(?:#.*)?')
+_SINGLE = re.compile(r"'([^']*)'\s*(?:#.*)?")
+
+
+def user_environ(
+    *, project: Mapping[str, str], files: Sequence[Path], words: Iterable[str], caller: Mapping[str, str]
+) -> dict[str, str]:
+    """All that the user sets for the build, in the order in which it was first named.
+
+    `words`: `NAME=value`, or `NAME` to take the value from `caller`, the variables pybuild itself was started
+    with; one that is not set there becomes empty, with a warning. Raises `InvalidInput` for a name that is no
+    name or that belongs to the platform (`CNB_…`), and `InvalidFile` for a line that cannot be read.
+    """
+    environ = dict(project)
+    for file in files:
+        environ |= read_env_file(file, caller)
+    for word in words:
+        name, equals, value = word.partition("=")
+        environ[name] = value if equals else _inherited(name, caller)
+    for name, value in environ.items():
+        _check(name, value)
+    return environ
+
+
+def read_env_file(file: Path, caller: Mapping[str, str]) -> dict[str, str]:
+    """One file of `NAME=value` lines: blank lines and those that begin with `#` are skipped, `export` may precede.
+
+    A value in single quotes is taken as it stands, one in double quotes knows \\n \\t \\r \\" \\\\ \\$; any other
+    runs to the end of the line. A line with a name alone takes the caller's value.
+    """
+    try:
+        data = file.read_bytes() if file.stat().st_size <= MAX_FILE else None
+    except OSError as exc:
+        raise InvalidFile(f"{file}: cannot be read: {exc.strerror}") from exc
+    if data is None:
+        raise InvalidFile(f"{file}: larger than {MAX_FILE} bytes")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        raise InvalidFile(f"{file}: not UTF-8 at byte {exc.start}") from exc
+    environ: dict[str, str] = {}
+    for number, line in enumerate(text.split("\n"), start=1):
+        stripped = line.strip()
+        if not stripped or stripped.startswith("#"):
+            continue
+        where = f"{file}, line {number}"
+        name, equals, value = re.sub(r"^export\s+", "", stripped).partition("=")
+        name = name.rstrip()
+        environ[name] = _value(value.strip(), where) if equals else _inherited(name, caller)
+        _check(name, environ[name], where=where)
+    return environ
+
+
+def proxy_environ(caller: Mapping[str, str]) -> dict[str, str]:
+    """The caller's proxy variables in both spellings, since tools disagree; capitals win where both are set."""
+    environ: dict[str, str] = {}
+    for name in _PROXIES:
+        value = caller.get(name) or caller.get(name.lower())
+        if value:
+            environ |= {name: value, name.lower(): value}
+    return environ
+
+
+def _value(text: str, where: str) -> str:
+    if text.startswith('"'):
+        found = _DOUBLE.fullmatch(text)
+        if found is None:
+            raise InvalidFile(
+                f'{where}: expected a value that ends with "', hint='write \\" for a quote inside it'
+            )
+        return re.sub(r"\\(.)", lambda match: _ESCAPES.get(match[1], match[0]), found[1])
+    if text.startswith("'"):
+        found = _SINGLE.fullmatch(text)
+        if found is None:
+            raise InvalidFile(f"{where}: expected a value that ends with '")
+        return found[1]
+    return text
+
+
+def _inherited(name: str, caller: Mapping[str, str]) -> str:
+    if name not in caller:
+        warn(
+            f"the variable {name} is not set here, so it is empty in the build",
+            hint=f"pass --env {name}=value",
+        )
+    return caller.get(name, "")
+
+
+def _check(name: str, value: str, *, where: str = "") -> None:
+    try:
+        check_user_variable(name, value)
+        if name.upper().startswith("CNB_"):
+            raise InvalidInput(
+                f"the variable {name} belongs to the platform: names that begin with CNB_ cannot be set for a build",
+                hint=f"remove {name} from project.toml, the env file or the command line",
+            )
+    except InvalidInput as exc:
+        if not where:
+            raise
+        raise InvalidFile(f"{where}: {exc}", hint=exc.hint) from exc

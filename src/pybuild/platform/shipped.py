@@ -1,0 +1,61 @@
+"""What comes with pybuild besides its code: the first-party buildpacks, the default builder's recipe.
+
+In a checkout they stand beside `src`; in an installed package below `pybuild/_shipped`.
+"""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pybuild
+from pybuild.errors import BuilderUnusable
+
+_PACKAGE = Path(pybuild.__file__).parent
+
+
+def shipped(folder_name: str) -> Path:
+    """The folder `buildpacks` or `builder` that came with this pybuild."""
+    for root in (_PACKAGE / "_shipped", _PACKAGE.parents[1]):
+        if (root / folder_name).is_dir():
+            return root / folder_name
+    raise BuilderUnusable(
+        f"this installation of pybuild came without its folder {folder_name!r}",
+        hint="install it again: pip install --force-reinstall pybuild-cnb",
+    )
+
+
+def libcnb_files() -> dict[str, bytes]:
+    """libcnb with all that it imports of pybuild: relative path below `lib/` → content, sorted by path.
+
+    A buildpack carries its own copy, so that it runs on builders that have Python and nothing of ours.
+    """
+    waiting = [_PACKAGE / "libcnb" / "__init__.py", *sorted((_PACKAGE / "libcnb").glob("*.py"))]
+    found: dict[str, bytes] = {}
+    while waiting:
+        file = waiting.pop()
+        name = file.relative_to(_PACKAGE.parent).as_posix()
+        if name in found:
+            continue
+        found[name] = file.read_bytes()
+        waiting += [imported for module in _imports(found[name]) for imported in _files_of(module)]
+    return dict(sorted(found.items()))
+
+
+def _imports(source: bytes) -> set[str]:
+    """Dotted names below `pybuild` that a module imports anywhere; `from a import b` counts as `a` and `a.b`."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.update((node.module, *(f"{node.module}.{alias.name}" for alias in node.names)))
+    return {name for name in names if name == "pybuild" or name.startswith("pybuild.")}
+
+
+def _files_of(module: str) -> list[Path]:
+    """The file of a module and the `__init__.py` of every package above it; none for a name that is no module."""
+    parts = module.split(".")[1:]
+    file = _PACKAGE.joinpath(*parts[:-1], f"{parts[-1]}.py") if parts else _PACKAGE / "__init__.py"
+    packages = [_PACKAGE.joinpath(*parts[:depth], "__init__.py") for depth in range(len(parts) + 1)]
+    return [path for path in (file, *packages) if path.is_file()]
