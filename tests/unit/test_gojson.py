@@ -18,11 +18,7 @@ from pybuild.gojson import Struct
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 VALUES = st.recursive(
-    st.none()
-    | st.booleans()
-    | TEXTS
-    | st.integers(-(2**63), 2**63)
-    | st.floats(-(2.0**53), 2.0**53),
+    st.none() | st.booleans() | TEXTS | st.integers(-(2**63), 2**63) | st.floats(-(2.0**53), 2.0**53),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
     max_leaves=20,
 )

@@ -3,6 +3,7 @@
 | module | holds |
 |---|---|
 | `toml` | reading with types and places; writing exactly |
+| `toml_text` | the TOML 1.1 grammar |
 | `api` | API versions |
 | `names` | ids, versions, layer names, process types |
 | `target` | os, architecture, distribution; matching |

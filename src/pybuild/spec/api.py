@@ -26,7 +26,7 @@ class ApiVersion:
         """`0.10`, `v0.10` or `1` (for `1.0`); raises `InvalidInput` for anything else."""
         found = _GRAMMAR.fullmatch(text)
         if not found:
-            raise InvalidInput(f"{text!r} is no API version; expected MAJOR.MINOR, such as 0.10")
+            raise InvalidInput(f"{text[:40]!r} is no API version; expected MAJOR.MINOR, such as 0.10")
         return cls(int(found[1]), int(found[2] or 0))
 
     def __str__(self) -> str:
@@ -44,7 +44,7 @@ def check_platform_api(text: str) -> ApiVersion:
     except InvalidInput as exc:
         raise PlatformApiUnsupported(f"Platform API: {exc}", hint=_range(PLATFORM_APIS)) from exc
     if version not in PLATFORM_APIS:
-        raise PlatformApiUnsupported(f"Platform API {text} is not supported", hint=_range(PLATFORM_APIS))
+        raise PlatformApiUnsupported(f"Platform API {version} is not supported", hint=_range(PLATFORM_APIS))
     return version
 
 
@@ -59,7 +59,7 @@ def check_buildpack_api(text: str, who: str) -> ApiVersion:
         raise BuildpackApiUnsupported(f"{who}: Buildpack API: {exc}", hint=_range(BUILDPACK_APIS)) from exc
     if version not in BUILDPACK_APIS:
         raise BuildpackApiUnsupported(
-            f"{who}: Buildpack API {text} is not supported", hint=_range(BUILDPACK_APIS)
+            f"{who}: Buildpack API {version} is not supported", hint=_range(BUILDPACK_APIS)
         )
     return version
 

@@ -83,9 +83,17 @@ class Process:
         )
 
     def for_platform(self, platform_api: ApiVersion) -> Self:
-        """As Platform APIs below 0.10 know it: a command of one word, its other words before the arguments."""
-        if platform_api >= _COMMAND_LISTS or not self.command:
+        """As Platform APIs below 0.10 know it: a command of one word, its other words before the arguments.
+
+        Raises `InvalidFile` for a process without command, which those cannot express.
+        """
+        if platform_api >= _COMMAND_LISTS:
             return self
+        if not self.command:
+            raise InvalidFile(
+                f"process {self.type}: no command, which Platform API {platform_api} cannot express",
+                hint="give it a command in launch.toml, or use Platform API 0.10 or later",
+            )
         return replace(self, command=self.command[:1], args=(*self.command[1:], *(self.args or ())))
 
 
@@ -246,7 +254,8 @@ class Metadata:
                 "extensions": [element.tree() for element in self.extensions] or None,
                 "labels": [Struct(key=label.key, value=label.value) for label in self.labels] or None,
                 "processes": [_process_tree(process, platform_api) for process in self.processes],
-                "slices": [Struct(paths=list(part.paths) if part.stated else None) for part in self.slices] or None,
+                "slices": [Struct(paths=list(part.paths) if part.stated else None) for part in self.slices]
+                or None,
                 "buildpack-default-process-type": self.default_process_type or None,
             }
         )
@@ -267,11 +276,6 @@ def _process_tree(process: Process, platform_api: ApiVersion) -> Struct:
     process = process.for_platform(platform_api)
     # The Go lifecycle writes this one key through its JSON encoder, so `<` is escaped here and nowhere else.
     words = [gojson.dumps(word) for word in process.command]
-    if platform_api < _COMMAND_LISTS and not words:
-        raise InvalidFile(
-            f"process {process.type}: no command, which Platform API {platform_api} cannot express",
-            hint="give it a command in launch.toml, or use Platform API 0.10 or later",
-        )
     return Struct(
         {
             "type": process.type,

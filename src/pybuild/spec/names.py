@@ -13,6 +13,7 @@ MAX_LENGTH = 200
 
 # The underscore is beyond the specification, but published buildpacks use it and the Go lifecycle takes it.
 _ID = re.compile(r"[A-Za-z0-9._/-]+")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _PROCESS_TYPE = re.compile(r"[A-Za-z0-9._-]*")
 
 
@@ -47,6 +48,13 @@ def check_process_type(text: str, where: str) -> str:
     return text
 
 
+def check_text(text: str, where: str) -> str:
+    """`text`, if it is one line without control characters or parent folders; for what a label says."""
+    if len(text) > MAX_LENGTH or _CONTROL.search(text) or ".." in text.split("/"):
+        raise InvalidFile(f"{where}: {_shown(text)} cannot be used as a name")
+    return text
+
+
 def _check_component(text: str, where: str, what: str) -> str:
     if not text or text in {".", ".."} or "/" in text or not text.isprintable() or len(text) > MAX_LENGTH:
         raise InvalidFile(f"{where}: {_shown(text)} is no {what}; expected one folder name")
@@ -55,10 +63,3 @@ def _check_component(text: str, where: str, what: str) -> str:
 
 def _shown(text: str) -> str:
     return ascii(text if len(text) <= 60 else text[:57] + "...")
-
-
-def check_text(text: str, where: str) -> str:
-    """`text`, if it is one line without control characters or parent folders; for what a label says."""
-    if len(text) > MAX_LENGTH or any(ord(char) < 0x20 for char in text) or ".." in text.split("/"):
-        raise InvalidFile(f"{where}: {_shown(text)} cannot be used as a name")
-    return text
