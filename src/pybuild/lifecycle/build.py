@@ -87,11 +87,12 @@ class BuiltLayer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltBuildpack:
-    """What one buildpack leaves to export. `layers`: in the order of their names' bytes."""
+    """What one buildpack leaves to export. `layers` and `sboms`: in the order of their names' bytes."""
 
     module: GroupElement
     layers: tuple[BuiltLayer, ...]
-    store: StoreToml | None
+    store: StoreToml | None = None
+    sboms: tuple[SbomFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +153,7 @@ class _Work:
         self._lines = [f"rm -rf -- {quote(self._sbom_dir)}"]
         self._temporary = ""
         self._ran: _Ran | None = None
-        self._settled: list[tuple[GroupElement, Outputs, tuple[SbomFile, ...]]] = []
+        self._settled: list[tuple[GroupElement, Outputs]] = []
         self._built: list[BuiltBuildpack] = []
 
     def run(self, element: GroupElement, module: Module) -> None:
@@ -246,15 +247,18 @@ class _Work:
         self._environ = build_layer_environ(
             self._environ, ran.directory, outputs, found, follow_links(self._env, env_files)
         )
-        self._settled.append((ran.element, outputs, _sboms(ran, found)))
+        self._settled.append((ran.element, outputs))
         self._built.append(
             BuiltBuildpack(
-                module=ran.element, layers=_layers(outputs.layers, found, ran.directory), store=outputs.store
+                module=ran.element,
+                layers=_layers(outputs.layers, found, ran.directory),
+                store=outputs.store,
+                sboms=_sboms(ran, found),
             )
         )
 
     def _metadata(self) -> Metadata:
-        launch = [outputs.launch for _, outputs, _ in self._settled]
+        launch = [outputs.launch for _, outputs in self._settled]
         processes, default = merge_processes(it.processes for it in launch)
         return Metadata(
             processes=processes,
@@ -269,7 +273,7 @@ class _Work:
     def _bom(self, file: str) -> tuple[BomEntry, ...]:
         return tuple(
             replace(entry, owner=GroupElement(id=element.id, version=element.version))
-            for element, outputs, _ in self._settled
+            for element, outputs in self._settled
             for entry in (outputs.launch.bom if file == "launch" else outputs.build.bom)
         )
 
@@ -278,8 +282,8 @@ class _Work:
             return []
         return [
             pair
-            for element, _, files in self._settled
-            for pair in sbom.copies(self._inputs.layers_dir, element.id, files)
+            for built in self._built
+            for pair in sbom.copies(self._inputs.layers_dir, built.module.id, built.sboms)
         ]
 
     def _legacy_sboms(self) -> list[str]:

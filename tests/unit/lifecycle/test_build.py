@@ -9,7 +9,7 @@ import pytest
 
 from pybuild.buildenv.local import LocalBuildEnv
 from pybuild.errors import BuildError, BuildpackApiUnsupported, BuildpackFailed, InvalidFile
-from pybuild.events import Output, listening
+from pybuild.events import Output, Warned, listening
 from pybuild.lifecycle.build import BuildInputs, Built, build
 from pybuild.lifecycle.buildpacks import Modules
 from pybuild.lifecycle.env_dirs import read_given
@@ -224,6 +224,7 @@ def test_export_is_given_what_was_read(place: Place) -> None:
         printf '[types]\ncache = true' > absent.toml
         printf '[metadata]\ns = 2' > store.toml
         touch build.toml launch.toml
+        echo '{}' > l.sbom.cdx.json
         """,
     )
 
@@ -237,7 +238,23 @@ def test_export_is_given_what_was_read(place: Place) -> None:
     ]
     assert a.layers[1].path == f"{place.layers}/acme_a/l"
     assert a.layers[1].toml.metadata == {"k": 1}
+    assert [(it.name, it.layer, it.destinations) for it in a.sboms] == [("l.sbom.cdx.json", "l", ("launch",))]
     assert built.sbom_dirs == {"launch", "build"}
+
+
+def test_the_deprecated_bom_is_told_of_unless_sboms_come_with_it(place: Place) -> None:
+    """BLT-03."""
+    place.buildpack("acme/a", "printf '[[bom]]\nname = \"x\"' > launch.toml")
+    place.buildpack("acme/b", "printf '[[bom]]\nname = \"y\"' > build.toml; echo '{}' > build.sbom.cdx.json")
+    heard: list[Event] = []
+
+    with listening(heard.append):
+        built = place.build(platform=8)
+
+    warned = [event.text for event in heard if isinstance(event, Warned)]
+    assert warned == [f"{place.layers}/acme_a/launch.toml: [[bom]] is deprecated"]
+    assert [(entry.name, entry.owner and entry.owner.id) for entry in built.metadata.bom] == [("x", "acme/a")]
+    assert built.sbom_dirs == {"build"}
 
 
 def test_later_buildpacks_see_build_layers_and_nobody_their_own(place: Place) -> None:
