@@ -7,6 +7,7 @@ image has would be missing when the app starts. Sources, keys and pins are the b
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import re
 import tempfile
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pybuild.libcnb import command, output
+from pybuild.libcnb.answers import Answers
 from pybuild.libcnb.dpkg import Deb, installed, stand_in
 from pybuild.libcnb.layers import Types
 from pybuild.libcnb.problem import Problem
@@ -39,17 +41,31 @@ _SIGNATURE = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Apt:
-    """apt with its package lists read: ask it, then download. `environ` makes any apt tool use this state."""
+    """apt with its package lists read: ask it, then download.
+
+    `environ` makes any apt tool use this state. `known`: a digest of the lists and preferences. `wanted`: files in
+    the archive folder that this build has a use for.
+    """
 
     environ: Mapping[str, str]
     archives: Path
+    status: Path
+    answers: Answers
+    known: bytes
+    wanted: set[str]
+
+    def pretend(self, stanzas: str) -> None:
+        """Take packages for installed from now on, by their stanzas, because another layer provides them."""
+        with self.status.open("a", errors="surrogateescape") as file:
+            file.write(stanzas)
 
     def resolve(self, packages: Sequence[str]) -> tuple[Deb, ...]:
         """The packages the run image lacks for these, dependencies included, newest versions, sorted."""
+        # apt leaves out what its archive folder has already; an empty one makes it list everything.
+        none = f"Dir::Cache::archives={self.status.parent}/none"
+        words = ("apt-get", "install", "-y", "-qq", "--print-uris", *packages)
         try:
-            text = command.read(
-                ["apt-get", "install", "-y", "-qq", "--print-uris", *packages], environ=self.environ
-            )
+            text = self._ask(words, "-o", none)
         except command.ToolFailed as exc:
             raise command.explained(
                 exc,
@@ -58,34 +74,31 @@ class Apt:
                     "Look at the names and versions above; `apt-cache policy NAME` in the build image shows what exists.",
                 ),
             ) from exc
-        return tuple(sorted(Deb.from_file_name(found["file"]) for found in _URI.finditer(text)))
+        debs = sorted(Deb.from_file_name(found["file"]) for found in _URI.finditer(text))
+        self.wanted.update(deb.file_name for deb in debs)
+        return tuple(debs)
 
     def names(self, prefix: str) -> tuple[str, ...]:
         """The names of all known packages that begin with `prefix`."""
-        text = command.read(["apt-cache", "pkgnames", prefix], environ=self.environ)
-        return tuple(sorted(text.split()))
+        return tuple(sorted(self._ask(("apt-cache", "pkgnames", prefix)).split()))
 
     def versions(self, package: str) -> tuple[str, ...]:
         """The versions of a package that can be had, newest first; none when it is unknown."""
-        text = command.read(["apt-cache", "madison", package], environ=self.environ)
-        rows = (line.split("|") for line in text.splitlines())
+        rows = (line.split("|") for line in self._ask(("apt-cache", "madison", package)).splitlines())
         return tuple(dict.fromkeys(row[1].strip() for row in rows if len(row) > 2))
 
     def download(self, packages: Sequence[str], debs: Sequence[Deb]) -> tuple[Path, ...]:
         """The files of resolved packages, fetched where missing, signature and checksum verified by apt."""
+        words = ["apt-get", "install", "-y", "-qq", "--download-only", *packages]
         try:
-            command.read(
-                ["apt-get", "install", "-y", "-qq", "--download-only", *packages],
-                environ=self.environ,
-                timeout=3600,
-            )
+            command.read(words, environ=self.environ, timeout=3600)
         except command.ToolFailed as exc:
             raise _unreachable(exc, "The packages could not be downloaded") from exc
-        wanted = {deb.file_name for deb in debs}
-        for file in self.archives.glob("*.deb"):
-            if file.name not in wanted:
-                file.unlink()
         return tuple(self.archives / deb.file_name for deb in debs)
+
+    def _ask(self, words: Sequence[str], *unimportant: str) -> str:
+        question = (self.known, self.status.read_bytes(), *(word.encode() for word in words))
+        return self.answers.get(question, lambda: command.read([*words, *unimportant], environ=self.environ))
 
 
 @contextlib.contextmanager
@@ -94,12 +107,10 @@ def opened(
     *,
     run_status: Path = RUN_STATUS,
     stand_ins: Sequence[str] = STAND_INS,
-    extra_status: str = "",
 ) -> Iterator[Apt]:
     """apt for this build, lists up to date; what is asked later is remembered in a folder that ends with the block.
 
     The first buildpack of a build that uses apt refreshes the lists; later ones find them through a build variable.
-    `extra_status`: stanzas of packages that other layers provide.
     """
     shared = context.setting(SHARED_LISTS)
     layer = context.layers.kept_layer("apt", Types(build=not shared, cache=True))
@@ -109,15 +120,26 @@ def opened(
         folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="apt-") as scratch:
         environ = _configure(Path(scratch), lists, archives, context.environ)
-        (Path(scratch) / "status").write_text(
-            _status(run_status, stand_ins) + extra_status, errors="surrogateescape"
-        )
-        apt = Apt(environ=environ, archives=archives)
+        (Path(scratch) / "none/partial").mkdir(parents=True)
+        status = Path(scratch) / "status"
+        status.write_text(_status(run_status, stand_ins), errors="surrogateescape")
         if not shared:
             _check_distro(context)
-            _refresh(apt, lists, offline=context.setting(OFFLINE).lower() in ("ok", "1", "true", "yes"))
+            _refresh(environ, lists, offline=context.setting(OFFLINE).lower() in ("ok", "1", "true", "yes"))
             layer.env(SHARED_LISTS, str(lists), scope="build")
-        yield apt
+        answers, wanted = Answers(layer.path / "answers.json"), set[str]()
+        yield Apt(
+            environ=environ,
+            archives=archives,
+            status=status,
+            answers=answers,
+            known=_fingerprint(lists),
+            wanted=wanted,
+        )
+        answers.save()
+    for file in archives.glob("*.deb"):
+        if file.name not in wanted:
+            file.unlink()
 
 
 def _configure(scratch: Path, lists: Path, archives: Path, environ: Mapping[str, str]) -> dict[str, str]:
@@ -160,6 +182,18 @@ def _status(run_status: Path, stand_ins: Sequence[str]) -> str:
     return text + "".join(stand_in(name, arch) for name in stand_ins if name not in there)
 
 
+def _fingerprint(lists: Path, preferences: Path = Path("/etc/apt")) -> bytes:
+    """A digest of what decides apt's answers: release files hold the digests of all others."""
+    digest = hashlib.sha256()
+    for file in sorted(lists.iterdir()):
+        if file.is_file():
+            digest.update(f"{file.name} {file.stat().st_size}\n".encode(errors="surrogateescape"))
+            digest.update(file.read_bytes() if file.name.endswith("Release") else b"")
+    for file in sorted([*preferences.glob("preferences"), *preferences.glob("preferences.d/*")]):
+        digest.update(file.read_bytes() if file.is_file() else b"")
+    return digest.digest()
+
+
 def _check_distro(context: BuildContext) -> None:
     target = context.target
     own = _os_release()
@@ -180,9 +214,9 @@ def _os_release(path: Path = Path("/etc/os-release")) -> dict[str, str]:
     return {name: value.strip("\"'") for name, _, value in pairs}
 
 
-def _refresh(apt: Apt, lists: Path, *, offline: bool) -> None:
+def _refresh(environ: Mapping[str, str], lists: Path, *, offline: bool) -> None:
     known = any(lists.glob("*Packages*"))
-    done = command.capture(["apt-get", "update", "-qq"], environ=apt.environ, timeout=900)
+    done = command.capture(["apt-get", "update", "-qq"], environ=environ, timeout=900)
     if not done.code:
         return
     failure = command.ToolFailed(f"apt-get update ended with status {done.code}", output=done.stderr.strip())

@@ -28,6 +28,7 @@ def build(context: BuildContext) -> Built:
 
     with apt.opened(context) as sources:
         php = runtime.install(context, project, sources)
+        tool = composer.find_tool(context, php, sources) if project.has_manifest else []
     conf = config.write(context, php, site, server=server)
     environ = {
         **config.environ(conf, php, context.app),
@@ -35,11 +36,8 @@ def build(context: BuildContext) -> Built:
     }
 
     slices: tuple[tuple[str, ...], ...] = ()
-    if project.has_manifest:
-        with apt.opened(context, extra_status=composer.installed_for(php)) as sources:
-            tool = composer.find_tool(context, php, sources)
-        if composer.install(context, project, php, tool, environ):
-            slices = ((composer.VENDOR,),)
+    if project.has_manifest and composer.install(context, project, php, tool, environ):
+        slices = ((composer.VENDOR,),)
     if server and site:
         output.section(
             f"Served by nginx and php-fpm from {site.folder or 'the root of the app'} ({site.why})"

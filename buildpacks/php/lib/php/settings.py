@@ -29,8 +29,8 @@ def extension_names(environ: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(word.lower().removeprefix("ext-") for word in words if word)
 
 
-def refuse_forbidden(environ: Mapping[str, str], own: Mapping[str, str]) -> None:
-    """Raise when a variable is set that would break the build; those that we set ourselves are let be."""
+def refuse_forbidden(environ: Mapping[str, str]) -> None:
+    """Raise when a variable is set that would break the build."""
     for name in FORBIDDEN:
-        if environ.get(name) and environ[name] != own.get(name):
+        if environ.get(name):
             raise errors.forbidden_variable(name)

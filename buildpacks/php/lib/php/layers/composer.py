@@ -11,7 +11,6 @@ import json
 import re
 import shutil
 import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from php import errors
@@ -22,12 +21,13 @@ from pybuild.libcnb.layers import Empty, Types
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from php.layers.runtime import Runtime
     from php.project import Project
     from pybuild.libcnb.apt import Apt
     from pybuild.libcnb.context import BuildContext
-    from pybuild.libcnb.layers import Layer
+    from pybuild.libcnb.layers import Key, Layer
 
 VENDOR = "vendor"
 
@@ -47,9 +47,8 @@ def install(
         "--no-progress",
         "--prefer-dist",
         "--optimize-autoloader",
-        "--ansi",
     ]
-    words[-1:] = [] if dev(context) else ["--no-dev"]
+    words += [] if dev(context) else ["--no-dev"]
     words += context.setting("BP_COMPOSER_INSTALL_OPTIONS").split()
     output.section("Composer packages")
     with tempfile.TemporaryDirectory(prefix="composer-") as home:
@@ -76,6 +75,7 @@ def find_tool(context: BuildContext, runtime: Runtime, apt: Apt) -> list[str]:
     if (context.app / "composer.phar").is_file():
         output.section("Composer (composer.phar of the app)")
         return [php, "-d", "memory_limit=-1", str(context.app / "composer.phar")]
+    apt.pretend("".join(as_installed(control) for control in debs.controls(runtime.layer)))
     made = debs.deb_layer(context, "composer", ("composer",), Types(build=True, cache=True), apt=apt)
     output.section(f"Composer {made.version('composer')}")
     share = made.layer.path / "usr/share/php"
@@ -89,13 +89,8 @@ def find_tool(context: BuildContext, runtime: Runtime, apt: Apt) -> list[str]:
     ]
 
 
-def installed_for(runtime: Runtime) -> str:
-    """Stanzas that tell apt what the layer `php` brings, so that Composer does not bring it again."""
-    return "".join(as_installed(control) for control in debs.controls(runtime.layer))
-
-
 def _cached_vendor(context: BuildContext, project: Project, runtime: Runtime, vendor: Path) -> Empty | Layer:
-    key = {
+    key: Key = {
         "buildpack": context.version,
         "php": runtime.series,
         "composer.json": hashlib.sha256(project.manifest).hexdigest(),

@@ -122,7 +122,7 @@ def nginx_template(text: str, site: DocumentRoot) -> str:
     """nginx's configuration with what the build knows filled in; the rest is filled in at every start."""
     # Laravel, Symfony and WordPress want the query string back from a rewritten address.
     fallback = f"/{site.front_controller}?$query_string" if site.front_controller else "=404"
-    words = {"fallback": fallback, "php_fallback": "=404", "private": "" if site.folder else _PRIVATE}
+    words = {"fallback": fallback, "private": "" if site.folder else _PRIVATE}
     for word, value in words.items():
         text = text.replace(f"{{{{{word}}}}}", value)
     return text
