@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pybuild.buildenv.api import Entry, Listing
 from pybuild.engine import NotFound
+from pybuild.errors import InvalidArchive
 from pybuild.oci import tar
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ def listing(root: str, pack: Callable[[str], AbstractContextManager[Iterator[byt
                 name = member.name.strip(b"/")
                 if member.kind == tar.HARD_LINK:
                     first = member.linkname.strip(b"/")
+                    if first not in found:
+                        raise InvalidArchive(f"{root}: the hard link {name!r} comes before its file {first!r}")
                     found[first] = replace(found[first], links=found[first].links + 1)
                     found[name] = replace(found[first], path=_path(above, name))
                 elif member.kind in _KINDS:

@@ -127,7 +127,7 @@ class ContainerBuildEnv:
     def close(self, *, seconds: float = REMOVE_SECONDS) -> None:
         """Remove the container and all that runs in it; it may be gone already. May be called again."""
         # A start under way in the other thread comes to its end, or finds that it is too late.
-        waited = self._starting.acquire(timeout=min(seconds, HURRY_SECONDS))
+        waited = self._starting.acquire(timeout=seconds / 3)
         self._failure = PybuildError("the build container is closed")
         try:
             wire.remove(self._client, self.container, seconds=seconds)
@@ -263,7 +263,9 @@ class ContainerBuildEnv:
                 f"lost connection to the Docker Engine during {doing}", hint="build again"
             )
         if state.get("OOMKilled"):
-            return BuildError(f"the build container ran out of memory during {doing}", hint="give it more")
+            return BuildError(
+                f"the build container ran out of memory during {doing}", hint="give it more memory"
+            )
         return BuildError(f"the build container was stopped from outside during {doing}", hint="build again")
 
 

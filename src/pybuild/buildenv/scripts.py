@@ -189,7 +189,7 @@ def read_listings(data: bytes, roots: Sequence[str]) -> list[Listing]:
     """The listings that the output of `scan` tells; `data` must be all of it."""
     fields = data.split(b"\0")
     ends = [at for at in range(0, len(fields) - 1, 3) if not fields[at]]
-    if len(ends) != len(roots):
+    if len(ends) != len(roots) or not data.endswith(b"\0\0\0") or ends[-1] != len(fields) - 4:
         raise BuildError("the build container's list of files was cut short")
     listings = []
     start = 0

@@ -197,21 +197,20 @@ class Session:
             return
 
     def _await_end(self, marks: _Marks, doing: str) -> int:
-        heard = asked = time.monotonic()
+        asked: float | None = None
         while True:
-            data = self._receive(heard + ASK_SECONDS, doing)
-            now = time.monotonic()
+            data = self._receive(time.monotonic() + ASK_SECONDS, doing)
             if data is None:
-                if now - heard > SILENCE_SECONDS:
+                if asked is None:
+                    asked = time.monotonic()
+                    self._send(f"{self._key} 0 -\n".encode(), doing)
+                elif time.monotonic() - asked > SILENCE_SECONDS:
                     raise EngineUnavailable(
                         f"the Docker Engine has not answered for {SILENCE_SECONDS:.0f} seconds during {doing}",
                         hint="sudo systemctl restart docker",
                     )
-                if now - asked >= ASK_SECONDS:
-                    asked = now
-                    self._send(f"{self._key} 0 -\n".encode(), doing)
                 continue
-            heard = asked = now
+            asked = None
             written, complained = self._frames.split(data)
             self._complaints = (self._complaints + complained)[-_DIAGNOSTIC_BYTES:]
             for word in marks.feed(written):
