@@ -22,6 +22,7 @@ from pybuild.errors import BuilderUnusable, PybuildError
 from pybuild.events import detail, info, warn
 from pybuild.oci import model, tar
 from pybuild.oci.reference import Reference
+from pybuild.platform import ownership
 from pybuild.platform.debian import Archive, archive_here, root_image
 from pybuild.stores.daemon import DaemonStore
 
@@ -148,7 +149,7 @@ class _Work:
                     base,
                     entrypoint=["/bin/sh", f"/{_FOLDER}/stage.sh"],
                     user="0:0",
-                    labels={"io.pybuild.base": self.recipe.name},
+                    labels=ownership.labels("build", image=self.recipe.image_name(stage.kind), builder=""),
                     host_config=self.client.create_host_config(binds={lists: {"bind": "/var/lib/apt/lists"}}),
                 )["Id"]
             )
@@ -262,7 +263,7 @@ def _volume(client: docker.APIClient) -> Iterator[str]:
     """A volume for apt's package lists while both stages run."""
     name = f"pybuild-apt-{uuid4().hex[:12]}"
     with engine.translating("making the base images"):
-        client.create_volume(name, labels={"io.pybuild.base": "lists"})
+        client.create_volume(name, labels=ownership.labels("private", image="", builder=""))
         try:
             yield name
         finally:

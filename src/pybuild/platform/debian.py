@@ -18,6 +18,9 @@ from typing import TYPE_CHECKING, Any
 from pybuild import engine
 from pybuild.errors import BuilderUnusable, PybuildError
 from pybuild.events import Progress, detail, emit, info
+from pybuild.oci.reference import Reference
+from pybuild.platform.pull import pull
+from pybuild.stores.daemon import DaemonStore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,17 +75,9 @@ def root_image(
     if choice == _BOOTSTRAP or (not choice and not _registry_answers(client, recipe.image)):
         return Root(image=_bootstrapped(client, recipe, archive, epoch), temporary=True)
     image = choice or recipe.image
-    if choice and (present := _image_id(client, choice)):
-        return Root(image=present, temporary=False)
-    return Root(image=_pull(client, image), temporary=False)
-
-
-def _image_id(client: Any, name: str) -> str:
-    try:
-        with engine.translating(f"looking for the image {name}"):
-            return str(client.inspect_image(name)["Id"])
-    except engine.NotFound:
-        return ""
+    if choice and (present := DaemonStore(client).find(Reference.parse(choice))):
+        return Root(image=present.id, temporary=False)
+    return Root(image=pull(client, Reference.parse(image)).id, temporary=False)
 
 
 def _registry_answers(client: Any, image: str) -> bool:
@@ -97,19 +92,6 @@ def _registry_answers(client: Any, image: str) -> bool:
     finally:
         client.timeout = before
     return True
-
-
-def _pull(client: docker.APIClient, image: str) -> str:
-    repository, _, tag = image.rpartition(":") if ":" in image.rpartition("/")[2] else (image, "", "latest")
-    info(f"Pulling {image}")
-    try:
-        with engine.translating(f"pulling {image}"):
-            for step in client.pull(repository, tag=tag, stream=True, decode=True):
-                if step.get("error"):
-                    raise BuilderUnusable(f"{image} cannot be pulled: {step['error']}")
-    except engine.NotFound as exc:
-        raise BuilderUnusable(f"there is no image {image}", hint="check PYBUILD_BASE") from exc
-    return _image_id(client, image)
 
 
 def _bootstrapped(client: docker.APIClient, recipe: Recipe, archive: Archive, epoch: int) -> str:

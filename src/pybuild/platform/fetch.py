@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 
 from pybuild.errors import BuilderUnusable, InvalidFile, InvalidInput
 from pybuild.gojson import Struct
+from pybuild.oci import tar
 from pybuild.platform import fetch_archive, modules
 from pybuild.spec import toml
 from pybuild.spec.names import check_id
 from pybuild.spec.order import ModuleRef
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from pybuild.platform.modules import Module
@@ -38,6 +40,12 @@ class Fetched:
 
     ref: ModuleRef
     modules: tuple[Module, ...] = ()
+
+    def tar(self) -> Iterator[bytes]:
+        """One archive with all of `modules`, to be unpacked at `/`."""
+        for module in self.modules:
+            yield from module.parts(buildpacks_dir=modules.BUILDPACKS_DIR.lstrip("/"))
+        yield tar.TRAILER
 
 
 def fetch(word: str, *, folder: Path, builder: Builder, scratch: Path) -> Fetched:

@@ -52,7 +52,12 @@ class Module:
     contents: Callable[[], Iterable[Content]]
 
     def tar(self, *, buildpacks_dir: str = BUILDPACKS_DIR) -> Iterator[bytes]:
-        """The tar that installs it: unpacked at `/` if `buildpacks_dir` is relative, else an image's layer."""
+        """The tar that installs it: with an absolute `buildpacks_dir` an image's layer, else to unpack at `/`."""
+        yield from self.parts(buildpacks_dir=buildpacks_dir)
+        yield tar.TRAILER
+
+    def parts(self, *, buildpacks_dir: str) -> Iterator[bytes]:
+        """The same without the end that an archive has."""
         parent = f"{buildpacks_dir}/{escape_id(self.descriptor.id)}"
         root = f"{parent}/{self.descriptor.version}".encode()
         for folder in (parent.encode(), root):
@@ -65,7 +70,6 @@ class Module:
                     f"{self.origin}: a buildpack of more than {MOST_ENTRIES} files or {MOST_BYTES >> 30} GiB"
                 )
             yield from _framed(content, root)
-        yield tar.TRAILER
 
 
 def _framed(content: Content, root: bytes) -> Iterator[bytes]:

@@ -1,0 +1,95 @@
+"""Which run image an app gets: the one the user names, or the builder's, from the nearest registry that has it.
+
+Specification: platform.md, "Run Image Resolution" (GEN-15, GEN-16).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pybuild.errors import BuilderUnusable, PybuildError
+from pybuild.events import detail, info
+from pybuild.oci.reference import Reference
+from pybuild.platform.pull import PullRefused, present
+from pybuild.spec.labels import RunImageName
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import docker
+
+    from pybuild.spec.builder import Builder
+    from pybuild.stores.api import StoredImage
+
+
+def candidates(images: Sequence[RunImageName], *, registry: str) -> tuple[str, ...]:
+    """The names to try, in this order: image and mirrors on `registry` (the app image's), then the others.
+
+    Only the first of the builder's run images counts: the others are for extensions to switch to.
+    """
+    if not images:
+        return ()
+    names = (images[0].image, *images[0].mirrors)
+    near = [name for name in names if Reference.parse(name).registry == registry]
+    return (*near, *(name for name in names if name not in near))
+
+
+def mirrors_of(name: str, images: Sequence[RunImageName]) -> RunImageName:
+    """What the app image remembers about where its run image may be found again.
+
+    The first of `images` that has `name` as image or mirror, else the first, else `name` alone.
+    """
+    asked = Reference.parse(name)
+    for image in images:
+        if any(Reference.parse(each) == asked for each in (image.image, *image.mirrors)):
+            return image
+    return images[0] if images else RunImageName(image=name)
+
+
+def choose(names: Sequence[str], get: Callable[[str], StoredImage]) -> tuple[str, StoredImage]:
+    """The first name that `get` has an image for. Raises what the first one failed with if none has."""
+    first: PybuildError | None = None
+    for name in names:
+        try:
+            return name, get(name)
+        except PullRefused as exc:
+            detail(f"the run image {name} cannot be used: {exc}")
+            first = first or exc
+    raise first or BuilderUnusable("the builder names no run image", hint="name one with --run-image")
+
+
+def select_run_image(
+    client: docker.APIClient,
+    builder: Builder,
+    *,
+    asked: str,
+    policy: str,
+    app: Reference | None = None,
+) -> tuple[str, RunImageName]:
+    """The name of a run image that the engine has, and what the app image is to remember of where it comes from.
+
+    `asked`: the user's choice, or "". `app`: the app image's name, if a registry is to be preferred for it.
+    Raises `PybuildError` with a hint when there is none to be had, and `BuilderUnusable` for one of another
+    operating system or architecture than the builder.
+    """
+    registry = app.registry if app else Reference.parse(builder.name).registry
+    names = (asked,) if asked else candidates(builder.run_images, registry=registry)
+    name, image = choose(names, lambda each: present(client, Reference.parse(each), policy))
+    ours, theirs = builder.target, image.config
+    if (theirs.get("os"), theirs.get("architecture")) != (ours.os, ours.arch):
+        raise BuilderUnusable(
+            f"the run image {name} is for {theirs.get('os')}/{theirs.get('architecture')},"
+            f" the builder {builder.name} for {ours.os}/{ours.arch}",
+            hint="choose a --run-image of the builder's platform",
+        )
+    if len(names) > 1:
+        info(f"Run image {name} ({image.id[7:19]})")
+    return name, mirrors_of(name, builder.run_images)
+
+
+def ensure_image(client: docker.APIClient, name: str, *, policy: str, what: str) -> StoredImage:
+    """The image that a user named as `what` ("builder"), pulled where the policy asks for it. `BuilderUnusable`."""
+    try:
+        return present(client, Reference.parse(name), policy)
+    except PullRefused as exc:
+        raise BuilderUnusable(f"the {what} {name} cannot be used: {exc}", hint=exc.hint) from exc
