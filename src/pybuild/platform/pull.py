@@ -7,7 +7,7 @@ be somebody else's.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pybuild import engine
 from pybuild.errors import EngineUnavailable, PybuildError
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from pybuild.oci.reference import Reference
     from pybuild.stores.api import StoredImage
 
-
+PullPolicy = Literal["always", "if-not-present", "never"]
+PULL_POLICIES: tuple[PullPolicy, ...] = ("always", "if-not-present", "never")
 OURS = "pybuild/"
 
 _PROGRESS_SECONDS = 0.2
@@ -32,8 +33,8 @@ class PullRefused(PybuildError):
     """A registry does not give us the image, or does not answer."""
 
 
-def present(client: docker.APIClient, name: Reference, policy: str) -> StoredImage:
-    """The image `name`, pulled first where the policy ("always", "if-not-present", "never") asks for it. Raises `PullRefused` if there is none to be had.
+def present(client: docker.APIClient, name: Reference, policy: PullPolicy) -> StoredImage:
+    """The image `name`, pulled first where the policy asks for it. Raises `PullRefused` if there is none to be had.
 
     `always` goes on with the engine's own copy, with a warning, when the registry gives nothing.
     """

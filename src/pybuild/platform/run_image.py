@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pybuild.errors import BuilderUnusable, PybuildError
 from pybuild.events import detail, info
 from pybuild.oci.reference import Reference
-from pybuild.platform.pull import PullRefused, present
+from pybuild.platform.pull import PullPolicy, PullRefused, present
 from pybuild.spec.labels import RunImageName
 
 if TYPE_CHECKING:
@@ -58,22 +58,15 @@ def choose(names: Sequence[str], get: Callable[[str], StoredImage]) -> tuple[str
     raise first or BuilderUnusable("the builder names no run image", hint="name one with --run-image")
 
 
-def select_run_image(
-    client: docker.APIClient,
-    builder: Builder,
-    *,
-    asked: str,
-    policy: str,
-    app: Reference | None = None,
-) -> tuple[str, RunImageName]:
-    """The name of a run image that the engine has, and what the app image is to remember of where it comes from.
+def run_image(
+    client: docker.APIClient, builder: Builder, *, given: str, app: Reference, policy: PullPolicy
+) -> tuple[str, StoredImage]:
+    """The run image's name and the image itself, in the engine. `given`: the user's choice, or "".
 
-    `asked`: the user's choice, or "". `app`: the app image's name, if a registry is to be preferred for it.
     Raises `PybuildError` with a hint when there is none to be had, and `BuilderUnusable` for one of another
     operating system or architecture than the builder.
     """
-    registry = app.registry if app else Reference.parse(builder.name).registry
-    names = (asked,) if asked else candidates(builder.run_images, registry=registry)
+    names = (given,) if given else candidates(builder.run_images, registry=app.registry)
     name, image = choose(names, lambda each: present(client, Reference.parse(each), policy))
     ours, theirs = builder.target, image.config
     if (theirs.get("os"), theirs.get("architecture")) != (ours.os, ours.arch):
@@ -84,12 +77,4 @@ def select_run_image(
         )
     if len(names) > 1:
         info(f"Run image {name} ({image.id[7:19]})")
-    return name, mirrors_of(name, builder.run_images)
-
-
-def ensure_image(client: docker.APIClient, name: str, *, policy: str, what: str) -> StoredImage:
-    """The image that a user named as `what` ("builder"), pulled where the policy asks for it. `BuilderUnusable`."""
-    try:
-        return present(client, Reference.parse(name), policy)
-    except PullRefused as exc:
-        raise BuilderUnusable(f"the {what} {name} cannot be used: {exc}", hint=exc.hint) from exc
+    return name, image
