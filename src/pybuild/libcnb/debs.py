@@ -86,7 +86,7 @@ def deb_layer(
         _explain(answer, key)
         _fill(layer, apt.download(packages, debs) if debs else ())
     else:
-        output.step(f"Layer {name}: {_count(debs)} still the newest, reused")
+        output.step(f"Layer {name} is reused: {_count(debs)}, nothing newer to install")
     if not context.setting("BP_DISABLE_SBOM"):
         _write_sbom(context, layer)
     return DebLayer(layer=layer, debs=debs, fresh=isinstance(answer, Empty))

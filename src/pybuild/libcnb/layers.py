@@ -193,15 +193,19 @@ def _versions(value: Value) -> dict[str, str]:
 
 
 def _moved(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
-    lines = []
-    for name in sorted({*before, *after}):
-        if name not in before:
-            lines.append(f"{name} {after[name]} is new".replace("  ", " "))
-        elif name not in after:
-            lines.append(f"{name} is gone")
-        elif before[name] != after[name]:
-            lines.append(f"{name} {before[name]} → {after[name]}")
-    return lines
+    both = sorted(name for name in before if name in after and before[name] != after[name])
+    return [
+        *(f"{name} {before[name]} → {after[name]}" for name in both),
+        *_listed("new", sorted({*after} - {*before})),
+        *_listed("gone", sorted({*before} - {*after})),
+    ]
+
+
+def _listed(word: str, names: list[str], most: int = 8) -> list[str]:
+    if not names:
+        return []
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return [f"{word}: {', '.join(names[:most])}{more}"]
 
 
 def _key(table: toml.Table) -> Key:

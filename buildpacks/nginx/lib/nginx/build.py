@@ -52,4 +52,4 @@ def choose_version(sources: Apt, wanted: str) -> tuple[str, str]:
     for version in available:
         if version == wanted or begins_with(upstream(version), wanted):
             return version, f"BP_NGINX_VERSION asks for {wanted}"
-    raise errors.version_unknown(wanted, tuple(upstream(version) for version in available))
+    raise errors.version_unknown(wanted, tuple(dict.fromkeys(map(upstream, available))))

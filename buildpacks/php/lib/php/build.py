@@ -23,6 +23,7 @@ def build(context: BuildContext) -> Built:
     output.heading(f"PHP buildpack {context.version}")
     refuse_forbidden(context.environ)
     project = Project.read(context.app, dev=composer.dev(context))
+    composer.check_lock(project)
     site = docroot.find(context.app, context.environ)
     server = wants_nginx(context.environ) and site is not None
 

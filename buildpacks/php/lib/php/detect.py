@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from php import docroot
 from php.settings import wants_nginx
 from pybuild.libcnb.plan import NotForUs, Passed, Require, passed
+from pybuild.libcnb.problem import Problem
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,10 +25,18 @@ def detect(context: DetectContext) -> Passed | NotForUs:
             reason="No composer.json, and no .php file in the root of the app, public/, web/, htdocs/, www/, webroot/ or pub/."
         )
     requires = [Require(name="php", metadata={"found": mark})]
-    if wants_nginx(context.environ) and docroot.find(context.app, context.environ):
+    if has_web_server(context):
         # At build the configuration is checked with the very nginx that will run it.
         requires.append(Require(name="nginx", metadata={"build": True, "launch": True}))
     return passed(provides=("php",), requires=tuple(requires))
+
+
+def has_web_server(context: DetectContext) -> bool:
+    """Whether the build will want nginx; settings that cannot be followed are for the build to explain."""
+    try:
+        return wants_nginx(context.environ) and docroot.find(context.app, context.environ) is not None
+    except Problem:
+        return True
 
 
 def find_mark(app: Path) -> str:

@@ -20,6 +20,7 @@ class Project:
     """`php`: constraint → the place that states it, first wins. `extensions`: name → the first place that asks.
 
     `provided`: extensions for which a locked package brings a substitute. `lock`: the bytes of composer.lock.
+    `volatile`: what is installed depends on more than the two files: packages inside the app, patches.
     """
 
     has_manifest: bool = False
@@ -28,6 +29,7 @@ class Project:
     extensions: Mapping[str, str] = field(default_factory=dict)
     provided: frozenset[str] = frozenset()
     lock: bytes | None = None
+    volatile: bool = False
     manifest: bytes = b""
 
     @classmethod
@@ -55,6 +57,8 @@ class Project:
                 if _is_extension(name)
             ),
             lock=lock_bytes,
+            volatile=any(_map(package, "dist").get("type") == "path" for package in locked)
+            or bool(_map(_map(manifest, "extra"), "patches")),
             manifest=manifest_bytes,
         )
 

@@ -51,7 +51,8 @@ def choose(apt: Apt, asked: str, constraints: Mapping[str, str]) -> Choice:
             why = f'{place} asks "{wanted}"' if wanted else "nothing asks for another"
             first = next(text for name, text in available if name == series)
             return Choice(series=series, version=version, newest=version == first, why=why)
-    raise errors.no_such_version(wanted, place, tuple(upstream(version) for _, version in available))
+    has = tuple(dict.fromkeys(upstream(version) for _, version in available))
+    raise errors.no_such_version(wanted, place, has)
 
 
 def versions(apt: Apt) -> tuple[tuple[str, str], ...]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from php import errors
 from pybuild.libcnb import command, debs, output
 from pybuild.libcnb.bindings import of_type
-from pybuild.libcnb.dpkg import as_installed
+from pybuild.libcnb.dpkg import as_installed, upstream
 from pybuild.libcnb.layers import Empty, Types
 
 if TYPE_CHECKING:
@@ -36,10 +36,9 @@ def install(
     context: BuildContext, project: Project, runtime: Runtime, tool: Sequence[str], environ: Mapping[str, str]
 ) -> bool:
     """Run `composer install`. True when there is a `vendor` folder afterwards. Raises a `Problem`."""
-    if project.lock is None and project.packages:
-        raise errors.no_lock(project.packages)
     vendor = context.app / VENDOR
-    cache = _cached_vendor(context, project, runtime, vendor)
+    _remove(vendor)
+    cache = None if project.volatile else _cached_vendor(context, project, runtime, vendor)
     words = [
         *tool,
         "install",
@@ -64,6 +63,12 @@ def install(
     return True
 
 
+def check_lock(project: Project) -> None:
+    """Raise a `Problem` when packages are required and nothing says in which versions."""
+    if project.lock is None and project.packages:
+        raise errors.no_lock(project.packages)
+
+
 def dev(context: BuildContext) -> bool:
     """Whether packages that are only for tests and development are installed too."""
     return context.exec_env != "production"
@@ -73,11 +78,11 @@ def find_tool(context: BuildContext, runtime: Runtime, apt: Apt) -> list[str]:
     """How to start Composer: the app's own composer.phar, else Debian's package in a layer."""
     php = str(runtime.php)
     if (context.app / "composer.phar").is_file():
-        output.section("Composer (composer.phar of the app)")
+        output.section("Composer: composer.phar of the app")
         return [php, "-d", "memory_limit=-1", str(context.app / "composer.phar")]
     apt.pretend("".join(as_installed(control) for control in debs.controls(runtime.layer)))
+    output.section(f"Composer {upstream(next(iter(apt.versions('composer')), 'unknown'))}")
     made = debs.deb_layer(context, "composer", ("composer",), Types(build=True, cache=True), apt=apt)
-    output.section(f"Composer {made.version('composer')}")
     share = made.layer.path / "usr/share/php"
     return [
         php,
@@ -98,17 +103,20 @@ def _cached_vendor(context: BuildContext, project: Project, runtime: Runtime, ve
         "options": f"{context.setting('BP_COMPOSER_INSTALL_OPTIONS')} dev={dev(context)}".strip(),
     }
     answer = context.layers.cached_layer("vendor", Types(cache=True), key=key)
-    # A vendor folder that came with the source is a developer's: other PHP, dev packages, perhaps half of it.
-    if vendor.is_symlink() or vendor.is_file():
-        vendor.unlink()
-    elif vendor.is_dir():
-        shutil.rmtree(vendor)
     if isinstance(answer, Empty):
         return answer
     stored = answer.layer.path / VENDOR
     if stored.is_dir():
         shutil.copytree(stored, vendor, symlinks=True)
     return answer.layer
+
+
+def _remove(vendor: Path) -> None:
+    # A vendor folder that came with the source is a developer's: other PHP, dev packages, perhaps half of it.
+    if vendor.is_symlink() or vendor.is_file():
+        vendor.unlink()
+    elif vendor.is_dir():
+        shutil.rmtree(vendor)
 
 
 def _variables(context: BuildContext, home: str) -> dict[str, str]:

@@ -28,7 +28,7 @@ _PRIORITY = re.compile(r"^;\s*priority=(\d+)", re.MULTILINE)
 
 # With the app itself as document root, what is there for people and tools is not for visitors.
 _PRIVATE = """
-        location ~* ^/(?:composer\\.(?:json|lock)|package(?:-lock)?\\.json|yarn\\.lock|Procfile|project\\.toml|nginx\\.conf\\.tmpl)$ {
+        location ~* ^/(?:[^/]+\\.(?:lock|toml|ya?ml|neon|ini|dist|sql|bak|log|sh|tmpl)|(?:composer|package(?:-lock)?)\\.json|Procfile|Makefile|Dockerfile)$ {
             return 404;
         }
         location ~* ^/(?:vendor|node_modules)/.*\\.(?:php|json|lock|md|sh|ya?ml|xml|dist)(?:/|$) {
