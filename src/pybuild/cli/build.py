@@ -27,10 +27,18 @@ def source_options(function: Any) -> Any:
             show_default=True,
             help="When to ask a registry for builder and run image.",
         ),
-        click.option("--workspace", metavar="PATH", help="Where the app lives in the image, such as /var/www."),
-        click.option("-d", "--descriptor", type=click.Path(path_type=Path), help="Project file; default project.toml."),
-        click.option("--run-image", metavar="IMAGE", help="Image to build on, instead of the builder's choice."),
-        click.option("--network", metavar="NAME", help="Network of the build container; `none` for no network."),
+        click.option(
+            "--workspace", metavar="PATH", help="Where the app lives in the image, such as /var/www."
+        ),
+        click.option(
+            "-d", "--descriptor", type=click.Path(path_type=Path), help="Project file; default project.toml."
+        ),
+        click.option(
+            "--run-image", metavar="IMAGE", help="Image to build on, instead of the builder's choice."
+        ),
+        click.option(
+            "--network", metavar="NAME", help="Network of the build container; `none` for no network."
+        ),
         click.option(
             "--volume",
             "volumes",
@@ -38,8 +46,16 @@ def source_options(function: Any) -> Any:
             metavar="HOST:PATH[:ro|rw]",
             help="Mount a folder or volume into the build; read-only unless :rw.",
         ),
-        click.option("--env-file", "env_files", multiple=True, type=click.Path(path_type=Path), help="File of NAME=value lines."),
-        click.option("-e", "--env", "env", multiple=True, metavar="NAME[=VALUE]", help="Variable for the build only."),
+        click.option(
+            "--env-file",
+            "env_files",
+            multiple=True,
+            type=click.Path(path_type=Path),
+            help="File of NAME=value lines.",
+        ),
+        click.option(
+            "-e", "--env", "env", multiple=True, metavar="NAME[=VALUE]", help="Variable for the build only."
+        ),
         click.option(
             "-b",
             "--buildpack",
@@ -48,9 +64,15 @@ def source_options(function: Any) -> Any:
             metavar="WHAT",
             help="Use this instead of the builder's order: a folder, an archive, or id[@version] in the builder.",
         ),
-        click.option("-B", "--builder", metavar="IMAGE", help="Builder image; default: the one pybuild makes."),
         click.option(
-            "-p", "--path", type=click.Path(path_type=Path), default=Path(), help="Folder or zip of the app; default here."
+            "-B", "--builder", metavar="IMAGE", help="Builder image; default: the one pybuild makes."
+        ),
+        click.option(
+            "-p",
+            "--path",
+            type=click.Path(path_type=Path),
+            default=Path(),
+            help="Folder or zip of the app; default here.",
         ),
     ):
         function = option(function)
@@ -66,7 +88,9 @@ def source_options(function: Any) -> Any:
 @source_options
 @click.option("-t", "--tag", "tags", multiple=True, metavar="NAME", help="A further name for the image.")
 @click.option("-D", "--default-process", default="", metavar="TYPE", help="Process that the image starts.")
-@click.option("--creation-time", metavar="TIME", help="Seconds since 1970, or `now`; default: a constant, 1980.")
+@click.option(
+    "--creation-time", metavar="TIME", help="Seconds since 1970, or `now`; default: a constant, 1980."
+)
 @click.option("--clear-cache", is_flag=True, help="Forget what earlier builds kept.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")
 @output_options
@@ -114,7 +138,11 @@ def _show(shown: Console, result: BuildResult) -> None:
     name = result.names[0]
     shown.line("")
     shown.line(f"Successfully built image '{name}'", style="32")
-    made = f"{result.reused} of {result.reused + result.added} layers reused" if result.reused else "all layers new"
+    made = (
+        f"{result.reused} of {result.reused + result.added} layers reused"
+        if result.reused
+        else "all layers new"
+    )
     what = "nothing changed" if not result.changed else made
     shown.line(f"  size       {human_size(result.size)} ({what}, {human_size(result.sent)} sent)")
     for process in result.processes:

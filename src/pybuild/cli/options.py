@@ -41,7 +41,10 @@ def console(*, quiet: bool, verbose: bool, no_color: bool, timestamps: bool) -> 
         stream=sys.stderr.buffer,
         verbosity=-1 if quiet else 1 if verbose else 0,
         # no-color.org: any value but the empty one turns colours off.
-        colour=terminal and not no_color and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb",
+        colour=terminal
+        and not no_color
+        and not os.environ.get("NO_COLOR")
+        and os.environ.get("TERM") != "dumb",
         terminal=terminal,
         timestamps=timestamps,
     )

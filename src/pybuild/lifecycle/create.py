@@ -6,7 +6,7 @@ Specification: platform.md, "creator".
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pybuild.events import phase
@@ -51,6 +51,7 @@ class CreateInputs:
 
     `run_image`: the one to build on; `run_image_names`: what the label says about it. `environ`: the build
     environment's own variables. `upload`: digest of what was put into the app directory, "" if unknown.
+    `trust`: variables by which tools find the platform's CA certificates.
     """
 
     names: Sequence[Reference]
@@ -62,8 +63,8 @@ class CreateInputs:
     environ: Mapping[str, str]
     launcher: LauncherSource
     launcher_identity: LauncherIdentity
-    system: System = System()
-    places: Places = Places()
+    system: System = field(default_factory=System)
+    places: Places = field(default_factory=Places)
     exec_env: str = "production"
     default_process: str = ""
     created: str = image_config.CREATED
@@ -71,6 +72,7 @@ class CreateInputs:
     cache: CacheIndex | None = None
     skip_layers: bool = False
     upload: str = ""
+    trust: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,13 +145,14 @@ def create(env: BuildEnv, store: ImageStore, inputs: CreateInputs) -> Created:
 
 def platform_given(env: BuildEnv, inputs: CreateInputs, analysis: Analysis) -> Given:
     """What platform and operator give to every buildpack. Operators may since Platform API 0.11."""
-    return read_given(
+    given = read_given(
         env,
         platform_dir=inputs.places.platform,
         build_config_dir=inputs.places.build_config if inputs.platform_api.minor >= 11 else "",
         target=targets.environ(analysis.target),
         exec_env=inputs.exec_env,
     )
+    return replace(given, trust=inputs.trust)
 
 
 def detect_inputs(inputs: CreateInputs, analysis: Analysis, given: Given) -> DetectInputs:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pybuild.spec.target import Target
 
 LINES_MOST = 20_000
+TRAIL_MOST = 1_000
 
 _TARGETS_SINCE = ApiVersion(0, 12)
 _SYSTEM_SINCE = _EXEC_ENV_SINCE = ApiVersion(0, 15)
@@ -83,7 +84,7 @@ class GroupTrail:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detected:
-    """The group and its plan. `trail`: every group tried, the chosen one last.
+    """The group and its plan. `trail`: the groups tried (the first thousand of them), the chosen one last.
 
     `modules`: the buildpacks and extensions, read once. `given`: with the distribution among its target variables.
     """
@@ -194,6 +195,7 @@ class _Account:
         self.trail: list[GroupTrail] = []
         self._errored = False
         self._lines: list[tuple[bool, str, bytes]] = []
+        self._chosen: list[str] = []
 
     def judge(self, candidate: Candidate, answers: Sequence[Answer]) -> Resolved | None:
         """How the group's plans resolve, if its modules' answers let it come to that and they do."""
@@ -215,9 +217,11 @@ class _Account:
             outcome = self._resolve(candidate, answers)
         unmet = outcome.unmet if isinstance(outcome, Unresolved) else ()
         resolved = outcome if isinstance(outcome, Resolved) else None
-        self.trail.append(
-            GroupTrail(members=_trail(candidate, answers), unmet=unmet, passed=resolved is not None)
-        )
+        # A user reads the first ones; the order stands for as many as it likes.
+        if len(self.trail) < TRAIL_MOST or resolved:
+            self.trail.append(
+                GroupTrail(members=_trail(candidate, answers), unmet=unmet, passed=resolved is not None)
+            )
         return resolved
 
     def _resolve(self, candidate: Candidate, answers: Sequence[Answer]) -> Resolved | Unresolved:
@@ -238,10 +242,9 @@ class _Account:
         outcome = replace(outcome, members=tuple(passed[place] for place in outcome.members))
         chosen = [candidate.members[place] for place in outcome.members]
         if len(chosen) != len(candidate.members):
-            self._note(f"{len(chosen)} of {len(candidate.members)} buildpacks participating", always=True)
+            self._chosen.append(f"{len(chosen)} of {len(candidate.members)} buildpacks participating")
         width = max(len(member.id) for member in chosen)
-        for member in chosen:
-            self._note(f"{member.id:<{width}} {member.version}", always=True)
+        self._chosen += [f"{member.id:<{width}} {member.version}" for member in chosen]
         return outcome
 
     def tell(self, *, failed: bool) -> None:
@@ -255,6 +258,8 @@ class _Account:
                 events.detail(text)
                 if output:
                     events.detail(output.decode(errors="backslashreplace").rstrip("\n"))
+        for text in self._chosen:
+            events.info(text)
         self._lines.clear()
 
     def failure(self) -> NothingDetected:

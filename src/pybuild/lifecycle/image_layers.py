@@ -213,8 +213,7 @@ def _launcher_inputs(inputs: ExportInputs, found: Exportable) -> LauncherInputs:
             for entry in found.listings[layer.path].entries
         ],
         files=found.files,
-        reused=[(id_, layer.name) for id_, layer in launch if not layer.has_directory],
-        only=[(id_, layer.name) for id_, layer in launch],
+        layers=[(id_, layer.name) for id_, layer in launch],
     )
 
 

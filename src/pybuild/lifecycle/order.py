@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from pybuild.lifecycle.buildpacks import Kind, Module, Modules
     from pybuild.spec.order import ModuleRef, Order, OrderFile, System
 
-GROUPS_MOST = 10_000
-STEPS_MOST = 1_000_000
+GROUPS_MOST = 100_000
+STEPS_MOST = 5_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pybuild.spec.plan import Require
 
-TRIALS_MOST = 50_000
+TRIALS_MOST = 10_000
 # Up to here each trial is told of; from here on, all that begin with choices that cannot hold count as one.
 TRIALS_TOLD = 1_000
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from pybuild.errors import InvalidFile, InvalidInput
@@ -167,7 +167,8 @@ class Given:
     """What platform and operator give to every buildpack of a phase, in detect and build alike.
 
     `user`: variables of `<platform>/env`. `operator`: files of `<build-config>/env`, read with plain="default".
-    `target`: the `CNB_TARGET_*` variables. `exec_env`: "" where the Platform API knows none.
+    `target`: the `CNB_TARGET_*` variables. `exec_env`: "" where the Platform API knows none. `trust`: variables
+    by which tools find the platform's CA certificates; the weakest of all, so that a layer or user may set them.
     """
 
     platform_dir: str
@@ -175,6 +176,7 @@ class Given:
     operator: tuple[EnvFile, ...] = ()
     target: Mapping[str, str]
     exec_env: str = ""
+    trust: Mapping[str, str] = field(default_factory=dict)
 
 
 def detect_environ(
@@ -261,7 +263,8 @@ def _complete(
 ) -> dict[str, str]:
     # platform.md, "Operator-Defined Variables": they count whether or not the buildpack clears its environment,
     # and after everything else; only the lifecycle's own variables cannot be changed by anyone.
-    environ = dict(base) if clear_env else with_user_variables(base, given.user)
+    base = {**given.trust, **base}
+    environ = base if clear_env else with_user_variables(base, given.user)
     environ = {**apply(environ, given.operator), **own}
     if api >= _SINCE_0_10:
         environ.update(given.target)

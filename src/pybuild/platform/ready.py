@@ -1,0 +1,62 @@
+"""A build environment made ready: the builder's container with the app and all that buildpacks are given in it.
+
+No image is saved for it: order, variables, certificates and further buildpacks are uploaded into the container,
+the app in the same archive. So nothing of them is ever in an image layer.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pybuild.oci import tar
+from pybuild.platform import certificates
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from pybuild.buildenv.container import ContainerBuildEnv
+    from pybuild.platform.fetch import Fetched
+    from pybuild.platform.source import Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readied:
+    """`upload`: digest of the app as it was sent. `environ`: variables that the certificates need."""
+
+    upload: str
+    environ: Mapping[str, str]
+
+
+def make_ready(
+    env: ContainerBuildEnv,
+    *,
+    source: Source,
+    app_dir: str,
+    user_environ: Mapping[str, str],
+    trusted: tuple[bytes, ...],
+    fetched: Iterable[Fetched] = (),
+) -> Readied:
+    """Upload everything; two round trips, one more for each further buildpack."""
+    delivery = certificates.Delivery(files={}, environ={})
+    if trusted:
+        found = env.read_files(certificates.SYSTEM_BUNDLES, limit=certificates.MAX_BUNDLE)
+        bundles = {path: content for path, content in found.items() if isinstance(content, bytes)}
+        delivery = certificates.deliver(trusted, bundles, fallback=certificates.host_bundle())
+    for module in fetched:
+        env.unpack("/", module.tar())
+    files = {f"/platform/env/{name}": os.fsencode(value) for name, value in user_environ.items()}
+    upload = source.upload(uid=env.uid, gid=env.gid, prefix=app_dir)
+    env.unpack("/", itertools.chain(_root_owned({**files, **delivery.files}), upload))
+    return Readied(upload=upload.digest, environ=delivery.environ)
+
+
+def _root_owned(files: Mapping[str, bytes]) -> Iterator[bytes]:
+    """Tar entries, without an end, of files that buildpacks may read and not write."""
+    for path, content in files.items():
+        name = os.fsencode(path.lstrip("/"))
+        yield tar.header(tar.TarEntry(name, tar.FILE, 0o644, 0, 0, len(content)))
+        yield content
+        yield tar.padding(len(content))

@@ -1,0 +1,143 @@
+"""What a user asks for when they build, as one value: every word checked before anything is started."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from pybuild.errors import InvalidInput
+from pybuild.oci.reference import Reference
+from pybuild.platform.pull import PULL_POLICIES, PullPolicy
+from pybuild.spec.project import check_workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+DEFAULT_WORKSPACE = "/workspace"
+
+# Folders of the build container that a user's volume must not hide, and sockets that give the engine away.
+_RESERVED = ("/cnb", "/layers", "/platform", "/proc", "/sys", "/dev")
+_SOCKETS = {"/var/run/docker.sock", "/run/docker.sock", "/run/podman/podman.sock"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildRequest:
+    """One build. `image` is its own name, `tags` further ones. `created`: seconds since 1970, None for the constant.
+
+    `workspace`: "" to take project.toml's or the default. `caller`: the variables pybuild was started with.
+    """
+
+    image: Reference
+    path: Path = field(default_factory=Path)
+    tags: tuple[Reference, ...] = ()
+    builder: str = ""
+    run_image: str = ""
+    buildpacks: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    env_files: tuple[Path, ...] = ()
+    volumes: tuple[str, ...] = ()
+    network: str = ""
+    descriptor: Path | None = None
+    workspace: str = ""
+    pull_policy: PullPolicy = "if-not-present"
+    default_process: str = ""
+    created: int | None = None
+    clear_cache: bool = False
+    caller: Mapping[str, str] = field(default_factory=dict)
+
+
+def build_request(
+    image: str,
+    *,
+    path: Path,
+    caller: Mapping[str, str],
+    tags: Sequence[str] = (),
+    builder: str | None = None,
+    run_image: str | None = None,
+    buildpacks: Sequence[str] = (),
+    env: Sequence[str] = (),
+    env_files: Sequence[Path] = (),
+    volumes: Sequence[str] = (),
+    network: str | None = None,
+    descriptor: Path | None = None,
+    workspace: str | None = None,
+    pull_policy: str = "if-not-present",
+    default_process: str = "",
+    creation_time: str | None = None,
+    clear_cache: bool = False,
+) -> BuildRequest:
+    """The request that these words make. Raises `InvalidInput` for the first one that means nothing."""
+    names = [Reference.parse(name) for name in (image, *tags)]
+    for name, word in zip(names, (image, *tags), strict=True):
+        if name.digest:
+            raise InvalidInput(
+                f"{word!r} has a digest: a new image is named by a tag", hint="leave out @sha256:…"
+            )
+    return BuildRequest(
+        image=names[0],
+        tags=tuple(names[1:]),
+        path=path,
+        builder=builder or "",
+        run_image=run_image or "",
+        buildpacks=tuple(part for word in buildpacks for part in word.split(",") if part),
+        env=tuple(env),
+        env_files=tuple(env_files),
+        volumes=tuple(map(checked_volume, volumes)),
+        network=network or "",
+        descriptor=descriptor,
+        # `web` means `/web`, as with `pack --workspace`.
+        workspace=check_workspace(f"/{workspace.lstrip('/')}", "--workspace") if workspace else "",
+        pull_policy=_pull_policy(pull_policy),
+        default_process=default_process,
+        created=_creation_time(creation_time),
+        clear_cache=clear_cache,
+        caller=caller,
+    )
+
+
+def checked_volume(word: str) -> str:
+    """`host:path[:ro|rw]` as the engine takes it; read-only unless it says `rw` (S-50)."""
+    parts = word.split(":")
+    if len(parts) not in {2, 3} or not all(parts) or (len(parts) == 3 and parts[2] not in {"ro", "rw"}):
+        raise InvalidInput(f"the volume {word!r} is not HOST:PATH[:ro|rw]", hint="--volume ./data:/data:ro")
+    source, target, mode = parts[0], parts[1], parts[2] if len(parts) == 3 else "ro"
+    plain = str(PurePosixPath(target))
+    if not plain.startswith("/") or ".." in PurePosixPath(target).parts:
+        raise InvalidInput(f"the volume {word!r} needs an absolute path in the build, found {target!r}")
+    reserved = plain == "/" or any(plain == taken or plain.startswith(f"{taken}/") for taken in _RESERVED)
+    if reserved and not (plain.startswith("/platform/bindings/") and mode == "ro"):
+        raise InvalidInput(f"the volume {word!r} would hide {plain}, which the build needs")
+    if "/" in source or source.startswith("."):
+        path = Path(source).expanduser().resolve()
+        if not path.exists():
+            raise InvalidInput(f"the volume {word!r}: there is no {path}", hint=f"mkdir -p {path}")
+        source = str(path)
+        if source in _SOCKETS or path.is_socket() or (mode == "rw" and source == "/"):
+            raise InvalidInput(
+                f"the volume {word!r} would give buildpacks this machine", hint="mount a folder of data"
+            )
+    elif not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", source):
+        raise InvalidInput(f"the volume {word!r}: {source!r} is neither a path nor the name of a volume")
+    return f"{source}:{plain}:{mode}"
+
+
+def _pull_policy(text: str) -> PullPolicy:
+    for policy in PULL_POLICIES:
+        if text == policy:
+            return policy
+    raise InvalidInput(f"{text!r} is no pull policy: expected one of {', '.join(PULL_POLICIES)}")
+
+
+def _creation_time(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if text == "now":
+        return int(time.time())
+    if not re.fullmatch(r"[0-9]{1,12}", text):
+        raise InvalidInput(
+            f"{text!r} is no creation time: expected seconds since 1970, or now", hint="--creation-time now"
+        )
+    return int(text)
