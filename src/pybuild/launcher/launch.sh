@@ -1,5 +1,5 @@
 #!/bin/sh
-# shellcheck shell=dash disable=SC2034,SC2154,SC2317,SC3044
+# shellcheck shell=dash disable=SC2016,SC2034,SC2154,SC2317,SC3044
 # The launcher of an app image, which may have no Python: starts one process of the app in the environment that
 # its layers ask for, and becomes that process. Platform API, "launcher". docs/adr/0004-launcher.md says why sh.
 #
@@ -14,7 +14,7 @@
 set -f
 #@ characters
 IFS=$cnb_newline
-# bash would leave with 127, and not with our code, when it cannot execute a program.
+# With this and `command exec`, bash goes on when it cannot execute a program, so that our exit code counts.
 [ -z "${BASH_VERSION-}" ] || ! command -v shopt >/dev/null || shopt -s execfail
 
 fail() { # CODE MESSAGE
@@ -113,7 +113,7 @@ find_program() { # COMMAND
 start() { # PROGRAM ARGUMENT...: become that program
 	# The shell set these. Where they came from outside, they are among the kept ones.
 	unset PWD OLDPWD SHLVL
-	[ "$cnb_kept" -gt 0 ] || exec "$@"
+	[ "$cnb_kept" -gt 0 ] || command exec "$@" || exit 82
 	case $1 in
 	# env(1) would take such a name for one more variable; nice does not, and changes nothing.
 	*=*) set -- /usr/bin/nice -n 0 "$@" ;;
@@ -127,7 +127,7 @@ start() { # PROGRAM ARGUMENT...: become that program
 		eval "set -- \"\$cnb_name_$cnb_kept=\$cnb_text_$cnb_kept\" \"\$@\""
 		cnb_kept=$((cnb_kept - 1))
 	done
-	exec /usr/bin/env -- "$@"
+	command exec /usr/bin/env -- "$@"
 }
 
 quote() { # TEXT: as one word of shell source

@@ -6,12 +6,15 @@ files() { # FUNCTION DIRECTORY: calls FUNCTION for each file, those that begin w
 	# bash sorts as the locale says.
 	cnb_locale=${LC_ALL-none} LC_ALL=C
 	set +f
-	for cnb_file in "$2"/.[!.]* "$2"/..?* "$2"/*; do
-		set -f
-		LC_ALL=$cnb_locale
-		[ "$cnb_locale" != none ] || unset LC_ALL
+	set -- "$1" "$2"/.[!.]* "$2"/..?* "$2"/*
+	set -f
+	LC_ALL=$cnb_locale
+	[ "$cnb_locale" != none ] || unset LC_ALL
+	cnb_each=$1
+	shift
+	for cnb_file; do
 		if [ ! -d "$cnb_file" ] && { [ -e "$cnb_file" ] || [ -L "$cnb_file" ]; }; then
-			"$1" "$cnb_file"
+			"$cnb_each" "$cnb_file"
 		fi
 	done
 }
