@@ -4,7 +4,7 @@ Specification: platform.md, "Build Environment".
 """
 
 # Paths here are any bytes, opened by descriptor where it matters.
-# ruff: noqa: PTH103, PTH108, PTH112, PTH114, PTH115, PTH118, PTH120, PTH207, PTH208
+# ruff: noqa: PTH108, PTH115, PTH118, PTH207, PTH208
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ One loop in the calling thread reads everything they write, so that Ctrl-C stops
 """
 
 # Paths here are any bytes, opened by descriptor where it matters.
-# ruff: noqa: PTH103, PTH108, PTH112, PTH114, PTH115, PTH118, PTH120, PTH207, PTH208
+# ruff: noqa: PTH112, PTH208
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ def run(
             try:
                 running = _start(index, command, output, user)
             except (OSError, ValueError) as exc:
-                output(f"cannot start {command.argv[0]}: {_reason(exc)}\n".encode(errors="surrogateescape"))
+                said = f"cannot start {command.argv[0]}: {_reason(command, exc)}\n"
+                output(said.encode(errors="surrogateescape"))
                 continue
             cleanup.callback(running.end)
             selector.register(running.pipe, selectors.EVENT_READ, running)
@@ -156,8 +157,9 @@ def _session_members(leader: int) -> list[int]:
     return members
 
 
-def _reason(exc: OSError | ValueError) -> str:
+def _reason(command: Command, exc: OSError | ValueError) -> str:
     if not isinstance(exc, OSError):
         return str(exc)
-    # Names the working directory where that is what is missing.
-    return f"{exc.filename}: {exc.strerror}" if exc.filename else exc.strerror or str(exc)
+    what = exc.strerror or str(exc)
+    # The working directory, where that is what is missing.
+    return what if exc.filename in (None, command.argv[0]) else f"{exc.filename}: {what}"

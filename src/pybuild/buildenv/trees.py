@@ -1,7 +1,7 @@
 """Trees of this machine as tar streams: out of a folder, and into one without ever leaving it."""
 
 # Paths here are any bytes, opened by descriptor where it matters.
-# ruff: noqa: PTH103, PTH108, PTH112, PTH114, PTH115, PTH118, PTH120, PTH207, PTH208
+# ruff: noqa: PTH103, PTH112, PTH114, PTH115, PTH118, PTH120, PTH208
 
 from __future__ import annotations
 

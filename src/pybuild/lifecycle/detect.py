@@ -266,10 +266,11 @@ class _Account:
         """The error for no group having passed."""
         if self._errored:
             return DetectionFailed(
-                "No buildpack groups passed detection: buildpack(s) failed with err", trail=tuple(self.trail)
+                "No buildpack groups passed detection, and a buildpack ended with an error.",
+                trail=tuple(self.trail),
             )
         return NothingDetected(
-            "No buildpack groups passed detection: no buildpacks participating",
+            "No buildpack groups passed detection.",
             hint="Please check that you are running against the correct path.",
             trail=tuple(self.trail),
         )
