@@ -188,8 +188,7 @@ _KINDS = {
 def _entry(path: str) -> Entry | None:
     try:
         found = os.lstat(path)
-        target = os.readlink(path) if stat.S_ISLNK(found.st_mode) else ""
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     return Entry(
         path=path,
@@ -202,7 +201,7 @@ def _entry(path: str) -> Entry | None:
         ctime=found.st_ctime_ns,
         inode=found.st_ino,
         links=found.st_nlink,
-        target=target,
+        target=os.readlink(path) if stat.S_ISLNK(found.st_mode) else "",
     )
 
 
@@ -210,14 +209,14 @@ def _walk(root: str) -> Iterator[Entry]:
     waiting = [root]
     while waiting:
         path = waiting.pop()
-        entry = _entry(path)
-        if entry is None:
-            continue
-        yield entry
-        if entry.kind == "d":
-            try:
-                waiting.extend(os.path.join(path, name) for name in os.listdir(path))
-            except FileNotFoundError:
+        try:
+            entry = _entry(path)
+            if entry is None:
                 continue
-            except OSError as exc:
-                raise BuildError(f"cannot list {path}: {exc.strerror}") from exc
+            yield entry
+            if entry.kind == "d":
+                waiting.extend(os.path.join(path, name) for name in os.listdir(path))
+        except FileNotFoundError:
+            continue
+        except OSError as exc:
+            raise BuildError(f"cannot list {path[:200]}: {exc.strerror}") from exc

@@ -1,4 +1,4 @@
-"""Modules found in their folders (BLD-, GO-01, GO-13)."""
+"""Modules found in their folders (GO-01, GO-13)."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_the_programs_of_extensions_are_known(folders: Folders) -> None:
 
 
 def test_a_module_without_targets_is_for_linux_if_it_has_programs(folders: Folders) -> None:
-    """BPT: inferred targets"""
+    """BPT-13"""
     folders.buildpack("with")
     folders.buildpack("without", build=None)
     folders.buildpack("declares", build=None, more='[[targets]]\nos = "windows"\n')
