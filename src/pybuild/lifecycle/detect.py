@@ -75,7 +75,10 @@ class BuildpackTrail:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupTrail:
-    """One group that was tried. `unmet`: what made its plans fail. `passed`: this one was chosen."""
+    """One group that was tried. `unmet`: what made its plans fail. `passed`: this one was chosen.
+
+    Of the chosen group, `unmet` tells why optional members were left out after all.
+    """
 
     members: tuple[BuildpackTrail, ...]
     unmet: tuple[Unmet, ...] = ()
@@ -87,6 +90,7 @@ class Detected:
     """The group and its plan. `trail`: the groups tried (the first thousand of them), the chosen one last.
 
     `modules`: the buildpacks and extensions, read once. `given`: with the distribution among its target variables.
+    `needs`: who (`id@version`) requires what of the plan.
     """
 
     group: Group
@@ -94,6 +98,7 @@ class Detected:
     trail: tuple[GroupTrail, ...]
     modules: Modules
     given: environ.Given
+    needs: tuple[tuple[str, str], ...] = ()
 
 
 def detect(env: BuildEnv, inputs: DetectInputs) -> Detected:
@@ -132,6 +137,7 @@ def detect(env: BuildEnv, inputs: DetectInputs) -> Detected:
                     trail=tuple(account.trail),
                     modules=modules,
                     given=given,
+                    needs=resolved.needs,
                 )
     except PybuildError:
         account.tell(failed=True)
@@ -215,8 +221,8 @@ class _Account:
             self._note("fail: no viable buildpacks in group")
         else:
             outcome = self._resolve(candidate, answers)
-        unmet = outcome.unmet if isinstance(outcome, Unresolved) else ()
         resolved = outcome if isinstance(outcome, Resolved) else None
+        unmet = resolved.left_out if resolved else outcome.unmet if isinstance(outcome, Unresolved) else ()
         # A user reads the first ones; the order stands for as many as it likes.
         if len(self.trail) < TRAIL_MOST or resolved:
             self.trail.append(

@@ -62,11 +62,16 @@ class Trial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolved:
-    """The offers that take part (their places in the group) and the plan that they make."""
+    """The offers that take part (their places in the group) and the plan that they make.
+
+    `needs`: who requires what, in the plan's order; `left_out`: why optional offers are not in it.
+    """
 
     members: tuple[int, ...]
     plan: Plan
     trials: tuple[Trial, ...]
+    needs: tuple[tuple[str, str], ...] = ()
+    left_out: tuple[Unmet, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +101,13 @@ def resolve(offers: Sequence[Offer]) -> Resolved | Unresolved:
             trials.append(trial)
         if kept:
             members = tuple(choice.place for choice in kept)
-            return Resolved(members=members, plan=_plan(slots), trials=tuple(trials))
+            return Resolved(
+                members=members,
+                plan=_plan(slots),
+                trials=tuple(trials),
+                needs=tuple((str(who.offer), name) for name, slot in slots.items() for who in slot.requirers),
+                left_out=trial.unmet,
+            )
     return Unresolved(trials=tuple(trials), cut=made > TRIALS_MOST)
 
 
@@ -115,6 +126,7 @@ class _Slot:
 
     providers: list[_Choice] = field(default_factory=list)
     requires: list[Require] = field(default_factory=list)
+    requirers: list[_Choice] = field(default_factory=list)
     too_early: list[_Choice] = field(default_factory=list)
     unused: list[_Choice] = field(default_factory=list)
 
@@ -190,6 +202,7 @@ def _slots(chosen: Sequence[_Choice]) -> dict[str, _Slot]:
             slot.unused.clear()
             if slot.providers:
                 slot.requires.append(require)
+                slot.requirers.append(choice)
             else:
                 slot.too_early.append(choice)
     return slots
