@@ -7,44 +7,72 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from pathspec import GitIgnoreSpec
 
 from pybuild.errors import InvalidFile
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pathspec.pattern import Pattern
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """One line. pathspec translates it; that a line also matches what lies below a match is undone here.
+
+    Git asks for every folder on the way first, and the last line that matches the path itself decides. pathspec
+    answers for whole paths at once, and gives other answers where lines take back what earlier ones matched.
+    """
+
+    pattern: Pattern
+    matches: bool
+    last: int
+    """How many of a path's last parts it is about; 0: the whole path."""
+    folders_only: bool
+    below_only: bool
+    """Ends in `/**`: the folder itself is not meant."""
+    spanning: bool
+    """Has `**` inside: what lies below a match may match in its own right."""
+
+    def fits(self, parts: list[str], *, folder: bool) -> bool:
+        if len(parts) < self.last or (self.folders_only and not folder):
+            return False
+        asked = parts[-self.last :] if self.last else parts
+        path = "/".join(asked)
+        if self.pattern.match_file(f"{path}/" if folder and not self.below_only else path) is None:
+            return False
+        return self.spanning or len(asked) == 1 or self.pattern.match_file("/".join(asked[:-1]) + "/") is None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Patterns, and whether what they match is all that goes in (`inverted`) or all that stays out."""
+    """Patterns, the last one first, and whether what they match is all that goes in (`inverted`) or stays out."""
 
-    spec: GitIgnoreSpec | None = None
+    rules: tuple[_Rule, ...] = ()
     inverted: bool = False
 
     @classmethod
     def of(
-        cls, *, include: tuple[str, ...] = (), exclude: tuple[str, ...] = (), where: str = "project.toml"
+        cls, *, include: Sequence[str] = (), exclude: Sequence[str] = (), where: str = "project.toml"
     ) -> Self:
         """The selection of a project file; everything without patterns. Raises `InvalidFile` for both kinds or a bad one."""
         if include and exclude:
-            raise InvalidFile(f"{where}: io.buildpacks: expected include or exclude, found both")
-        if not include and not exclude:
-            return cls()
-        try:
-            return cls(spec=GitIgnoreSpec.from_lines(include or exclude), inverted=bool(include))
-        except ValueError as exc:
-            raise InvalidFile(
-                f"{where}: a pattern of include or exclude is none that git knows: {exc}"
-            ) from exc
+            raise InvalidFile(f"{where}: include and exclude: expected one of them, found both")
+        rules = [rule for line in include or exclude for rule in _rules(line, where)]
+        return cls(rules=tuple(reversed(rules)), inverted=bool(include))
 
     def matches(self, path: bytes, *, folder: bool, parent_matches: bool) -> bool:
         """Whether the patterns match `path`, relative to the app.
 
         What lies in a matched folder is matched, whatever later patterns say: git cannot see into it either.
         """
-        if self.spec is None or parent_matches:
+        if parent_matches or not self.rules:
             return parent_matches
-        return self.spec.match_file(os.fsdecode(path) + ("/" if folder else ""))
+        parts = os.fsdecode(path).split("/")
+        return next((rule.matches for rule in self.rules if rule.fits(parts, folder=folder)), False)
 
     def keeps(self, matched: bool) -> bool:
         """Whether a path goes into the build, given whether the patterns match it."""
@@ -53,3 +81,37 @@ class Selection:
     def enters(self, matched: bool) -> bool:
         """Whether anything in such a folder may go into the build."""
         return self.inverted or not matched
+
+
+def _rules(line: str, where: str) -> list[_Rule]:
+    """The rule of a line; none for a comment or a blank line."""
+    text = line.removeprefix("!")
+    if text.startswith("/**"):
+        text = text[1:]
+    body = text.strip(" ").rstrip("/")
+    last = 0 if "/" in body else 1
+    while body.startswith("**/"):
+        body = body[3:]
+        last = body.count("/") + 1
+    spanning = "**" in body and body != "**"
+    if last > 1:
+        # About the last parts of a path, wherever they are: given alone, they must match from their beginning.
+        last, text = (0, text) if spanning else (last, f"/{text.lstrip('/').removeprefix('**/')}")
+    try:
+        patterns = GitIgnoreSpec.from_lines([text]).patterns
+    except ValueError as exc:
+        raise InvalidFile(
+            f"{where}: the pattern {line!r} of include or exclude is none that git knows: {exc}"
+        ) from exc
+    return [
+        _Rule(
+            pattern=pattern,
+            matches=not line.startswith("!"),
+            last=last,
+            folders_only=text.rstrip(" ").endswith("/"),
+            below_only=body.endswith("/**"),
+            spanning=spanning,
+        )
+        for pattern in patterns
+        if pattern.include is not None
+    ]

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from pybuild.platform.selection import Selection
 
-MOST_NESTED = 500
-"""Folders within folders; each level holds one descriptor while the app is read."""
+MOST_NESTED = 200
+"""Folders within folders; each level holds one descriptor and two frames of Python's stack while the app is read."""
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

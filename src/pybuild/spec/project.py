@@ -6,10 +6,7 @@ The file comes with the app, so it may be a stranger's. Specification: project d
 
 from __future__ import annotations
 
-import errno
-import os
 import posixpath
-import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
@@ -21,7 +18,6 @@ from pybuild.spec.order import read_exec_envs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from pybuild.spec.toml import Table
 
@@ -130,31 +126,6 @@ class Project:
         return {
             each.name: each.value for each in self.variables if not each.exec_envs or exec_env in each.exec_envs
         }
-
-
-def read_project(app: Path, descriptor: Path | None = None) -> Project:
-    """What project.toml in the folder `app` says, or the file `descriptor`; an empty project without the former.
-
-    Raises `InvalidFile`. The app's own file is only read if it is a regular one: never through a link.
-    """
-    path = descriptor or app / "project.toml"
-    data = _content(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if descriptor else os.O_NOFOLLOW))
-    if data is None and descriptor is not None:
-        raise InvalidFile(f"there is no {descriptor}", hint="--descriptor names a project.toml")
-    return Project() if data is None else Project.read(data, path.name)
-
-
-def _content(path: Path, flags: int) -> bytes | None:
-    try:
-        with os.fdopen(os.open(path, flags), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise InvalidFile(f"{path}: expected a regular file")
-            return file.read(toml.MAX_BYTES + 1)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as exc:
-        why = "it is a symlink" if exc.errno == errno.ELOOP else exc.strerror
-        raise InvalidFile(f"{path}: cannot be read: {why}") from exc
 
 
 def check_workspace(text: str, where: str) -> str:
