@@ -24,13 +24,17 @@ _NOT_SIMPLE = re.compile(
 )
 
 # A shell that is process 1 ignores SIGTERM, and one that waits for a command handles it too late. So a line that needs
-# a shell runs in a process group of its own, and this one passes the signal to the whole group.
+# a shell runs in a process group of its own, and this one passes the signal on to the whole group.
 SUPERVISE = """\
-set -m
-bash -c "$1" & group=$!
-trap 'kill -TERM -- "-$group" 2>/dev/null' TERM HUP
-trap 'kill -INT -- "-$group" 2>/dev/null' INT
-while wait "$group"; status=$?; [ "$status" -gt 128 ] && kill -0 "$group" 2>/dev/null; do :; done
+setsid bash -c "$1" <&0 & group=$!
+trap 'told=1; kill -TERM -- "-$group" 2>/dev/null' TERM INT HUP
+{ wait "$group"; status=$?
+while [ -n "${told-}" ] && [ "$status" -gt 128 ]; do
+    told=
+    wait "$group"; next=$?
+    [ "$next" -eq 127 ] && break
+    status=$next
+done; } 2>/dev/null
 exit "$status"
 """
 

@@ -121,7 +121,6 @@ def _remove(vendor: Path) -> None:
 
 def _variables(context: BuildContext, home: str) -> dict[str, str]:
     downloads = context.layers.kept_layer("composer-cache", Types(cache=True))
-    # The class name of the autoloader is random unless it is given; the image would differ every time.
     return {
         "COMPOSER_HOME": home,
         "COMPOSER_CACHE_DIR": str(downloads.path),

@@ -116,6 +116,8 @@ def _write_server(context: BuildContext, layer: Layer, runtime: Runtime, site: D
     write_file(etc / "site", "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in words.items()))
     write_file(layer.path / "bin" / WEB, _template(context, WEB), mode=0o755)
     _link(layer.path / "bin/php-fpm", runtime.fpm)
+    # A Procfile that names only workers must not take the default from us.
+    layer.env("PYBUILD_DEFAULT_PROCESS", "web", scope="build")
 
 
 def nginx_template(text: str, site: DocumentRoot) -> str:

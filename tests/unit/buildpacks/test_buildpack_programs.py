@@ -1,0 +1,155 @@
+"""Every buildpack as a lifecycle sees it: its descriptor, and its programs run from the repository and packaged."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+NAMES = ("nginx", "php", "procfile")
+
+pytestmark = pytest.mark.skipif(
+    not Path("/usr/bin/python3").exists(), reason="the programs start with /usr/bin/python3"
+)
+
+
+def detect(buildpack: Path, app: Path, tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    (tmp_path / "platform").mkdir(exist_ok=True)
+    return subprocess.run(
+        [str(buildpack / "bin/detect"), str(tmp_path / "platform"), str(tmp_path / "plan.toml")],
+        cwd=app,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": "/nowhere", **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_descriptors_name_the_buildpack_and_every_target(name: str) -> None:
+    descriptor = tomllib.loads((ROOT / "buildpacks" / name / "buildpack.toml").read_text())
+
+    assert descriptor["api"] == "0.12"
+    assert descriptor["buildpack"]["id"] == f"pybuild/{name}"
+    assert [(target["os"], target["arch"]) for target in descriptor["targets"]] == [
+        ("linux", "amd64"),
+        ("linux", "arm64"),
+    ]
+    assert all(
+        [(distro["name"], distro["version"]) for distro in target["distros"]]
+        == [("debian", "12"), ("debian", "13")]
+        for target in descriptor["targets"]
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_packaged_buildpack_needs_only_its_own_folder(name: str, tmp_path: Path) -> None:
+    packaged = tmp_path / "packaged"
+    shutil.copytree(ROOT / "buildpacks" / name, packaged)
+    for part in ("__init__.py", "errors.py", "gojson.py", "spec", "libcnb"):
+        source, target = ROOT / "src/pybuild" / part, packaged / "lib/pybuild" / part
+        target.parent.mkdir(exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target)
+        else:
+            shutil.copy(source, target)
+    app = tmp_path / "app"
+    app.mkdir()
+    (app / "Procfile").write_text("web: true")
+    (app / "index.php").write_text("<?php")
+
+    done = detect(packaged, app, tmp_path)
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", ["php", "procfile"])
+def test_an_app_of_another_kind_is_left_alone(name: str, tmp_path: Path) -> None:
+    (tmp_path / "main.go").touch()
+
+    done = detect(ROOT / "buildpacks" / name, tmp_path, tmp_path)
+
+    assert (done.returncode, done.stderr) == (100, "")
+
+
+def test_php_requires_nginx_through_the_plan(tmp_path: Path) -> None:
+    (tmp_path / "public").mkdir()
+    (tmp_path / "public/index.php").touch()
+
+    done = detect(ROOT / "buildpacks/php", tmp_path, tmp_path)
+
+    assert done.returncode == 0
+    assert tomllib.loads((tmp_path / "plan.toml").read_text()) == {
+        "provides": [{"name": "php"}],
+        "requires": [
+            {"name": "php", "metadata": {"found": "public/index.php"}},
+            {"name": "nginx", "metadata": {"build": True, "launch": True}},
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("files", "variables"), [(["composer.json"], {}), (["index.php"], {"BP_PHP_SERVER": "none"})]
+)
+def test_php_without_web_files_or_server_does_not_ask_for_nginx(
+    files: list[str], variables: dict[str, str], tmp_path: Path
+) -> None:
+    for name in files:
+        (tmp_path / name).write_text("{}")
+
+    done = detect(ROOT / "buildpacks/php", tmp_path, tmp_path, **variables)
+
+    assert done.returncode == 0
+    assert [need["name"] for need in tomllib.loads((tmp_path / "plan.toml").read_text())["requires"]] == [
+        "php"
+    ]
+
+
+def test_a_wrong_setting_passes_detect_so_that_the_build_can_explain_it(tmp_path: Path) -> None:
+    (tmp_path / "index.php").touch()
+
+    done = detect(ROOT / "buildpacks/php", tmp_path, tmp_path, BP_PHP_WEB_DIR="missing")
+
+    assert done.returncode == 0
+
+
+def build_procfile(app: Path, tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    (tmp_path / "layers").mkdir(exist_ok=True)
+    words = [tmp_path / "layers", tmp_path / "platform", tmp_path / "plan.toml"]
+    return subprocess.run(
+        [str(ROOT / "buildpacks/procfile/bin/build"), *map(str, words)],
+        cwd=app,
+        env={"PATH": os.environ["PATH"], **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_procfile_becomes_processes(tmp_path: Path) -> None:
+    (tmp_path / "Procfile").write_text("web: node server.js --port $PORT\nworker: ./work\n")
+
+    done = build_procfile(tmp_path, tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    assert "web: node server.js --port $PORT (default)" in done.stdout
+    assert tomllib.loads((tmp_path / "layers/launch.toml").read_text())["processes"] == [
+        {"type": "web", "command": ["bash", "-c", "exec node server.js --port $PORT"], "default": True},
+        {"type": "worker", "command": ["bash", "-c", "exec ./work"]},
+    ]
+
+
+def test_a_mistake_in_a_procfile_is_shown_with_a_caret(tmp_path: Path) -> None:
+    (tmp_path / "Procfile").write_text("# mine\nweb node server.js\n")
+
+    done = build_procfile(tmp_path, tmp_path)
+
+    assert done.returncode == 1
+    assert "Procfile:2:5: expected a colon after the process type" in done.stderr
+    assert "     2 | web node server.js\n       |     ^\n" in done.stderr
+    assert "Traceback" not in done.stderr
