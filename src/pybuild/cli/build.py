@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from pybuild.cli.console import human_size, human_time
 from pybuild.cli.options import console, output_options
+from pybuild.cli.table import table
+from pybuild.cli.trail import groups_of, next_step, trail_lines
 
 if TYPE_CHECKING:
     from pybuild.cli.console import Console
+    from pybuild.errors import NothingDetected
     from pybuild.platform.build import BuildResult
+    from pybuild.spec.launch import Process
 
 
 def source_options(function: Any) -> Any:
@@ -110,6 +117,7 @@ def command(
 ) -> int:
     """Turn the source in a folder into the runnable image IMAGE."""
     with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps) as shown:
+        from pybuild.errors import NothingDetected
         from pybuild.platform.build import build
         from pybuild.platform.request import build_request
 
@@ -122,7 +130,12 @@ def command(
             caller=os.environ,
             **source,
         )
-        result = build(request)
+        try:
+            result = build(request)
+        except NothingDetected as exc:
+            _show_trail(shown, exc)
+            exc.hint = next_step(exc, request.path, image)
+            raise
         _show(shown, result)
     if as_json:
         sys.stdout.write(json.dumps(_as_data(result, shown.timings), indent=2) + "\n")
@@ -131,10 +144,15 @@ def command(
     return 0
 
 
+def _show_trail(shown: Console, failure: NothingDetected) -> None:
+    """The table of `pybuild detect`, where a build ends for want of a group."""
+    shown.line("")
+    for line in trail_lines(groups_of(failure), width=shown.width):
+        shown.line(line)
+
+
 def _show(shown: Console, result: BuildResult) -> None:
     """The end of a build: what it is, what was reused, how long it took, what to type next."""
-    from pybuild.cli.console import human_size, human_time
-
     name = result.names[0]
     shown.line("")
     shown.line(f"Successfully built image '{name}'", style="32")
@@ -143,16 +161,33 @@ def _show(shown: Console, result: BuildResult) -> None:
         if result.reused
         else "all layers new"
     )
-    what = "nothing changed" if not result.changed else made
-    shown.line(f"  size       {human_size(result.size)} ({what}, {human_size(result.sent)} sent)")
+    rows = [("size", _size(result))]
+    rows.append(
+        ("layers", "nothing changed" if not result.changed else f"{made}, {human_size(result.sent)} sent")
+    )
     for process in result.processes:
         mark = " (default)" if process.type == result.default_process else ""
-        words = " ".join([*process.command, *(process.args or ())])
-        shown.line(f"  process    {process.type}{mark}: {words[:70]}")
-    took = ", ".join(f"{phase.lower()} {human_time(seconds)}" for phase, seconds in shown.timings.items())
-    shown.line(f"  time       {human_time(result.seconds)} ({took})")
+        rows.append(("process", f"{process.type}{mark}: {_one_line(process, shown.width)}"))
+    timings = {"preparing": result.seconds - sum(shown.timings.values()), **shown.timings}
+    took = ", ".join(f"{phase.lower()} {human_time(seconds)}" for phase, seconds in timings.items())
+    rows.append(("time", f"{human_time(result.seconds)} ({took})"))
+    for line in table(rows, width=shown.width, indent="  "):
+        shown.line(line)
     shown.line("")
     shown.line(f"Run it:  {result.run_command}")
+
+
+def _size(result: BuildResult) -> str:
+    if not 0 < result.base_size <= result.size:
+        return human_size(result.size)
+    above = human_size(result.size - result.base_size)
+    return f"{human_size(result.size)}, {above} of it above the run image {result.run_image}"
+
+
+def _one_line(process: Process, width: int) -> str:
+    """The command as a shell would take it; scripts of many lines are cut after the first words."""
+    words = shlex.join([*process.command, *(process.args or ())])
+    return textwrap.shorten(words, max(width - 20 - len(process.type), 30), placeholder=" …")
 
 
 def _as_data(result: BuildResult, timings: dict[str, float]) -> dict[str, Any]:
@@ -162,6 +197,7 @@ def _as_data(result: BuildResult, timings: dict[str, float]) -> dict[str, Any]:
         "image_id": result.image_id,
         "changed": result.changed,
         "size_bytes": result.size,
+        "above_run_image_bytes": max(result.size - result.base_size, 0) if result.base_size else None,
         "sent_bytes": result.sent,
         "layers": {"reused": result.reused, "added": result.added},
         "buildpacks": [{"id": item.id, "version": item.version} for item in result.buildpacks],

@@ -69,15 +69,21 @@ def printable(text: str) -> str:
 
 @dataclass(slots=True, kw_only=True)
 class Console:
-    """A listener for `events.listening`. `verbosity`: -1 warnings and errors only, 0 normal, 1 everything."""
+    """A listener for `events.listening`. `verbosity`: -1 warnings and errors only, 0 normal, 1 everything.
+
+    `brief`: of the phases themselves, only warnings and progress. `width`: columns of the terminal.
+    """
 
     stream: IO[bytes]
     verbosity: int = 0
     colour: bool = False
     terminal: bool = False
     timestamps: bool = False
+    brief: bool = False
+    width: int = 80
     clock: Callable[[], float] = time.monotonic
     timings: dict[str, float] = field(default_factory=dict)
+    _in_phase: bool = False
     _live: bool = False
     _shown_at: float = 0.0
     _held: bytes = b""
@@ -85,6 +91,10 @@ class Console:
 
     def __call__(self, event: events.Event) -> None:
         """Show one event."""
+        if isinstance(event, PhaseStarted):
+            self._in_phase = True
+        if self.brief and self._in_phase and isinstance(event, PhaseStarted | Info | Output):
+            return
         match event:
             case Output(data=data):
                 self._output(data)
@@ -94,6 +104,7 @@ class Console:
                 self.line(f"===> {phase}", style="36")
             case PhaseFinished(phase=phase, seconds=seconds):
                 self.timings[phase] = self.timings.get(phase, 0.0) + seconds
+                self.line(f"{phase} took {human_time(seconds)}", style="2", level=1)
             case Info(text=text):
                 self.line(text)
             case Detail(text=text):
@@ -178,7 +189,7 @@ class Console:
         if self.terminal:
             if self._line_open or self._held:
                 self.flush()
-            self._write(b"\r\x1b[K" + printable(text)[:78].encode())
+            self._write(b"\r\x1b[K" + printable(text)[: self.width - 2].encode())
             self._live = True
         else:
             self.line(text)

@@ -45,6 +45,7 @@ class _Commands(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if args and args[0] not in {*COMMANDS, "--help", "-h", "--version"}:
+            _refuse_mistyped(args[0])
             args = ["build", *args]
         return super().parse_args(ctx, args)
 
@@ -54,6 +55,18 @@ class _Commands(click.Group):
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         formatter.write_usage("pybuild", "IMAGE [OPTIONS]\npybuild COMMAND [ARGS]…")
+
+
+def _refuse_mistyped(word: str) -> None:
+    """Raise `click.UsageError` for a word that is all but a command: no image is built because of a typing error."""
+    import difflib
+
+    close = difflib.get_close_matches(word, COMMANDS, n=1, cutoff=0.8)
+    if close:
+        raise click.UsageError(
+            f"there is no command {word!r}; did you mean: pybuild {close[0]}"
+            f" (an image of that name: pybuild build {word})"
+        )
 
 
 @click.command(

@@ -32,9 +32,12 @@ def output_options(function: _F) -> _F:
 
 
 @contextmanager
-def console(*, quiet: bool, verbose: bool, no_color: bool, timestamps: bool) -> Iterator[Console]:
+def console(
+    *, quiet: bool, verbose: bool, no_color: bool, timestamps: bool, brief: bool = False
+) -> Iterator[Console]:
     """Show events on standard error until the block ends."""
     from pybuild.cli.console import Console
+    from pybuild.cli.table import line_width
 
     terminal = sys.stderr.isatty()
     shown = Console(
@@ -47,6 +50,8 @@ def console(*, quiet: bool, verbose: bool, no_color: bool, timestamps: bool) -> 
         and os.environ.get("TERM") != "dumb",
         terminal=terminal,
         timestamps=timestamps,
+        brief=brief,
+        width=line_width(),
     )
     with events.listening(shown):
         try:

@@ -25,7 +25,9 @@ def table(
     rows: Sequence[Sequence[str]], *, header: Sequence[str] = (), width: int = 80, indent: str = ""
 ) -> list[str]:
     """Lines of the table. Cells come from anywhere: control characters are shown as escapes, line ends as spaces."""
-    clean = [[printable(" ".join(cell.split())) for cell in row] for row in ([header, *rows] if header else rows)]
+    clean = [
+        [printable(" ".join(cell.split())) for cell in row] for row in ([header, *rows] if header else rows)
+    ]
     if not clean:
         return []
     widths = [max(map(_columns, column)) for column in list(zip(*clean, strict=True))[:-1]]
@@ -35,7 +37,9 @@ def table(
         start = indent + "".join(
             cell + " " * (width - _columns(cell) + 2) for cell, width in zip(row, widths, strict=False)
         )
-        wrapped = textwrap.wrap(row[-1], max(width - left, _NARROWEST), break_on_hyphens=False) or [""]
+        # A long name or path goes beyond the line rather than being broken: people copy them.
+        room = max(width - left, _NARROWEST)
+        wrapped = textwrap.wrap(row[-1], room, break_on_hyphens=False, break_long_words=False) or [""]
         lines += [(start + wrapped[0]).rstrip(), *(" " * left + more for more in wrapped[1:])]
     return lines
 

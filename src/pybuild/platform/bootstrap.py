@@ -74,6 +74,39 @@ def default_builder(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DefaultBuilder:
+    """The default builder as the engine has it. `due`: why the next build makes it anew, "" if it does not."""
+
+    name: str
+    run_name: str
+    image: StoredImage | None
+    run_image: StoredImage | None
+    released: str
+    due: str
+
+
+def look_up(client: docker.APIClient, *, environ: Mapping[str, str]) -> DefaultBuilder:
+    """What is there of the default builder, without making anything; `released`: the date of its packages."""
+    plan = _plan(environ.get("PYBUILD_BASE", ""))
+    store = DaemonStore(client)
+    image, run = store.find(plan.name), store.find(plan.run_name)
+    if image is None or run is None:
+        due = "it is not there yet"
+    elif image.labels.get(INPUTS_LABEL) != plan.inputs:
+        due = "what it is made of has changed"
+    else:
+        due = "its Debian packages are old" if bases.is_old(image) else ""
+    return DefaultBuilder(
+        name=str(plan.name),
+        run_name=str(plan.run_name),
+        image=image,
+        run_image=run,
+        released=image.labels.get(bases.RELEASED_LABEL, "") if image else "",
+        due=due,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Plan:
     """The default builder as it should be. `inputs`: a digest of everything that it is made of."""
 

@@ -1,0 +1,99 @@
+"""`pybuild detect`: what would be built, and why each buildpack passed or failed."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pybuild.cli.build import source_options
+from pybuild.cli.options import console, output_options
+from pybuild.errors import NothingDetected
+
+if TYPE_CHECKING:
+    from pybuild.lifecycle.detect import Detected
+
+
+@click.command(
+    "detect",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Examples:  pybuild detect   |   pybuild detect --path ./web --json",
+)
+@click.argument("image", default="myapp", required=False)
+@source_options
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")
+@output_options
+def command(
+    image: str,
+    *,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    no_color: bool,
+    timestamps: bool,
+    **source: Any,
+) -> int:
+    """Say what would be built, and why each buildpack passed or failed. Nothing is built or kept.
+
+    IMAGE only matters where its registry decides about the run image.
+    """
+    from pybuild.cli.trail import groups_of, next_step, trail_data
+
+    with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps, brief=not verbose):
+        from pybuild.platform.build import detection
+        from pybuild.platform.request import build_request
+
+        request = build_request(image, caller=os.environ, **source)
+        try:
+            found = detection(request)
+        except NothingDetected as exc:
+            exc.hint = next_step(exc, request.path, image)
+            if as_json:
+                _print_json({"detected": False, "groups": trail_data(groups_of(exc)), "hint": exc.hint})
+            else:
+                _print_trail(groups_of(exc))
+            raise
+    if as_json:
+        _print_json(_as_data(found))
+    else:
+        _print_found(found, image)
+    return 0
+
+
+def _print_trail(groups: Any) -> None:
+    from pybuild.cli.table import line_width
+    from pybuild.cli.trail import trail_lines
+
+    for line in trail_lines(groups, width=line_width()):
+        print(line)
+    sys.stdout.flush()
+
+
+def _print_found(found: Detected, image: str) -> None:
+    from pybuild.cli.table import line_width
+    from pybuild.cli.trail import plan_lines
+
+    _print_trail(found.trail)
+    for line in plan_lines(found, width=line_width()):
+        print(line)
+    print(f"Build it:  pybuild {image}")
+
+
+def _as_data(found: Detected) -> dict[str, Any]:
+    from pybuild.cli.trail import plan_data, trail_data
+
+    return {
+        "detected": True,
+        "buildpacks": [{"id": item.id, "version": item.version} for item in found.group.buildpacks],
+        "extensions": [{"id": item.id, "version": item.version} for item in found.group.extensions],
+        "plan": plan_data(found),
+        "groups": trail_data(found.trail),
+    }
+
+
+def _print_json(data: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(data, indent=2) + "\n")
+    sys.stdout.flush()
