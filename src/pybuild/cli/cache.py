@@ -34,7 +34,7 @@ def ls(*, as_json: bool, quiet: bool, verbose: bool, no_color: bool, timestamps:
     """List the caches: whose they are, how large, when last used; -v adds their names, -q shows only these."""
     with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps):
         from pybuild import engine
-        from pybuild.platform.build import state_folder
+        from pybuild.platform.caches import state_folder
         from pybuild.platform.volumes import caches
 
         with engine.connect() as client:
@@ -57,7 +57,7 @@ def rm(names: tuple[str, ...], *, quiet: bool, verbose: bool, no_color: bool, ti
     """Remove caches: by their own names, or all those of an image. Nothing is removed if one is unknown."""
     with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps):
         from pybuild import engine
-        from pybuild.platform.build import forget, state_folder
+        from pybuild.platform.caches import forget, state_folder
         from pybuild.platform.volumes import caches, remove
 
         with engine.connect() as client:
@@ -86,7 +86,7 @@ def prune(
     with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps):
         from pybuild import engine
         from pybuild.platform import volumes
-        from pybuild.platform.build import forget, state_folder
+        from pybuild.platform.caches import forget, state_folder
 
         with engine.connect() as client:
             removed = volumes.prune(client, state_folder(), unused_seconds=seconds, now=time.time())

@@ -26,7 +26,7 @@ def command(
 ) -> int:
     """Check the engine, the builder, certificates and disk space. Exit code 1 if no build can work."""
     with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps):
-        from pybuild.platform.build import state_folder
+        from pybuild.platform.caches import state_folder
         from pybuild.platform.doctor import examine
 
         if prepare:

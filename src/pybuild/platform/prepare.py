@@ -1,0 +1,188 @@
+"""What a build needs before its first phase: everything checked, the builder's container started.
+
+The container starts in a thread while this process goes on; nothing that takes time is imported here, so that
+the imports of the lifecycle happen in that time too.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pybuild import engine, events
+from pybuild.buildenv.container import ContainerBuildEnv, ContainerSpec
+from pybuild.errors import BuilderUnusable, InvalidFile
+from pybuild.oci.reference import Reference
+from pybuild.platform import ownership, volumes
+from pybuild.platform.builder import read_builder
+from pybuild.platform.caches import forget, state_folder
+from pybuild.platform.environment import proxy_environ, user_environ
+from pybuild.platform.pull import present
+from pybuild.platform.request import DEFAULT_WORKSPACE
+from pybuild.platform.run_image import mirrors_of, run_image
+from pybuild.platform.selection import Selection
+from pybuild.platform.source import open_source
+from pybuild.spec.api import PLATFORM_APIS
+from pybuild.spec.project import Project
+from pybuild.stores.state import read_state
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import docker
+
+    from pybuild.platform.request import BuildRequest
+    from pybuild.platform.source import Source
+    from pybuild.spec.api import ApiVersion
+    from pybuild.spec.builder import Builder
+    from pybuild.spec.labels import RunImageName
+
+LAYERS_DIR = "/layers"
+_PROJECT_LIMIT = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """All that is known before the container is made. `scratch`: a folder that ends with the build."""
+
+    client: docker.APIClient
+    request: BuildRequest
+    project: Project
+    source: Source
+    builder: Builder
+    run_image: str
+    run_image_size: int
+    run_image_names: RunImageName
+    user: dict[str, str]
+    scratch: Path
+    app_dir: str
+    api: ApiVersion
+    volume: str
+
+
+@contextmanager
+def prepared(request: BuildRequest) -> Iterator[Prepared]:
+    """Check everything that can be checked before a container is made; cheap and local things first."""
+    project = _project(request)
+    for warning in project.warnings:
+        events.warn(warning)
+    user = user_environ(
+        project=project.env, files=request.env_files, words=request.env, caller=request.caller
+    )
+    source = open_source(request.path, Selection.of(include=project.include, exclude=project.exclude))
+    client = engine.connect()
+    volumes.sweep(client)
+    builder = _builder(client, request, project)
+    run_name, run_stored = run_image(
+        client, builder, given=request.run_image, app=request.image, policy=request.pull_policy
+    )
+    with tempfile.TemporaryDirectory(prefix="pybuild-") as scratch:
+        app_dir = request.workspace or project.workspace or DEFAULT_WORKSPACE
+        key = f"{builder.name} {app_dir}"
+        yield Prepared(
+            client=client,
+            request=request,
+            project=project,
+            source=source,
+            builder=builder,
+            run_image=run_name,
+            run_image_size=run_stored.size,
+            run_image_names=mirrors_of(run_name, builder.run_images),
+            user=user,
+            scratch=Path(scratch),
+            app_dir=app_dir,
+            api=_platform_api(builder),
+            volume=volumes.volume_name(request.image.name, key),
+        )
+
+
+def _project(request: BuildRequest) -> Project:
+    """project.toml of the app, or the file that the user names; an empty one without."""
+    path = request.descriptor or request.path / "project.toml"
+    if request.descriptor is None and not path.is_file():
+        return Project()
+    text = read_state(path.resolve(), limit=_PROJECT_LIMIT)
+    if text is None:
+        raise InvalidFile(f"{path} is no readable file below 1 MiB", hint="pass --descriptor FILE")
+    return Project.read(text, str(path))
+
+
+def _builder(client: docker.APIClient, request: BuildRequest, project: Project) -> Builder:
+    name = request.builder or project.builder
+    if name:
+        present(client, Reference.parse(name), request.pull_policy)
+    else:
+        from pybuild.platform.bootstrap import default_builder
+
+        name = default_builder(client, refresh=request.pull_policy == "always", environ=request.caller)
+    return read_builder(client, name)
+
+
+def _platform_api(builder: Builder) -> ApiVersion:
+    """The newest Platform API that this program and the builder's lifecycle share; ours without a lifecycle."""
+    shared = (
+        [api for api in PLATFORM_APIS if api in builder.platform_apis]
+        if builder.platform_apis
+        else PLATFORM_APIS
+    )
+    if not shared:
+        known = ", ".join(map(str, builder.platform_apis))
+        raise BuilderUnusable(
+            f"the builder {builder.name} speaks Platform API {known}; expected one of"
+            f" {PLATFORM_APIS[0]} to {PLATFORM_APIS[-1]}",
+            hint="choose a newer builder with --builder",
+        )
+    return max(shared)
+
+
+@contextmanager
+def opened(prepared: Prepared) -> Iterator[tuple[ContainerBuildEnv, bool]]:
+    """The build container, starting, alone with its cache; whether the cache is a private one."""
+    request, builder = prepared.request, prepared.builder
+    if request.clear_cache:
+        volumes.remove(prepared.client, _existing(prepared), state_folder())
+        forget(prepared.volume)
+    with volumes.open_build(
+        prepared.client,
+        _container_spec(prepared),
+        volume=prepared.volume,
+        mount=LAYERS_DIR,
+        image=request.image.familiar,
+        builder=builder.name,
+    ) as opened:
+        opened.env.start_soon()
+        volumes.mark_used(state_folder(), opened.volume)
+        yield opened.env, opened.private
+
+
+@contextmanager
+def looked_into(prepared: Prepared) -> Iterator[ContainerBuildEnv]:
+    """The same container without a cache: to look at an app must neither make a cache nor wait for a build."""
+    spec = replace(_container_spec(prepared), labels=owner_labels(prepared))
+    with ContainerBuildEnv.create(prepared.client, spec) as env:
+        env.start_soon()
+        yield env
+
+
+def _container_spec(prepared: Prepared) -> ContainerSpec:
+    request, builder = prepared.request, prepared.builder
+    return ContainerSpec(
+        image=builder.image_id,
+        uid=builder.uid,
+        gid=builder.gid,
+        environ=proxy_environ(request.caller),
+        binds=request.volumes,
+        network=request.network,
+    )
+
+
+def _existing(prepared: Prepared) -> list[str]:
+    return [c.name for c in volumes.caches(prepared.client, state_folder()) if c.name == prepared.volume]
+
+
+def owner_labels(prepared: Prepared) -> dict[str, str]:
+    """What every object of this build carries on the engine."""
+    return ownership.labels("build", image=prepared.request.image.familiar, builder=prepared.builder.name)
