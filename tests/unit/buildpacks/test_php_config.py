@@ -55,6 +55,7 @@ def runtime(tmp_path: Path) -> Runtime:
         "usr/share/php8.2-mysql/mysql/mysqli.ini": "; priority=20\nextension=mysqli.so\n",
         "usr/share/php8.2-mysql/mysql/mysqlnd.ini": "; priority=10\nextension=mysqlnd.so\n",
         "usr/share/php8.2-zip/zip/zip.ini": "extension=zip.so\n",
+        "etc/php/8.2/mods-available/redis.ini": "extension=redis.so\n",
     }.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
@@ -77,6 +78,7 @@ def test_the_layer_has_settings_scripts_and_variables(context: BuildContext, run
         "etc/conf.d/00-pybuild.ini",
         "etc/conf.d/10-mysqlnd.ini",
         "etc/conf.d/20-mysqli.ini",
+        "etc/conf.d/20-redis.ini",
         "etc/conf.d/20-zip.ini",
         "etc/nginx.conf.tmpl",
         "etc/php-fpm.conf",

@@ -85,7 +85,9 @@ def php_ini(context: BuildContext, runtime: Runtime) -> str:
 
 def extension_inis(runtime: Runtime) -> Iterator[tuple[str, str]]:
     """The files that switch the installed extensions on, named so that they are read in Debian's order."""
-    for file in sorted(runtime.layer.path.glob("usr/share/php*/*/*.ini")):
+    # PHP's own extensions have their file in usr/share, those from PECL in etc.
+    folders = ("usr/share/php*/*", f"etc/php/{runtime.series}/mods-available")
+    for file in sorted(file for folder in folders for file in runtime.layer.path.glob(f"{folder}/*.ini")):
         text = file.read_text()
         found = _PRIORITY.search(text)
         yield f"{int(found.group(1)) if found else 20:02}-{file.name}", text

@@ -54,6 +54,7 @@ def install(context: BuildContext, project: Project, apt: Apt) -> Runtime:
     made = debs.deb_layer(context, "php", pinned(choice, selection.packages, apt), all_types(), apt=apt)
     layer = made.layer
     layer.search_path("LD_LIBRARY_PATH", *debs.library_folders(layer))
+    find_imagemagick(layer)
     return Runtime(layer=layer, series=choice.series, version=version)
 
 
@@ -70,6 +71,17 @@ def pinned(choice: versions.Choice, packages: tuple[str, ...], apt: Apt) -> tupl
         f"{package}={choice.version}" if choice.version in apt.versions(package) else package
         for package in (*packages, f"php{choice.series}-common", f"php{choice.series}-readline")
     )
+
+
+def find_imagemagick(layer: Layer) -> None:
+    """Tell ImageMagick, which imagick brings, where its modules and settings are: it knows only the system's folders."""
+    for variable, pattern in (
+        ("MAGICK_CODER_MODULE_PATH", "usr/lib/*/ImageMagick-*/modules-*/coders"),
+        ("MAGICK_CODER_FILTER_PATH", "usr/lib/*/ImageMagick-*/modules-*/filters"),
+        ("MAGICK_CONFIGURE_PATH", "etc/ImageMagick-*"),
+    ):
+        for folder in layer.path.glob(pattern):
+            layer.env(variable, str(folder))
 
 
 def release(context: BuildContext) -> str:
