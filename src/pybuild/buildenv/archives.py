@@ -41,7 +41,9 @@ def listing(root: str, pack: Callable[[str], AbstractContextManager[Iterator[byt
                 if member.kind == tar.HARD_LINK:
                     first = member.linkname.strip(b"/")
                     if first not in found:
-                        raise InvalidArchive(f"{root}: the hard link {name!r} comes before its file {first!r}")
+                        raise InvalidArchive(
+                            f"{root}: the hard link {name!r} comes before its file {first!r}"
+                        )
                     found[first] = replace(found[first], links=found[first].links + 1)
                     found[name] = replace(found[first], path=_path(above, name))
                 elif member.kind in _KINDS:

@@ -8,11 +8,12 @@ on the way, and sent from there only if it differs. Otherwise everything above i
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import tempfile
 from typing import IO, TYPE_CHECKING
 
-from pybuild.errors import DiskFull
+from pybuild.errors import DiskFull, ExportError
 from pybuild.events import Progress, emit
 from pybuild.lifecycle.layers import tar_size, write_layer
 from pybuild.lifecycle.reframe import reframe
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pybuild.lifecycle.layers import PlannedEntry
 
 _PIECE = 1 << 20
+_FEW_FILES, _FEW_BYTES = 400, 4 << 20
 
 
 def made_layer(planned: Sequence[PlannedEntry], contents: Mapping[str, bytes], created_by: str) -> Layer:
@@ -107,6 +109,9 @@ def _pieces(file: IO[bytes]) -> Iterator[bytes]:
 def _streamed(
     env: BuildEnv, planned: Sequence[PlannedEntry], listing: Listing, label: str
 ) -> Iterator[bytes]:
+    if _is_small(planned):
+        yield from _read(env, planned)
+        return
     total = tar_size(planned)
     done = 0
     with env.pack(listing.root) as packed:
@@ -115,3 +120,24 @@ def _streamed(
             done += len(piece)
             emit(Progress(label=label, done=done, total=total))
     emit(Progress(label=label, done=-1))
+
+
+def _is_small(planned: Sequence[PlannedEntry]) -> bool:
+    """Whether the contents are few enough to come as files; an archive of a container costs more, whatever its size."""
+    files = [entry for entry in planned if entry.path]
+    return len(files) <= _FEW_FILES and sum(entry.tar.size for entry in files) <= _FEW_BYTES
+
+
+def _read(env: BuildEnv, planned: Sequence[PlannedEntry]) -> Iterator[bytes]:
+    wanted = {entry.path: entry.tar.size for entry in planned if entry.path}
+    found = env.read_files([glob.escape(path) for path in wanted], limit=_FEW_BYTES) if wanted else {}
+    contents = {}
+    for path, size in wanted.items():
+        content = found.get(path)
+        if not isinstance(content, bytes) or len(content) != size:
+            raise ExportError(
+                f"{path!r} changed while it was being read",
+                hint="a process of a buildpack may still write there: build again",
+            )
+        contents[path] = content
+    yield from write_layer(planned, contents)

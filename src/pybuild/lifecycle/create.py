@@ -16,7 +16,6 @@ from pybuild.lifecycle.build import BuildInputs, build
 from pybuild.lifecycle.detect import Detected, DetectInputs, detect
 from pybuild.lifecycle.env_dirs import read_given
 from pybuild.lifecycle.export import Exported, ExportInputs, export
-from pybuild.lifecycle.image_layers import LauncherSource
 from pybuild.lifecycle.restore import RestoreInputs, restore
 from pybuild.spec import target as targets
 from pybuild.spec.labels import LauncherIdentity, ProjectMetadata, RunImageName
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 
     from pybuild.buildenv.api import BuildEnv
     from pybuild.lifecycle.cache import CacheIndex
+    from pybuild.lifecycle.image_layers import LauncherSource
     from pybuild.oci.reference import Reference
     from pybuild.spec.api import ApiVersion
     from pybuild.spec.environ import Given

@@ -101,7 +101,9 @@ def _buildpack_layer(
     known = kept and kept.diff_id and kept.stamp
     if kept and known and (kept.stamp, kept.parents) == (listing.stamp, found.above_text(built.path)):
         return known_layer(env, planned, listing, kept.diff_id, created_by), "no file of it changed"
-    maybe = [(kept.diff_id, kept.size)] if kept and kept.diff_id else []
+    # A buildpack that writes the same metadata has probably made the same bytes again.
+    same = kept is not None and kept.diff_id != "" and kept.metadata == built.toml.metadata
+    maybe = [(kept.diff_id, kept.size)] if kept and same else []
     return new_layer(env, planned, listing, created_by, maybe=maybe), "made anew" if kept else "new"
 
 

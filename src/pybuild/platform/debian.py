@@ -121,7 +121,7 @@ def _run_mmdebstrap(recipe: Recipe, archive: Archive, epoch: int, output: int) -
         **{f"{scheme}_proxy": url for scheme, url in archive.proxies.items()},
     }
     process = subprocess.Popen(
-        _mmdebstrap(recipe, archive),
+        mmdebstrap(recipe, archive),
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.PIPE,
@@ -149,7 +149,7 @@ def _run_mmdebstrap(recipe: Recipe, archive: Archive, epoch: int, output: int) -
         )
 
 
-def _mmdebstrap(recipe: Recipe, archive: Archive) -> list[str]:
+def mmdebstrap(recipe: Recipe, archive: Archive) -> list[str]:
     """The command. Variant `apt`: essential packages and apt, which the following stages install with."""
     hooks = next(iter(Path("/usr/share/mmdebstrap/hooks").glob("merged-usr")), None)
     return [

@@ -9,8 +9,6 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from pathspec import GitIgnoreSpec
-
 from pybuild.errors import InvalidFile
 
 if TYPE_CHECKING:
@@ -97,6 +95,9 @@ def _rules(line: str, where: str) -> list[_Rule]:
     if last > 1:
         # About the last parts of a path, wherever they are: given alone, they must match from their beginning.
         last, text = (0, text) if spanning else (last, f"/{text.lstrip('/').removeprefix('**/')}")
+    # Imported for those who have patterns: it takes as long as all else that a build imports before its container.
+    from pathspec import GitIgnoreSpec
+
     try:
         patterns = GitIgnoreSpec.from_lines([text]).patterns
     except ValueError as exc:

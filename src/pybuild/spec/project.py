@@ -124,7 +124,9 @@ class Project:
     def environ(self, exec_env: str = "production") -> dict[str, str]:
         """The build-time variables for one execution environment; the last of a name counts."""
         return {
-            each.name: each.value for each in self.variables if not each.exec_envs or exec_env in each.exec_envs
+            each.name: each.value
+            for each in self.variables
+            if not each.exec_envs or exec_env in each.exec_envs
         }
 
 
