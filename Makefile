@@ -1,6 +1,6 @@
 # Everything a developer types. `make demo` and `make test` set up what they need, and say so.
 .DELETE_ON_ERROR:
-.PHONY: help demo test check lint types unit golden docker-tests bench docs setup venv engine clean
+.PHONY: help demo demo-stop test check lint types unit golden docker-tests bench docs setup venv engine clean
 
 PY := .venv/bin/python
 
@@ -9,6 +9,9 @@ help: ## show this list
 
 demo: setup ## build samples/php-guestbook, run it with MariaDB, post an entry and read it back
 	@$(PY) scripts/demo.py
+
+demo-stop: venv ## remove what `make demo` left running
+	@$(PY) scripts/demo.py stop
 
 test: setup ## run every test
 	@$(MAKE) --no-print-directory lint types
