@@ -19,9 +19,9 @@ apt install --no-install-recommends $packages
 apt clean
 
 if [ "$kind" = run ]; then
-	groupadd --gid "$gid" "$group"
+	getent group "$gid" >/dev/null || groupadd --gid "$gid" "$group"
 	for user in $users; do
-		useradd --uid "${user#*:}" --gid "$gid" --create-home --shell /bin/bash "${user%:*}"
+		getent passwd "${user#*:}" >/dev/null || useradd --uid "${user#*:}" --gid "$gid" --create-home --shell /bin/bash "${user%:*}"
 	done
 	rm -rf /etc/apt/sources.list.d/*
 	cp "$here/sources.kept" /etc/apt/sources.list

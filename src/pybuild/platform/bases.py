@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import shlex
 import time
-from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -38,6 +37,9 @@ INPUTS_LABEL = "io.pybuild.base.inputs"
 RELEASED_LABEL = "io.buildpacks.base.released"
 MAX_AGE_DAYS = 7
 """Older bases are made anew, for Debian's security updates."""
+
+STAGE_SECONDS = 1800
+"""Longest that the packages of one base may take."""
 
 _FOLDER = "tmp/pybuild"
 _CA_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
@@ -192,16 +194,13 @@ class _Work:
             )
 
     def _install(self, container: str, stage: Stage) -> None:
-        output = self.client.attach(container, stream=True, logs=True)
         self.client.start(container)
-        last: deque[str] = deque(maxlen=20)
-        for chunk in output:
-            for line in chunk.decode("utf-8", "backslashreplace").splitlines():
-                last.append(line)
-                detail(line)
-        status = self.client.wait(container)["StatusCode"]
+        status = self.client.wait(container, timeout=STAGE_SECONDS)["StatusCode"]
+        said = bytes(self.client.logs(container, tail=200)).decode("utf-8", "backslashreplace").splitlines()
+        for line in said:
+            detail(line)
         if status != 0:
-            errors = [line for line in last if line.startswith("E:")] or [" ".join(last)[-300:]]
+            errors = [line for line in said if line.startswith("E:")] or [" ".join(said)[-300:]]
             raise BuilderUnusable(
                 f"the packages of the {stage.kind} base could not be installed (exit code {status}): {errors[0]}",
                 hint="containers need a way to deb.debian.org; behind a proxy set http_proxy, then try again",

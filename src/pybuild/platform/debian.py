@@ -140,6 +140,8 @@ def _run_mmdebstrap(recipe: Recipe, archive: Archive, epoch: int, output: int) -
         # Its own signal handler unmounts what it mounted, so it is asked to end and not killed.
         process.terminate()
         status = process.wait()
+        if process.stderr:
+            process.stderr.close()
         emit(Progress(label="Bootstrapping Debian", done=-1))
     if status != 0:
         errors = [line for line in said if line.startswith("E: ")] or list(said)[-3:]
