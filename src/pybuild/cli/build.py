@@ -14,7 +14,7 @@ import click
 
 from pybuild.cli.console import human_size, human_time
 from pybuild.cli.options import console, output_options
-from pybuild.cli.table import table
+from pybuild.cli.table import NO_BREAK, table
 from pybuild.cli.trail import groups_of, next_step, trail_lines
 
 if TYPE_CHECKING:
@@ -169,7 +169,9 @@ def _show(shown: Console, result: BuildResult) -> None:
         mark = " (default)" if process.type == result.default_process else ""
         rows.append(("process", f"{process.type}{mark}: {_one_line(process, shown.width)}"))
     timings = {"preparing": result.seconds - sum(shown.timings.values()), **shown.timings}
-    took = ", ".join(f"{phase.lower()} {human_time(seconds)}" for phase, seconds in timings.items())
+    took = ", ".join(
+        f"{phase.lower()} {human_time(seconds)}".replace(" ", NO_BREAK) for phase, seconds in timings.items()
+    )
     rows.append(("time", f"{human_time(result.seconds)} ({took})"))
     for line in table(rows, width=shown.width, indent="  "):
         shown.line(line)

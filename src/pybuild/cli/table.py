@@ -12,6 +12,7 @@ from pybuild.cli.console import printable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+NO_BREAK = "\u00a0"
 _NARROWEST = 24  # columns that the last cell gets at least, so that it never becomes a tower of single words
 _WIDEST = 120
 
@@ -24,10 +25,11 @@ def line_width() -> int:
 def table(
     rows: Sequence[Sequence[str]], *, header: Sequence[str] = (), width: int = 80, indent: str = ""
 ) -> list[str]:
-    """Lines of the table. Cells come from anywhere: control characters are shown as escapes, line ends as spaces."""
-    clean = [
-        [printable(" ".join(cell.split())) for cell in row] for row in ([header, *rows] if header else rows)
-    ]
+    """Lines of the table. Cells come from anywhere: control characters are shown as escapes, line ends as spaces.
+
+    No line ends at a no-break space, which is shown as a usual one.
+    """
+    clean = [list(map(_clean, row)) for row in ([header, *rows] if header else rows)]
     if not clean:
         return []
     widths = [max(map(_columns, column)) for column in list(zip(*clean, strict=True))[:-1]]
@@ -41,7 +43,12 @@ def table(
         room = max(width - left, _NARROWEST)
         wrapped = textwrap.wrap(row[-1], room, break_on_hyphens=False, break_long_words=False) or [""]
         lines += [(start + wrapped[0]).rstrip(), *(" " * left + more for more in wrapped[1:])]
-    return lines
+    return [line.replace(NO_BREAK, " ") for line in lines]
+
+
+def _clean(cell: str) -> str:
+    parts = (printable(" ".join(part.split())) for part in cell.split(NO_BREAK))
+    return NO_BREAK.join(parts)
 
 
 def _columns(text: str) -> int:

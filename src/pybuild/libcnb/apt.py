@@ -237,8 +237,11 @@ def _refresh(environ: Mapping[str, str], lists: Path, *, offline: bool) -> None:
 
 
 def _unreachable(failure: command.ToolFailed, heading: str) -> Problem:
+    lines = [line for line in failure.output.splitlines() if line.startswith(("E:", "W:"))]
+    more = [f"… and {len(lines) - 4} more lines like these"] if len(lines) > 5 else []
+    said = "\n".join([*lines[: 4 if more else 5], *more]) or failure.output
     return command.explained(
-        failure,
+        command.ToolFailed(str(failure), output=said),
         heading,
         steps=(
             "Check that the build can reach the hosts above; set http_proxy and https_proxy if it needs a proxy.",

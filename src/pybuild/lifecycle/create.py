@@ -18,7 +18,7 @@ from pybuild.lifecycle.env_dirs import read_given
 from pybuild.lifecycle.export import Exported, ExportInputs, export
 from pybuild.lifecycle.restore import RestoreInputs, restore
 from pybuild.spec import target as targets
-from pybuild.spec.labels import LauncherIdentity, ProjectMetadata, RunImageName
+from pybuild.spec.labels import LauncherIdentity, ProjectMetadata
 from pybuild.spec.order import OrderFile, System
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pybuild.oci.reference import Reference
     from pybuild.spec.api import ApiVersion
     from pybuild.spec.environ import Given
+    from pybuild.spec.run_image import RunImageName
     from pybuild.stores.api import ImageStore
 
 

@@ -27,11 +27,11 @@ from pybuild.spec.labels import (
     LayerMetadata,
     LifecycleMetadata,
     ProjectMetadata,
-    RunImageName,
     RunImageOf,
     build_metadata,
 )
 from pybuild.spec.report import Report
+from pybuild.spec.run_image import RunImageName
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

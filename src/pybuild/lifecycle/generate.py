@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from pybuild.buildenv.api import BuildEnv
     from pybuild.lifecycle.buildpacks import Module
     from pybuild.lifecycle.detect import Detected, DetectInputs
-    from pybuild.spec.labels import RunImageName
     from pybuild.spec.order import GroupElement
+    from pybuild.spec.run_image import RunImageName
 
 _IN_PLACE_SINCE = ApiVersion(0, 13)
 _ONLY_NEW_SINCE = ApiVersion(0, 12)

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 import pybuild
 from pybuild.events import info
 from pybuild.oci.reference import Reference
-from pybuild.platform import bases, builder, modules
+from pybuild.platform import bases, builder_image, modules
 from pybuild.platform.recipe import Recipe
 from pybuild.platform.shipped import libcnb_files, shipped
 from pybuild.spec import toml
-from pybuild.spec.labels import RunImageName
 from pybuild.spec.order import Order, read_order
+from pybuild.spec.run_image import RunImageName
 from pybuild.stores.daemon import DaemonStore
 
 if TYPE_CHECKING:
@@ -60,15 +60,15 @@ def default_builder(
         client, plan.recipe, plan.stage_script, choice=plan.choice, refresh=refresh, environ=environ
     )
     status = store.read_file(made.run, RUN_STATUS_SOURCE) or b""
-    definition = builder.Definition(
+    definition = builder_image.Definition(
         description=plan.description,
         modules=plan.modules,
         order=plan.order,
         run_images=plan.run_images,
-        files={builder.RUN_STATUS: status},
+        files={builder_image.RUN_STATUS: status},
         labels={INPUTS_LABEL: plan.inputs},
     )
-    builder.create(store, made.build, definition, plan.name)
+    builder_image.create(store, made.build, definition, plan.name)
     info(f"The default builder {plan.name} is ready after {time.monotonic() - started:.0f} s")
     return str(plan.name)
 

@@ -11,11 +11,12 @@ import platformdirs
 
 from pybuild import events
 from pybuild.errors import InvalidFile, PybuildError
-from pybuild.lifecycle.cache import CacheIndex
 from pybuild.stores.state import read_state, remove_state, write_state
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from pybuild.lifecycle.cache import CacheIndex
 
 
 def state_folder() -> Path:
@@ -29,6 +30,8 @@ def _index_path(volume: str) -> Path:
 
 def read_index(volume: str) -> CacheIndex | None:
     """What the last good build left; None, with a word about it, when that cannot be believed (G4)."""
+    from pybuild.lifecycle.cache import CacheIndex
+
     path = _index_path(volume)
     text = read_state(path)
     if text is None:

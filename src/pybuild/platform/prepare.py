@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pybuild.platform.source import Source
     from pybuild.spec.api import ApiVersion
     from pybuild.spec.builder import Builder
-    from pybuild.spec.labels import RunImageName
+    from pybuild.spec.run_image import RunImageName
 
 LAYERS_DIR = "/layers"
 _PROJECT_LIMIT = 1 << 20

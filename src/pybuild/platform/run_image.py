@@ -11,7 +11,7 @@ from pybuild.errors import BuilderUnusable, PybuildError
 from pybuild.events import detail, info
 from pybuild.oci.reference import Reference
 from pybuild.platform.pull import PullPolicy, PullRefused, present
-from pybuild.spec.labels import RunImageName
+from pybuild.spec.run_image import RunImageName
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from pybuild.errors import SourceUnusable
 from pybuild.events import Progress, emit, warn
 from pybuild.oci import tar
-from pybuild.platform import source_folder, source_zip
+from pybuild.platform import source_folder
 from pybuild.platform.selection import Selection
 from pybuild.platform.source_entry import shown_name
 
@@ -52,6 +52,8 @@ def open_source(path: Path, selection: Selection | None = None) -> Source:
     if path.is_dir():
         reader: Reader = source_folder.reader(path, chosen)
     elif path.is_file():
+        from pybuild.platform import source_zip
+
         reader = source_zip.reader(path, chosen)
     elif path.exists() or path.is_symlink():
         raise SourceUnusable(f"{path} is neither a folder nor a zip file", hint="pass --path FOLDER")

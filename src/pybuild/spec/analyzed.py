@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Self
 from pybuild.errors import InvalidFile
 from pybuild.gojson import Struct
 from pybuild.spec import toml
-from pybuild.spec.labels import LifecycleMetadata, RunImageName
+from pybuild.spec.labels import LifecycleMetadata
+from pybuild.spec.run_image import RunImageName
 from pybuild.spec.target import Target
 
 if TYPE_CHECKING:

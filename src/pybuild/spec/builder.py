@@ -13,9 +13,9 @@ from pybuild import gojson
 from pybuild.errors import BuilderUnusable, InvalidFile, PybuildError
 from pybuild.gojson import Struct
 from pybuild.spec.api import ApiVersion
-from pybuild.spec.labels import RunImageName
 from pybuild.spec.names import check_id, check_version
 from pybuild.spec.order import ModuleRef, Order, System, read_order
+from pybuild.spec.run_image import RunImageName
 from pybuild.spec.target import Distro, Target
 from pybuild.spec.toml import Table
 

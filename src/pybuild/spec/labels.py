@@ -19,6 +19,7 @@ from pybuild.spec import toml
 from pybuild.spec.api import ApiVersion
 from pybuild.spec.launch import StoreToml
 from pybuild.spec.names import check_layer_name, check_text
+from pybuild.spec.run_image import RunImageName
 from pybuild.spec.toml import Table
 
 if TYPE_CHECKING:
@@ -35,23 +36,6 @@ _NAMES: Mapping[Form, Mapping[str, str]] = {
     "json": {"run_image": "runImage", "top_layer": "topLayer", "data": "data"},
     "toml": {"run_image": "run-image", "top_layer": "top-layer", "data": "metadata"},
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunImageName:
-    """A run image's name and where else it may be found."""
-
-    image: str = ""
-    mirrors: tuple[str, ...] = ()
-
-    @classmethod
-    def read(cls, table: Table) -> Self:
-        """From its table; raises `InvalidFile`."""
-        return cls(image=table.text("image"), mirrors=table.texts("mirrors"))
-
-    def tree(self) -> Struct:
-        """Its object or table."""
-        return _some(image=self.image, mirrors=list(self.mirrors))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,8 +14,8 @@ from pybuild.lifecycle.generate import Generated, GenerateInputs, generate
 from pybuild.spec.analyzed import Analyzed, RunImage
 from pybuild.spec.api import ApiVersion
 from pybuild.spec.environ import Given
-from pybuild.spec.labels import RunImageName
 from pybuild.spec.order import ModuleRef, OrderFile
+from pybuild.spec.run_image import RunImageName
 from pybuild.spec.target import Distro, Target
 from support.buildpacks import PATH, Folders, plan
 

@@ -6,9 +6,10 @@ import pytest
 
 from pybuild.errors import InvalidFile
 from pybuild.spec.analyzed import Analyzed, RunImage, RunToml, StackToml
-from pybuild.spec.labels import BuildpackLayers, LayerMetadata, LifecycleMetadata, RunImageName, RunImageOf
+from pybuild.spec.labels import BuildpackLayers, LayerMetadata, LifecycleMetadata, RunImageOf
 from pybuild.spec.launch import BomEntry, StoreToml
 from pybuild.spec.report import Report
+from pybuild.spec.run_image import RunImageName
 from pybuild.spec.target import Distro, Target
 
 

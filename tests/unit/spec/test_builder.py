@@ -11,8 +11,8 @@ from pybuild.errors import BuilderUnusable
 from pybuild.spec import builder as labels
 from pybuild.spec.api import ApiVersion
 from pybuild.spec.builder import Builder
-from pybuild.spec.labels import RunImageName
 from pybuild.spec.order import ModuleRef
+from pybuild.spec.run_image import RunImageName
 from pybuild.spec.target import Distro
 
 ORDER = [{"group": [{"id": "a/x", "version": "1"}, {"id": "a/y", "version": "2", "optional": True}]}]

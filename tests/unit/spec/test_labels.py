@@ -17,12 +17,12 @@ from pybuild.spec.labels import (
     LayerMetadata,
     LifecycleMetadata,
     ProjectMetadata,
-    RunImageName,
     RunImageOf,
     build_metadata,
 )
 from pybuild.spec.launch import Metadata, Process, StoreToml
 from pybuild.spec.order import GroupElement
+from pybuild.spec.run_image import RunImageName
 
 METADATA = LifecycleMetadata(
     app=("sha256:1", "sha256:2"),

@@ -159,7 +159,9 @@ def test_keys_without_meaning_are_named_in_a_warning_and_other_domains_are_not()
     )
 
     (warning,) = project.warnings
-    assert warning.startswith("The following keys declared in project.toml are not supported in schema version 0.2:")
+    assert warning.startswith(
+        "The following keys declared in project.toml are not supported in schema version 0.2:"
+    )
     assert warning.endswith(": _.colour, io.buildpacks.bilder, io.buildpacks.group[0].ver")
 
 
