@@ -12,7 +12,7 @@ import pytest
 
 from php import build
 from php.docroot import DocumentRoot
-from php.layers import config
+from php.layers import composer, config
 from php.layers.runtime import Runtime
 from pybuild.libcnb.context import BuildContext, Target
 from pybuild.libcnb.layers import Layer, Layers, Types
@@ -259,3 +259,15 @@ def test_a_nonstandard_type_counts_by_its_provider(tmp_path: Path) -> None:
 @pytest.mark.parametrize("values", [{}, {"type": "postgresql", "host": "h"}])
 def test_without_a_mysql_binding_nothing_is_set(values: dict[str, str], tmp_path: Path) -> None:
     assert binding_variables(tmp_path, **values) == {}
+
+
+def test_composers_absolute_includes_lead_into_the_layer(tmp_path: Path) -> None:
+    (tmp_path / "Composer").mkdir()
+    file = tmp_path / "Composer/autoload.php"
+    file.write_text("<?php require_once '/usr/share/php/Composer/x.php'; $other = 'a/usr/share/php/';\n")
+
+    composer.relocate(tmp_path)
+
+    assert (
+        file.read_text() == f"<?php require_once '{tmp_path}/Composer/x.php'; $other = 'a/usr/share/php/';\n"
+    )

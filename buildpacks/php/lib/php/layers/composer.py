@@ -84,6 +84,8 @@ def find_tool(context: BuildContext, runtime: Runtime, apt: Apt) -> list[str]:
     output.section(f"Composer {upstream(next(iter(apt.versions('composer')), 'unknown'))}")
     made = debs.deb_layer(context, "composer", ("composer",), Types(build=True, cache=True), apt=apt)
     share = made.layer.path / "usr/share/php"
+    if made.fresh:
+        relocate(share)
     return [
         php,
         "-d",
@@ -92,6 +94,15 @@ def find_tool(context: BuildContext, runtime: Runtime, apt: Apt) -> list[str]:
         f"include_path={share}",
         str(made.layer.path / "usr/bin/composer"),
     ]
+
+
+def relocate(share: Path) -> None:
+    """Lead includes of `/usr/share/php/…`, which newer Debian packages have, to where the packages are unpacked."""
+    for file in share.rglob("*.php"):
+        text = file.read_bytes()
+        moved = re.sub(rb"(['\"])/usr/share/php/", lambda found: found[1] + bytes(share) + b"/", text)
+        if moved != text:
+            file.write_bytes(moved)
 
 
 def _cached_vendor(context: BuildContext, project: Project, runtime: Runtime, vendor: Path) -> Empty | Layer:
