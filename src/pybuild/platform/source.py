@@ -105,7 +105,8 @@ class Upload:
 
     def _chunks(self) -> Iterator[bytes]:
         if self._prefix:
-            yield tar.header(self._entry(b"", tar.DIRECTORY, 0o755, 0, b""))
+            # As pack sends it, so that both tools make the same image; an app's own user may write beside it.
+            yield tar.header(self._entry(b"", tar.DIRECTORY, 0o777, 0, b""))
         for found in self._source.reader.walk():
             if found.kind == "f":
                 yield from self._file(found)
