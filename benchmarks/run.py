@@ -18,11 +18,14 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from workload import Workload, change_app, change_dependency, prepare
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SCENARIOS = ("cold", "no-change", "app-change", "dependency-change", "trivial")
 GOALS = {"cold": 0.7, "no-change": 0.1, "app-change": 0.12, "dependency-change": 0.5, "trivial": 0.8}
@@ -79,6 +82,7 @@ def main() -> None:
                 # Who goes first changes, so that neither always finds the other's warm page cache.
                 for tool in tools if number % 2 == 0 else reversed(tools):
                     _round(tool, number, workload, wanted)
+                _compare(number, wanted)
         finally:
             _clean_up(tools, workload)
     rows = [_row(scenario, *tools) for scenario in SCENARIOS if scenario in wanted]
@@ -103,6 +107,17 @@ def _round(tool: Tool, number: int, workload: Workload, wanted: list[str] | tupl
         tool.build("trivial-first", name, workload.trivial_builder, workload.trivial_app)
         for _ in range(3):
             tool.build("trivial", name, workload.trivial_builder, workload.trivial_app)
+
+
+def _compare(number: int, wanted: list[str] | tuple[str, ...]) -> None:
+    """Speed counts only for the same result: both tools must have made the very same image."""
+    for suffix in [""] * bool(set(wanted) - {"trivial"}) + ["-trivial"] * ("trivial" in wanted):
+        names = [f"pybuild-bench/{tool}-{number}{suffix}" for tool in ("pybuild", "pack")]
+        words = ["docker", "inspect", "-f", "{{.Id}}", *names]
+        ids = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
+        if len(set(ids)) != 1:
+            sys.exit(f"{' and '.join(names)} are not the same image: {' '.join(ids)}")
+        print(f"  same image: {' and '.join(names)} are {ids[0][:19]}", file=sys.stderr)
 
 
 def _row(scenario: str, ours: Tool, peer: Tool) -> dict[str, object]:

@@ -10,7 +10,10 @@ import io
 import subprocess
 import tarfile
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 RUN_BASE = "pybuild/run:debian-12"
 BUILD_BASE = "pybuild/build:debian-12"
@@ -58,7 +61,7 @@ class Workload:
     trivial_builder: str
 
 
-def prepare(folder: Path, pack: str, lifecycle: Path) -> Workload:
+def prepare(folder: Path, pack: str, lifecycle: Path, *, prefix: str = "pybuild-bench") -> Workload:
     """Write apps and buildpacks below `folder` and have `pack` make the builders with the Go lifecycle."""
     app, trivial = folder / "app", folder / "trivial"
     _write_app(app, 300)
@@ -68,7 +71,7 @@ def prepare(folder: Path, pack: str, lifecycle: Path) -> Workload:
     tiny = [f"bench/tiny-{number}" for number in (1, 2, 3)]
     for id_ in tiny:
         _buildpack(folder / id_.replace("/", "-"), id_, _TINY)
-    big_builder, trivial_builder = "pybuild-bench/big:1", "pybuild-bench/trivial:1"
+    big_builder, trivial_builder = f"{prefix}/big:1", f"{prefix}/trivial:1"
     _builder(pack, folder, big_builder, archive, {"bench/big": folder / "big"})
     _builder(pack, folder, trivial_builder, archive, {id_: folder / id_.replace("/", "-") for id_ in tiny})
     return Workload(app, trivial, big_builder, trivial_builder)
