@@ -19,19 +19,23 @@ from pybuild.platform.selection import Selection
 from pybuild.platform.source import Source, open_source
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
-def sent(source: Source, **options: object) -> list[tarfile.TarInfo]:
-    return tarfile.open(fileobj=io.BytesIO(sent_bytes(source, **options))).getmembers()
+def sent(source: Source, *, prefix: str = "") -> list[tarfile.TarInfo]:
+    with tarfile.open(fileobj=io.BytesIO(sent_bytes(source, prefix=prefix))) as archive:
+        return archive.getmembers()
 
 
 def sent_bytes(source: Source, *, uid: int = 1000, gid: int = 2000, prefix: str = "") -> bytes:
     return b"".join(source.upload(uid=uid, gid=gid, prefix=prefix))
 
 
-def names(folder: Path, **selection: tuple[str, ...]) -> list[str]:
-    return [member.name for member in sent(open_source(folder, Selection.of(**selection)))]
+def names(folder: Path, *, include: tuple[str, ...] = (), exclude: tuple[str, ...] = ()) -> list[str]:
+    return [
+        member.name for member in sent(open_source(folder, Selection.of(include=include, exclude=exclude)))
+    ]
 
 
 def fill(folder: Path, *paths: str) -> Path:
@@ -215,7 +219,7 @@ def test_a_file_that_grows_or_shrinks_while_it_is_read_leaves_the_tar_whole(tmp_
     source = open_source(tmp_path)
     reader = source.reader
     opened = reader.open
-    changes = {
+    changes: dict[bytes, Callable[[], object]] = {
         b"grows": lambda: (tmp_path / "grows").write_text("grows and grows"),
         b"shrinks": lambda: os.truncate(tmp_path / "shrinks", 10),
     }
@@ -229,7 +233,8 @@ def test_a_file_that_grows_or_shrinks_while_it_is_read_leaves_the_tar_whole(tmp_
 
         def open(self, found):  # type: ignore[no-untyped-def]
             file = opened(found)
-            changes.get(found.path, lambda: None)()
+            if change := changes.get(found.path):
+                change()
             return file
 
     texts, listen = heard()
@@ -339,9 +344,9 @@ def test_patterns_mean_what_they_mean_to_git(tmp_path: Path, patterns: tuple[str
     files = sorted([*TREE, "trailing "])
     ignored = ignored_by_git(tmp_path, files, patterns)
 
-    def sent_files(**selection: tuple[str, ...]) -> list[str]:
+    def sent_files(*, include: tuple[str, ...] = (), exclude: tuple[str, ...] = ()) -> list[str]:
         try:
-            source = open_source(app, Selection.of(**selection))
+            source = open_source(app, Selection.of(include=include, exclude=exclude))
         except SourceUnusable:
             return []
         return sorted(member.name for member in sent(source) if not member.isdir())
