@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import socket
 import subprocess
 import sys
 import time
@@ -25,7 +24,7 @@ from pybuild.cli.console import human_size, human_time  # noqa: E402
 from pybuild.errors import PybuildError  # noqa: E402
 from support import services  # noqa: E402
 from support.expectation import Request  # noqa: E402
-from support.sample import Served  # noqa: E402
+from support.sample import Served, free_port  # noqa: E402
 
 if TYPE_CHECKING:
     import docker
@@ -65,7 +64,7 @@ def _demonstrate(client: docker.APIClient) -> None:
     result = _build()
     _say("\nA database, and a service binding that tells where it is")
     service = services.start_mariadb(client, NAME, services.Account(password=secrets.token_urlsafe(18)))
-    port = _free_port()
+    port = free_port(PORT)
     _say(f"\n$ {_run_line(port, service)}")
     app = _start(client, service, port)
     _sign_and_read(app)
@@ -143,19 +142,6 @@ def _run_line(port: int, service: Service) -> str:
         f"docker run --read-only --tmpfs /tmp -p {port}:8080 --network {service.network}"
         f" -v {service.volume}:/bindings:ro {IMAGE}"
     )
-
-
-def _free_port() -> int:
-    """8080, or one that nobody uses."""
-    for wanted in (PORT, 0):
-        with socket.socket() as trying:
-            trying.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                trying.bind(("127.0.0.1", wanted))
-            except OSError:
-                continue
-            return int(trying.getsockname()[1])
-    raise PybuildError("no TCP port is free on this machine")
 
 
 def _show(event: events.Event) -> None:

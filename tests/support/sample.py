@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tarfile
@@ -215,6 +216,17 @@ def check_process(client: docker.APIClient, image: str, process: ProcessRun, exp
     assert status == process.status, f"{process.type} ended with {status}:\n{said}"
     for text in process.contains:
         assert text in said, f"{text!r} is not in what {process.type} says:\n{said}"
+
+
+def free_port(preferred: int = 0) -> int:
+    """A TCP port that nobody on this machine uses: the preferred one, else any."""
+    with socket.socket() as trying:
+        trying.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trying.bind(("127.0.0.1", preferred))
+        except OSError:
+            trying.bind(("127.0.0.1", 0))
+        return int(trying.getsockname()[1])
 
 
 def faults(client: docker.APIClient, image: str, scratch: Path) -> list[str]:

@@ -1,0 +1,128 @@
+"""What the tutorial and the README tell readers to type works, and shows what they say it shows.
+
+A fenced block marked `sh` is run, in order, in one shell; a block marked `text` after it holds parts of its
+output, line by line, in which runs of spaces count as one. `sh elsewhere` is for readers only: it needs what a
+machine that tests may not have, and the test brings that itself.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support import services
+from support.sample import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import docker
+
+ROOT = Path(__file__).parents[2]
+TUTORIAL = ROOT / "docs" / "tutorial" / "php-in-ten-minutes.md"
+PAGES = [ROOT / "README.md", ROOT / "samples" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FENCE = re.compile(r"^```(\S+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One block to run, and the lines that its output must have."""
+
+    commands: str
+    shows: tuple[str, ...]
+
+
+def steps(page: str) -> Iterator[Step]:
+    blocks = [found.groups() for found in FENCE.finditer(page)]
+    for (kind, mark, text), (next_kind, _, next_text) in zip(
+        blocks, [*blocks[1:], ("", "", "")], strict=True
+    ):
+        if kind == "sh" and mark is None:
+            shows = next_text.splitlines() if next_kind == "text" else ()
+            yield Step(commands=text, shows=tuple(line for line in shows if line.strip()))
+
+
+@pytest.mark.docker
+@pytest.mark.network
+@pytest.mark.timeout(900)
+def test_the_tutorial_does_what_it_says(engine: docker.APIClient, test_run: str, tmp_path: Path) -> None:
+    name, port = f"{test_run}-tutorial", free_port()
+    page = TUTORIAL.read_text("utf-8").replace("visits", name)
+    page = page.replace("localhost:8080", f"localhost:{port}").replace("-p 8080:", f"-p {port}:")
+    account = services.Account(database=name, password="secret")
+
+    try:
+        with services.started(engine, ("mariadb",), name, account):
+            said = run(list(steps(page)), tmp_path)
+    finally:
+        clean(engine, name)
+
+    for step, shown in said:
+        plain = re.sub(r" +", " ", shown)
+        for line in step.shows:
+            assert re.sub(r" +", " ", line.strip()) in plain, (
+                f"{step.commands}\ndid not show {line!r} but\n{shown}"
+            )
+
+
+def run(script: list[Step], folder: Path) -> list[tuple[Step, str]]:
+    """Run all steps in one shell that stops at the first failure; each step with what it printed."""
+    mark = "=== step"
+    text = "".join(f"echo '{mark}'\n{step.commands}" for step in script)
+    environ = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "XDG_STATE_HOME": str(folder / "state"),
+        "NO_COLOR": "1",
+    }
+    done = subprocess.run(
+        ["sh", "-eu", "-c", text],
+        cwd=folder,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=800,
+        check=False,
+    )
+    output = done.stdout.decode(errors="replace")
+    assert done.returncode == 0, output
+    return list(zip(script, output.split(f"{mark}\n")[1:], strict=True))
+
+
+def clean(engine: docker.APIClient, name: str) -> None:
+    """What the tutorial leaves on the engine."""
+    for container in engine.containers(all=True, filters={"name": f"{name}-app"}):
+        engine.remove_container(container["Id"], force=True)
+    services.remove(engine, name)
+    if engine.images(name):
+        engine.remove_image(name, force=True)
+    for volume in engine.volumes(filters={"label": f"io.pybuild.image={name}:latest"})["Volumes"] or ():
+        engine.remove_volume(volume["Name"])
+
+
+def test_every_step_of_the_tutorial_that_shows_something_is_run() -> None:
+    page = TUTORIAL.read_text("utf-8")
+
+    found = list(steps(page))
+
+    assert len([step for step in found if step.shows]) == page.count("```text")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_inside_the_repository_leads_somewhere(page: Path) -> None:
+    targets = [target.partition("#")[0] for target in LINK.findall(page.read_text("utf-8"))]
+
+    missing = [
+        target for target in targets if target and "://" not in target and not (page.parent / target).exists()
+    ]
+
+    assert missing == []
