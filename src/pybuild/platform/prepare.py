@@ -6,6 +6,7 @@ the imports of the lifecycle happen in that time too.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 LAYERS_DIR = "/layers"
 _PROJECT_LIMIT = 1 << 20
+_PROJECT_FORMAT = "https://buildpacks.io/docs/reference/config/project-descriptor/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,12 +104,19 @@ def prepared(request: BuildRequest) -> Iterator[Prepared]:
 def _project(request: BuildRequest) -> Project:
     """project.toml of the app, or the file that the user names; an empty one without."""
     path = request.descriptor or request.path / "project.toml"
-    if request.descriptor is None and not path.is_file():
+    if request.descriptor is None and not os.path.lexists(path):
         return Project()
-    text = read_state(path.resolve(), limit=_PROJECT_LIMIT)
+    # The app may be a stranger's: a link in it could lead to any file of this machine. The user's own word may not.
+    text = read_state(path.resolve() if request.descriptor else path, limit=_PROJECT_LIMIT)
     if text is None:
-        raise InvalidFile(f"{path} is no readable file below 1 MiB", hint="pass --descriptor FILE")
+        raise InvalidFile(
+            f"{path} is no readable regular file below 1 MiB", hint="name another one with --descriptor FILE"
+        )
     return Project.read(text, str(path))
+    except InvalidFile as exc:
+        if exc.hint == InvalidFile.usual_hint:
+            exc.hint = f"correct it; what it may hold: {_PROJECT_FORMAT}"
+        raise
 
 
 def _builder(client: docker.APIClient, request: BuildRequest, project: Project) -> Builder:
