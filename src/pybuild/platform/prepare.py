@@ -112,7 +112,8 @@ def _project(request: BuildRequest) -> Project:
         raise InvalidFile(
             f"{path} is no readable regular file below 1 MiB", hint="name another one with --descriptor FILE"
         )
-    return Project.read(text, str(path))
+    try:
+        return Project.read(text, str(path))
     except InvalidFile as exc:
         if exc.hint == InvalidFile.usual_hint:
             exc.hint = f"correct it; what it may hold: {_PROJECT_FORMAT}"
