@@ -13,9 +13,11 @@ demo: setup ## build samples/php-guestbook, run it with MariaDB, post an entry a
 demo-stop: venv ## remove what `make demo` left running
 	@$(PY) scripts/demo.py stop
 
-test: setup ## run every test
+# `setup` has made an engine answer, so tests that find none must fail and not be skipped.
+test: export PYBUILD_REQUIRE_ENGINE = 1
+test: setup ## run every test (PYTEST=… for further arguments)
 	@$(MAKE) --no-print-directory lint types
-	@$(PY) -m pytest -q $(PYTEST)
+	@$(PY) -m pytest -q --durations=15 --durations-min=1 $(PYTEST)
 
 check: venv ## lint, types, unit and golden tests: under a minute, no engine needed
 	@$(MAKE) --no-print-directory lint types unit
@@ -33,6 +35,7 @@ unit: venv ## tests without engine, network or root
 golden: venv ## recorded behaviour of the Go lifecycle (PYBUILD_GOLDEN=DIR for another recording)
 	@$(PY) -m pytest -q -m golden $(PYTEST)
 
+docker-tests: export PYBUILD_REQUIRE_ENGINE = 1
 docker-tests: setup ## tests that need a Docker Engine
 	@$(PY) -m pytest -q -m docker $(PYTEST)
 
