@@ -159,7 +159,10 @@ def _translate_answer(answer: Any, doing: str) -> PybuildError:
             f"the Docker Engine has no space left on its disk during {doing}", hint="docker system prune"
         )
     kind = {404: NotFound, 409: Conflict}.get(answer.status_code, PybuildError)
-    return kind(f"the Docker Engine refused {doing}: {said}")
+    return kind(
+        f"the Docker Engine refused {doing}: {said}",
+        hint="see whether it is well: pybuild doctor; its own log: journalctl -u docker",
+    )
 
 
 def _unreachable(exc: Exception, host: str) -> PybuildError:

@@ -37,16 +37,19 @@ class PybuildError(Exception):
     """A failure the user can act on. `hint` is the next thing to try, as something to type where possible."""
 
     exit_code = 1
+    usual_hint = "run it again with --verbose to see more"
+    """For where the place that raises knows nothing better."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
-        self.hint = hint
+        self.hint = hint or self.usual_hint
 
 
 class InvalidInput(PybuildError):
     """A flag, a name, a variable or a file's content that cannot be used."""
 
     exit_code = 3
+    usual_hint = "pybuild build --help tells what is expected"
 
 
 class InvalidReference(InvalidInput):
@@ -55,6 +58,8 @@ class InvalidReference(InvalidInput):
 
 class InvalidFile(InvalidInput):
     """A file with the wrong syntax or shape; the message names the file and the key."""
+
+    usual_hint = "correct the file there"
 
 
 class InvalidArchive(InvalidInput):
@@ -77,36 +82,42 @@ class BuilderUnusable(PybuildError):
     """There is no builder, or it lacks what the specification demands of one."""
 
     exit_code = 6
+    usual_hint = "choose another builder with --builder, or leave it out to use pybuild's own"
 
 
 class SourceUnusable(PybuildError):
     """The app's folder is missing, empty or cannot be read."""
 
     exit_code = 7
+    usual_hint = "name the app's folder with --path"
 
 
 class DiskFull(PybuildError):
     """No space left, here or on the engine."""
 
     exit_code = 8
+    usual_hint = "free some space, then try again: docker system df"
 
 
 class TimedOut(PybuildError):
     """Something took longer than its limit."""
 
     exit_code = 9
+    usual_hint = "try again; if it lasts, see whether the engine is well: docker info"
 
 
 class PlatformApiUnsupported(PybuildError):
     """Platform API, "Platform API Compatibility": 11."""
 
     exit_code = 11
+    usual_hint = "take a newer builder, or a newer pybuild"
 
 
 class BuildpackApiUnsupported(PybuildError):
     """Platform API, "Exit codes": 12."""
 
     exit_code = 12
+    usual_hint = "take a newer version of the buildpack, or a newer pybuild"
 
 
 class NothingDetected(PybuildError):
@@ -116,6 +127,7 @@ class NothingDetected(PybuildError):
     """
 
     exit_code = 20
+    usual_hint = "see why: pybuild detect"
 
     def __init__(self, message: str, *, hint: str = "", trail: tuple[object, ...] = ()) -> None:
         super().__init__(message, hint=hint)
@@ -132,6 +144,7 @@ class DetectError(PybuildError):
     """Platform API, "detector": detection-specific error conditions."""
 
     exit_code = 22
+    usual_hint = "the buildpack breaks the specification: try another version of it, or tell its authors"
 
 
 class AnalyzeError(PybuildError):
@@ -150,12 +163,14 @@ class BuildpackFailed(PybuildError):
     """Platform API, "builder": a buildpack's bin/build did not exit with 0."""
 
     exit_code = 51
+    usual_hint = "what it wrote above tells more"
 
 
 class BuildError(PybuildError):
     """Platform API, "builder": build-specific error conditions."""
 
     exit_code = 52
+    usual_hint = "the buildpack breaks the specification: try another version of it, or tell its authors"
 
 
 class ExportError(PybuildError):

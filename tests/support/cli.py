@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import signal
 import subprocess
 import sys
@@ -44,7 +45,7 @@ _FILTERS = (
     (r"\x1b\[[0-9;]*m", ""),
     (r"[0-9a-f]{64}", "DIGEST"),
     (r"(?<![0-9a-f])[0-9a-f]{12}(?![0-9a-f])", "ID"),
-    (r"pybuild-test-[0-9a-f]{8}", "RUN"),
+    (r"pybuild-test-[0-9a-f]{8}(-[0-9a-f]{6})?", "RUN"),
     (r"\d+ min \d\d s|\d+(\.\d)? s\b", "TIME"),
     (r"\d+(\.\d)? (B|kB|MB|GB)\b", "SIZE"),
 )
@@ -92,12 +93,20 @@ class Outcome:
 class Running:
     """A command under way; its output is read from files, so that it never waits for us."""
 
-    def __init__(self, args: Sequence[str], *, cwd: Path, environ: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self,
+        args: Sequence[str],
+        *,
+        cwd: Path,
+        environ: Mapping[str, str],
+        log: Path,
+        before: Sequence[str] = (),
+    ) -> None:
         self._stdout, self._stderr = log.with_suffix(".out"), log.with_suffix(".err")
         self._began = time.monotonic()
         with self._stdout.open("wb") as out, self._stderr.open("wb") as err:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", PROGRAM, *args],
+                [*before, sys.executable, "-c", PROGRAM, *args],
                 cwd=cwd,
                 env=dict(environ),
                 stdin=subprocess.DEVNULL,
@@ -184,16 +193,15 @@ class Lab:
         """An image name of this test run."""
         return f"{self.prefix}/{word}"
 
-    def start(self, *args: str, **environ: str) -> Running:
-        """`pybuild ARGS` in the folder of the app."""
+    def start(self, *args: str, before: Sequence[str] = (), **environ: str) -> Running:
+        """`pybuild ARGS` in the folder of the app; `before`: a command that starts it, such as `setpriv`."""
         self._made += 1
-        return Running(
-            args, cwd=self.app, environ={**self.environ, **environ}, log=self.root / f"run-{self._made}"
-        )
+        log = self.root / f"run-{self._made}"
+        return Running(args, cwd=self.app, environ={**self.environ, **environ}, log=log, before=before)
 
-    def run(self, *args: str, **environ: str) -> Outcome:
+    def run(self, *args: str, before: Sequence[str] = (), **environ: str) -> Outcome:
         """The same, to its end."""
-        return self.start(*args, **environ).end()
+        return self.start(*args, before=before, **environ).end()
 
     def build_words(self, *args: str, name: str = "app") -> list[str]:
         """The words of a build with the tiny builder and the markers' folder."""
@@ -315,7 +323,7 @@ def tiny_builder(engine: docker.APIClient, gnu_image: str, test_run: str) -> Ite
 def lab(tmp_path: Path, engine: docker.APIClient, tiny_builder: str, test_run: str) -> Iterator[Lab]:
     """A lab with an engine and the tiny builder; nothing of it is left after the test."""
     found = Lab(
-        root=tmp_path, engine=engine, prefix=f"{test_run}-{tmp_path.name[-20:]}".lower(), builder=tiny_builder
+        root=tmp_path, engine=engine, prefix=f"{test_run}-{secrets.token_hex(3)}", builder=tiny_builder
     )
     (found.app / "file.txt").write_text("an app\n")
     yield found

@@ -107,7 +107,7 @@ def run(args: Sequence[str]) -> int:
         if exc.errno in {errno.ENOSPC, errno.EDQUOT}:
             return _failed(
                 f"no space left for {exc.filename or 'temporary files'}",
-                "free some space",
+                "free some space, or set TMPDIR to a folder on another disk",
                 DiskFull.exit_code,
             )
         return _bug(exc)

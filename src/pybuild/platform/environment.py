@@ -53,7 +53,9 @@ def read_env_file(file: Path, caller: Mapping[str, str]) -> dict[str, str]:
     try:
         data = file.read_bytes() if file.stat().st_size <= MAX_FILE else None
     except OSError as exc:
-        raise InvalidFile(f"{file}: cannot be read: {exc.strerror}") from exc
+        raise InvalidFile(
+            f"{file}: cannot be read: {exc.strerror}", hint="--env-file names a file of NAME=value lines"
+        ) from exc
     if data is None:
         raise InvalidFile(f"{file}: larger than {MAX_FILE} bytes")
     try:
