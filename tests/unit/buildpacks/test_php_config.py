@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
+import sys
+import time
 import tomllib
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -271,3 +274,77 @@ def test_composers_absolute_includes_lead_into_the_layer(tmp_path: Path) -> None
     assert (
         file.read_text() == f"<?php require_once '{tmp_path}/Composer/x.php'; $other = 'a/usr/share/php/';\n"
     )
+
+
+# Like the real ones, and unlike a shell, these heed SIGQUIT although bash has its background processes ignore it.
+FPM = """
+import os, signal, socket
+listener = socket.socket(socket.AF_UNIX)
+def quit(*_):
+    os.write(1, b"fpm quits\\n")
+    os._exit(0)
+signal.signal(signal.SIGQUIT, quit)
+listener.bind(os.environ["PHP_RUN_DIR"] + "/php-fpm.sock")
+while True:
+    signal.pause()
+"""
+
+NGINX = """
+import os, signal, time
+def quit(*_):
+    time.sleep(0.3)
+    os.write(1, b"nginx quits\\n")
+    os._exit(0)
+signal.signal(signal.SIGQUIT, quit)
+os.write(1, b"started\\n")
+while True:
+    signal.pause()
+"""
+
+
+def start(web: Web, tmp_path: Path, nginx: str) -> subprocess.Popen[str]:
+    """php-web with a php-fpm that listens and an nginx that does what `nginx` says, up to its line "started"."""
+    (tmp_path / "fpm.py").write_text(FPM)
+    web.tool("php-fpm", f'exec {sys.executable} -IS "{tmp_path}/fpm.py"')
+    web.tool("nginx", nginx)
+    process = subprocess.Popen(
+        [str(web.script)],
+        env={"PATH": f"{web.bin}:{os.environ['PATH']}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "started\n"
+    return process
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+def test_a_stop_lets_nginx_finish_first_and_ends_well(
+    web: Web, tmp_path: Path, number: signal.Signals
+) -> None:
+    (tmp_path / "nginx.py").write_text(NGINX)
+    process = start(web, tmp_path, f'exec {sys.executable} -IS "{tmp_path}/nginx.py"')
+
+    process.send_signal(number)
+    said, _ = process.communicate(timeout=20)
+
+    assert (process.returncode, said) == (0, "nginx quits\nfpm quits\n")
+
+
+def test_the_death_of_nginx_stops_php_and_ends_with_70(web: Web, tmp_path: Path) -> None:
+    process = start(web, tmp_path, "echo started; sleep 0.2; exit 3")
+
+    said, _ = process.communicate(timeout=20)
+
+    assert (process.returncode, said) == (70, "error: nginx exited with status 3; stopping\nfpm quits\n")
+
+
+def test_a_stop_before_php_is_ready_ends_well(web: Web) -> None:
+    web.tool("php-fpm", "exec sleep 60")
+    process = subprocess.Popen([str(web.script)], env={"PATH": f"{web.bin}:{os.environ['PATH']}"})
+    time.sleep(0.5)
+
+    process.terminate()
+
+    assert process.wait(timeout=20) == 0
