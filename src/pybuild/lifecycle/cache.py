@@ -18,7 +18,7 @@ from pybuild.errors import InvalidFile
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,8 @@ class KeptLayer:
 
     `diff_id`: what it was exported as, "" if it never was packed. `size`: bytes of that tar. `stamp`: of its
     folder, "" when the folder is not kept (a launch layer without cache) or could not be stamped.
-    `sboms`: stamp of each SBOM file beside it, by the file's ending (`sbom.cdx.json`).
+    `metadata`: of its `<layer>.toml`, any JSON value. `sboms`: stamp of each SBOM file beside it, by the file's
+    ending (`sbom.cdx.json`). `tar_terms`: what the tar depends on beside the files, `Exportable.tar_terms`.
     """
 
     diff_id: str
@@ -36,23 +37,23 @@ class KeptLayer:
     launch: bool
     build: bool
     cache: bool
-    metadata: Mapping[str, Any] | None = None
+    metadata: Any = None
     sboms: Mapping[str, str] = field(default_factory=dict)
-    parents: str = ""
+    tar_terms: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptApp:
     """The app as the last good build exported it: the stamp of what was uploaded and its layers' diff IDs.
 
-    `upload`: SHA-256 of what the platform put into the app directory; `parents`: owner and mode of the
-    directories above it; `slices`: the slices' patterns.
+    `upload`: SHA-256 of what the platform put into the app directory; `tar_terms`: as in `KeptLayer`; `slices`: the
+    slices' patterns. `layers`: diff ID and tar size of each, one more than there are slices.
     """
 
     upload: str
-    parents: str
+    tar_terms: str
     slices: tuple[tuple[str, ...], ...]
-    layers: tuple[tuple[str, int], ...]  # diff ID and tar size
+    layers: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +102,7 @@ class CacheIndex:
                 if app is None
                 else {
                     "upload": app.upload,
-                    "parents": app.parents,
+                    "tar_terms": app.tar_terms,
                     "slices": [list(patterns) for patterns in app.slices],
                     "layers": [list(layer) for layer in app.layers],
                 },
@@ -124,14 +125,11 @@ def _write_layer(layer: KeptLayer) -> dict[str, object]:
         "cache": layer.cache,
         "metadata": layer.metadata,
         "sboms": dict(layer.sboms),
-        "parents": layer.parents,
+        "tar_terms": layer.tar_terms,
     }
 
 
 def _read_layer(raw: dict[str, Any]) -> KeptLayer:
-    metadata = raw["metadata"]
-    if metadata is not None and not isinstance(metadata, dict):
-        raise TypeError("metadata is not a table")
     return KeptLayer(
         diff_id=_text(raw["diff_id"]),
         size=_number(raw["size"]),
@@ -139,16 +137,16 @@ def _read_layer(raw: dict[str, Any]) -> KeptLayer:
         launch=raw["launch"] is True,
         build=raw["build"] is True,
         cache=raw["cache"] is True,
-        metadata=metadata,
+        metadata=raw["metadata"],
         sboms={_text(ending): _text(stamp) for ending, stamp in raw["sboms"].items()},
-        parents=_text(raw["parents"]),
+        tar_terms=_text(raw["tar_terms"]),
     )
 
 
 def _read_app(raw: dict[str, Any]) -> KeptApp:
     return KeptApp(
         upload=_text(raw["upload"]),
-        parents=_text(raw["parents"]),
+        tar_terms=_text(raw["tar_terms"]),
         slices=tuple(tuple(_text(pattern) for pattern in patterns) for patterns in raw["slices"]),
         layers=tuple((_text(diff_id), _number(size)) for diff_id, size in raw["layers"]),
     )

@@ -9,6 +9,7 @@ Specification: platform.md, "exporter"; buildpack.md, "Export Process". Layer or
 
 from __future__ import annotations
 
+import posixpath
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,8 @@ from pybuild.errors import ExportError
 from pybuild.events import ImageWritten, LayerDecided, emit, info
 from pybuild.lifecycle import image_config
 from pybuild.lifecycle.cache import CacheIndex, KeptApp, KeptLayer
-from pybuild.lifecycle.exportable import Exportable, collect
-from pybuild.lifecycle.image_layers import ImageLayers, LauncherSource, image_layers
+from pybuild.lifecycle.exportable import Exportable, add_lifecycle_sboms, collect
+from pybuild.lifecycle.image_layers import ImageLayer, ImageLayers, LauncherSource, image_layers
 from pybuild.spec.labels import (
     BUILD_METADATA,
     LIFECYCLE_METADATA,
@@ -34,15 +35,15 @@ from pybuild.spec.report import Report
 from pybuild.spec.run_image import RunImageName
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Mapping, Sequence
 
     from pybuild.buildenv.api import BuildEnv
     from pybuild.lifecycle.analyze import Analysis
-    from pybuild.lifecycle.build import Built
+    from pybuild.lifecycle.build import Built, BuiltLayer
     from pybuild.oci.reference import Reference
     from pybuild.spec.api import ApiVersion
     from pybuild.spec.launch import Process
-    from pybuild.stores.api import ImageStore, Layer, Written
+    from pybuild.stores.api import ImageStore, Written
 
 EXEC_ENV_LABEL = "io.buildpacks.exec-env"
 
@@ -90,11 +91,13 @@ class Exported:
 def export(env: BuildEnv, store: ImageStore, inputs: ExportInputs) -> Exported:
     """Write the app image. Raises `ExportError` with the previous image and cache as they were."""
     entrypoint, default = _entrypoint(inputs)
+    if inputs.launcher.path and inputs.platform_api.minor >= 11:
+        add_lifecycle_sboms(env, inputs.layers_dir, posixpath.dirname(inputs.launcher.path))
     found = collect(env, inputs.built, layers_dir=inputs.layers_dir, app_dir=inputs.app_dir)
     new = image_layers(env, store, inputs, found)
     changes = image_config.ConfigChanges(
         created=inputs.created,
-        created_by=[layer.created_by for layer in new.ordered],
+        created_by=[each.layer.created_by for each in new.ordered],
         layers_dir=inputs.layers_dir,
         app_dir=inputs.app_dir,
         platform_api=inputs.platform_api,
@@ -103,27 +106,28 @@ def export(env: BuildEnv, store: ImageStore, inputs: ExportInputs) -> Exported:
     base = inputs.analysis.run_image
 
     def make_config(diff_ids: Sequence[str]) -> bytes:
-        labels = _labels(inputs, new, diff_ids[len(base.diff_ids) :])
+        labels = _labels(inputs, new, new.known_as(diff_ids[len(base.diff_ids) :]))
         return image_config.app_config(base.config, diff_ids, changes.with_labels(labels))
 
     _announce(inputs)
-    written = store.write(base, new.ordered, make_config, inputs.names, inputs.analysis.previous)
-    added = written.diff_ids[len(base.diff_ids) :]
-    _tell(new, added, inputs)
+    layers = [each.layer for each in new.ordered]
+    written = store.write(base, layers, make_config, inputs.names, inputs.analysis.previous)
+    sha = new.known_as(written.diff_ids[len(base.diff_ids) :])
+    previous = set(inputs.analysis.previous.diff_ids) if inputs.analysis.previous else set()
+    _tell(sha, previous)
     names = tuple(name.familiar for name in inputs.names)
     emit(ImageWritten(names=names, image_id=written.image_id, changed=written.changed, size=written.size))
-    previous = set(inputs.analysis.previous.diff_ids) if inputs.analysis.previous else set()
     return Exported(
         written=written,
         names=names,
-        index=_index(inputs, found, new, added),
+        index=_index(inputs, found, new, sha),
         report=Report(
             tags=tuple(str(n) for n in inputs.names), image_id=written.image_id.removeprefix("sha256:")
         ),
         processes=inputs.built.metadata.processes,
         default_process=default,
-        reused=sum(diff_id in previous for diff_id in added),
-        added=sum(diff_id not in previous for diff_id in added),
+        reused=sum(diff_id in previous for diff_id in sha.values()),
+        added=sum(diff_id not in previous for diff_id in sha.values()),
     )
 
 
@@ -156,11 +160,11 @@ def _announce(inputs: ExportInputs) -> None:
     info(f"Saving {inputs.names[0].familiar}...")
 
 
-def _labels(inputs: ExportInputs, new: ImageLayers, diff_ids: Sequence[str]) -> list[tuple[str, str]]:
+def _labels(inputs: ExportInputs, new: ImageLayers, sha: Mapping[ImageLayer, str]) -> list[tuple[str, str]]:
     """All labels in the order in which they are set: a later one wins. Covers EXP-16, LBL-*, GO-41."""
     metadata = inputs.built.metadata
     labels = [
-        (LIFECYCLE_METADATA, _lifecycle_metadata(inputs, new, diff_ids).write()),
+        (LIFECYCLE_METADATA, _lifecycle_metadata(inputs, new, sha).write()),
         (BUILD_METADATA, build_metadata(metadata, inputs.platform_api, inputs.launcher_identity)),
         (PROJECT_METADATA, inputs.project.write()),
         # A buildpack must not forge what later builds and rebases believe (S-35).
@@ -174,23 +178,21 @@ def _labels(inputs: ExportInputs, new: ImageLayers, diff_ids: Sequence[str]) -> 
 RESERVED_LABELS = frozenset({LIFECYCLE_METADATA, BUILD_METADATA, "io.buildpacks.stack.id"})
 
 
-def _lifecycle_metadata(inputs: ExportInputs, new: ImageLayers, diff_ids: Sequence[str]) -> LifecycleMetadata:
-    sha = dict(zip((id(layer) for layer in new.ordered), diff_ids, strict=True))
-
-    def of(layer: Layer | None) -> str:
-        return sha[id(layer)] if layer else ""
-
+def _lifecycle_metadata(
+    inputs: ExportInputs, new: ImageLayers, sha: Mapping[ImageLayer, str]
+) -> LifecycleMetadata:
+    base = inputs.analysis.run_image
     modern = inputs.platform_api.minor >= 12
     return LifecycleMetadata(
-        app=tuple(of(layer) for layer in new.app),
-        sbom=of(new.sbom) if new.sbom else None,
+        app=tuple(sha[layer] for layer in new.app),
+        sbom=sha[new.sbom] if new.sbom else None,
         buildpacks=tuple(
             BuildpackLayers(
                 id=built.module.id,
                 version=built.module.version,
                 layers={
                     layer.name: LayerMetadata(
-                        sha=of(new.buildpacks[built.module.id, layer.name]),
+                        sha=sha[new.buildpacks[built.module.id, layer.name]],
                         data=layer.toml.metadata,
                         build=layer.toml.build,
                         launch=True,
@@ -203,66 +205,68 @@ def _lifecycle_metadata(inputs: ExportInputs, new: ImageLayers, diff_ids: Sequen
             )
             for built in inputs.built.buildpacks
         ),
-        config=of(new.config),
-        launcher=of(new.launcher),
-        process_types=of(new.process_types),
+        config=sha[new.config],
+        launcher=sha[new.launcher],
+        process_types=sha[new.process_types] if new.process_types else "",
         run_image=RunImageOf(
-            top_layer=inputs.analysis.run_image.diff_ids[-1] if inputs.analysis.run_image.diff_ids else "",
-            reference=inputs.analysis.run_image.id.removeprefix("sha256:"),
+            top_layer=base.diff_ids[-1] if base.diff_ids else "",
+            reference=base.id.removeprefix("sha256:"),
             name=inputs.run_image if modern else RunImageName(),
         ),
         stack=inputs.run_image,
     )
 
 
-def _tell(new: ImageLayers, diff_ids: Sequence[str], inputs: ExportInputs) -> None:
-    previous = set(inputs.analysis.previous.diff_ids) if inputs.analysis.previous else set()
-    for layer, diff_id in zip(new.ordered, diff_ids, strict=True):
-        owner, name, reason = new.described[id(layer)]
+def _tell(sha: Mapping[ImageLayer, str], previous: Container[str]) -> None:
+    for each, diff_id in sha.items():
         emit(
             LayerDecided(
                 action="reused" if diff_id in previous else "added",
-                owner=owner,
-                layer=name,
-                reason=reason,
-                size=layer.size,
+                owner=each.owner,
+                layer=each.name,
+                reason=each.reason,
+                size=each.layer.size,
             )
         )
 
 
-def _index(inputs: ExportInputs, found: Exportable, new: ImageLayers, diff_ids: Sequence[str]) -> CacheIndex:
+def _index(
+    inputs: ExportInputs, found: Exportable, new: ImageLayers, sha: Mapping[ImageLayer, str]
+) -> CacheIndex:
     """What the next build may believe about the layers as they lie there now."""
-    sha = dict(zip((id(layer) for layer in new.ordered), diff_ids, strict=True))
-    layers: dict[str, dict[str, KeptLayer]] = {}
-    for built in inputs.built.buildpacks:
-        kept = layers.setdefault(built.module.id, {})
-        for layer in built.layers:
-            if not (layer.toml.launch or layer.toml.cache):
-                continue
-            image_layer = new.buildpacks.get((built.module.id, layer.name))
-            in_place = layer.toml.cache and layer.has_directory
-            kept[layer.name] = KeptLayer(
-                diff_id=sha[id(image_layer)] if image_layer else "",
-                size=image_layer.size if image_layer else 0,
-                stamp=found.listings[layer.path].stamp if in_place else "",
-                launch=layer.toml.launch,
-                build=layer.toml.build,
-                cache=in_place,
-                metadata=layer.toml.metadata,
-                sboms=found.sbom_stamps(layer.path),
-                parents=found.above_text(layer.path),
-            )
-    app = KeptApp(
-        upload=inputs.upload,
-        parents=found.above_text(inputs.app_dir),
-        slices=tuple(part.paths for part in inputs.built.metadata.slices),
-        layers=tuple((sha[id(layer)], layer.size) for layer in new.app),
-    )
+    launcher = (sha[new.launcher], new.launcher.layer.size)
     return CacheIndex(
         owner=str(inputs.names[0]),
-        layers=layers,
-        app=app,
-        launchers={inputs.launcher.key: (sha[id(new.launcher)], new.launcher.size)}
-        if inputs.launcher.key
-        else {},
+        layers={
+            built.module.id: {
+                layer.name: _kept(layer, found, new.buildpacks.get((built.module.id, layer.name)), sha)
+                for layer in built.layers
+                if layer.toml.launch or layer.toml.cache
+            }
+            for built in inputs.built.buildpacks
+        },
+        app=KeptApp(
+            upload=inputs.upload,
+            tar_terms=found.tar_terms(inputs.app_dir),
+            slices=tuple(part.paths for part in inputs.built.metadata.slices),
+            layers=tuple((sha[each], each.layer.size) for each in new.app),
+        ),
+        launchers={inputs.launcher.key: launcher} if inputs.launcher.key else {},
+    )
+
+
+def _kept(
+    built: BuiltLayer, found: Exportable, image_layer: ImageLayer | None, sha: Mapping[ImageLayer, str]
+) -> KeptLayer:
+    in_place = built.toml.cache and built.has_directory
+    return KeptLayer(
+        diff_id=sha[image_layer] if image_layer else "",
+        size=image_layer.layer.size if image_layer else 0,
+        stamp=found.listings[built.path].stamp if in_place else "",
+        launch=built.toml.launch,
+        build=built.toml.build,
+        cache=in_place,
+        metadata=built.toml.metadata,
+        sboms=found.sbom_stamps(built.path),
+        tar_terms=found.tar_terms(built.path),
     )

@@ -31,7 +31,7 @@ _LS = re.compile(rb"(?P<mode>[bcdlps-][rwxsStT-]{9})\S*\s+\d+\s+(?P<uid>\d+)\s+(
 class Exportable:
     """`listings`: by root. `files`: contents of the launch SBOMs and of what the launcher is made from.
 
-    `parents`: what stat says about every folder above a root, by path.
+    `parents`: what stat says about every folder above a root, by path. `uid`, `gid`: whose the files in layers are.
     """
 
     layers_dir: str
@@ -39,6 +39,8 @@ class Exportable:
     listings: Mapping[str, Listing]
     files: Mapping[str, bytes | Refused]
     parents: Mapping[str, Entry]
+    uid: int
+    gid: int
 
     def sbom_stamps(self, path: str) -> dict[str, str]:
         """Stamps of the SBOM files that lie beside a layer's folder `path`, by ending."""
@@ -49,9 +51,10 @@ class Exportable:
         """The folders above `path`, top down, without the root."""
         return [self.parents[parent] for parent in parents_of(path)]
 
-    def above_text(self, path: str) -> str:
-        """Their owners and modes: with them a tar changes too."""
-        return " ".join(f"{entry.path}:{entry.mode:o}:{entry.uid}:{entry.gid}" for entry in self.above(path))
+    def tar_terms(self, path: str) -> str:
+        """What the tar of `path` depends on beside its files: the owner of entries, owners and modes of parents."""
+        above = " ".join(f"{entry.path}:{entry.mode:o}:{entry.uid}:{entry.gid}" for entry in self.above(path))
+        return f"{self.uid}:{self.gid} {above}"
 
 
 def parents_of(path: str) -> list[str]:
@@ -60,6 +63,22 @@ def parents_of(path: str) -> list[str]:
     while (path := posixpath.dirname(path)) not in {"/", ""}:
         found.insert(0, path)
     return found
+
+
+def add_lifecycle_sboms(env: BuildEnv, layers_dir: str, lifecycle_dir: str) -> None:
+    """Put what the builder's lifecycle says of itself beside the buildpacks' SBOMs; since Platform API 0.11 (EXP-08)."""
+    lines = []
+    for ending in SBOM_ENDINGS:
+        for kind, source, folder in (("build", "lifecycle", ""), ("launch", "launcher", "/launcher")):
+            target = f"{layers_dir}/sbom/{kind}/buildpacksio_lifecycle{folder}"
+            lines.append(f"add {quote(f'{lifecycle_dir}/{source}.{ending}')} {quote(target)} {ending}")
+    run_lines(env, lines, first=_ADD)
+
+
+_ADD = """
+add() {
+    if [ -f "$1" ]; then mkdir -p -- "$2"; cat -- "$1" > "$2/$3"; fi
+}"""
 
 
 def collect(env: BuildEnv, built: Built, *, layers_dir: str, app_dir: str) -> Exportable:
@@ -82,6 +101,8 @@ def collect(env: BuildEnv, built: Built, *, layers_dir: str, app_dir: str) -> Ex
         listings=listings,
         files=files,
         parents=_stat(env, sorted({parent for root in roots for parent in parents_of(root)})),
+        uid=env.uid,
+        gid=env.gid,
     )
 
 

@@ -67,6 +67,7 @@ def app_config(base: Mapping[str, Any], diff_ids: Sequence[str], changes: Config
     old = len(diff_ids) - len(changes.created_by)
     image = {
         **base,
+        "container": "",
         "created": changes.created,
         "config": config,
         "history": [*_base_history(base, old, changes), *_new_history(changes)],

@@ -5,29 +5,41 @@ Specification: platform.md, "exporter" / Outputs; buildpack.md, "Export Process"
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import os
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
-from pybuild.buildenv.api import Entry
 from pybuild.errors import ExportError
 from pybuild.launcher.compile import compile_launcher
 from pybuild.launcher.inputs import LauncherInputs, launch_inputs
 from pybuild.lifecycle.content import known_layer, made_layer, new_layer, spooled_layer
 from pybuild.lifecycle.exportable import sbom_contents
-from pybuild.lifecycle.layers import LAUNCHER, app_layers, dir_layer, launcher_layer, process_types_layer
+from pybuild.lifecycle.layers import (
+    LAUNCHER,
+    PlannedEntry,
+    app_layers,
+    dir_layer,
+    launcher_layer,
+    process_types_layer,
+)
+from pybuild.oci import tar
 from pybuild.stores.api import Layer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from pybuild.buildenv.api import BuildEnv
     from pybuild.lifecycle.build import BuiltLayer
+    from pybuild.lifecycle.cache import KeptLayer
     from pybuild.lifecycle.export import ExportInputs
     from pybuild.lifecycle.exportable import Exportable
     from pybuild.spec.order import GroupElement
     from pybuild.stores.api import ImageStore
 
 _LAUNCHER_LIMIT = 64 << 20
+_LAUNCHER_WORDS = "Buildpacks Application Launcher"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,201 +53,204 @@ class LauncherSource:
     key: str = ""
 
 
-@dataclass(slots=True, kw_only=True)
-class ImageLayers:
-    """The new layers. `described`: owner, name and reason by `id` of the layer, to tell the user."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageLayer:
+    """One layer of the new image. `owner`: a buildpack's id, "app", or ours; `reason`: why it is what it is."""
 
-    buildpacks: dict[tuple[str, str], Layer] = field(default_factory=dict)
-    sbom: Layer | None = None
-    app: list[Layer] = field(default_factory=list)
-    launcher: Layer
-    config: Layer
-    process_types: Layer | None = None
-    described: dict[int, tuple[str, str, str]] = field(default_factory=dict)
+    owner: str
+    name: str
+    layer: Layer
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageLayers:
+    """The new layers. `buildpacks`: by buildpack id and layer name, in the image's order. `app`: one per slice."""
+
+    buildpacks: Mapping[tuple[str, str], ImageLayer]
+    sbom: ImageLayer | None
+    app: tuple[ImageLayer, ...]
+    launcher: ImageLayer
+    config: ImageLayer
+    process_types: ImageLayer | None
 
     @property
-    def ordered(self) -> list[Layer]:
+    def ordered(self) -> list[ImageLayer]:
         """All of them, bottom first."""
-        optional = [self.sbom] if self.sbom else []
+        sbom = [self.sbom] if self.sbom else []
         last = [self.process_types] if self.process_types else []
-        return [*self.buildpacks.values(), *optional, *self.app, self.launcher, self.config, *last]
+        return [*self.buildpacks.values(), *sbom, *self.app, self.launcher, self.config, *last]
+
+    def known_as(self, diff_ids: Sequence[str]) -> Mapping[ImageLayer, str]:
+        """Each layer's diff ID. `diff_ids`: those of `ordered`."""
+        return dict(zip(self.ordered, diff_ids, strict=True))
 
 
 def image_layers(env: BuildEnv, store: ImageStore, inputs: ExportInputs, found: Exportable) -> ImageLayers:
     """Plan every layer; nothing large is read before the store asks for it."""
-    layers = ImageLayers(
-        launcher=_launcher(env, inputs, found),
-        config=_config(env, inputs, found),
-    )
-    layers.described[id(layers.launcher)] = ("buildpacksio/lifecycle", "launcher", "")
-    layers.described[id(layers.config)] = ("buildpacksio/lifecycle", "config", "")
-    for module in inputs.built.buildpacks:
-        for built in module.layers:
-            if built.toml.launch:
-                layer, reason = _buildpack_layer(env, store, inputs, found, module.module, built)
-                layers.buildpacks[module.module.id, built.name] = layer
-                layers.described[id(layer)] = (module.module.id, built.name, reason)
-    _add_sbom(env, inputs, found, layers)
-    _add_app(env, inputs, found, layers)
-    types = [process.type for process in inputs.built.metadata.processes]
-    if types:
-        layers.process_types = made_layer(process_types_layer(types), {}, "Buildpacks Process Types")
-        layers.described[id(layers.process_types)] = ("buildpacksio/lifecycle", "process-types", "")
-    return layers
-
-
-def _buildpack_layer(
-    env: BuildEnv,
-    store: ImageStore,
-    inputs: ExportInputs,
-    found: Exportable,
-    module: GroupElement,
-    built: BuiltLayer,
-) -> tuple[Layer, str]:
-    created_by = f"Layer: '{built.name}', Created by buildpack: {module.id}@{module.version}"
-    kept = inputs.cache.layer(module.id, built.name) if inputs.cache else None
-    if not built.has_directory:
-        return _previous_layer(store, inputs, module, built, created_by), "kept from the image before"
-    listing = found.listings[built.path]
-    planned = dir_layer(listing.entries, found.above(built.path), uid=env.uid, gid=env.gid)
-    known = kept and kept.diff_id and kept.stamp
-    if kept and known and (kept.stamp, kept.parents) == (listing.stamp, found.above_text(built.path)):
-        return known_layer(env, planned, listing, kept.diff_id, created_by), "no file of it changed"
-    # A buildpack that writes the same metadata has probably made the same bytes again.
-    same = kept is not None and kept.diff_id != "" and kept.metadata == built.toml.metadata
-    maybe = [(kept.diff_id, kept.size)] if kept and same else []
-    return new_layer(env, planned, listing, created_by, maybe=maybe), "made anew" if kept else "new"
-
-
-def _previous_layer(
-    store: ImageStore, inputs: ExportInputs, module: GroupElement, built: BuiltLayer, created_by: str
-) -> Layer:
-    # Buildpack API, "Launch Layers": launch = true with no directory left behind means that the lifecycle MUST
-    # reuse the previous build's layer (EXP-05).
-    which = f"the layer {module.id}:{built.name} has no contents"
-    if built.toml.cache:
-        raise ExportError(
-            f"{which}, but cache = true", hint="the buildpack must restore or make a cached layer"
-        )
-    previous, metadata = inputs.analysis.previous, inputs.analysis.metadata
-    old = (metadata.layers_of(module.id).layers or {}).get(built.name) if metadata else None
-    if previous is None or old is None or old.sha not in previous.diff_ids:
-        raise ExportError(f"{which}, and the previous image has no such layer to reuse")
-    kept = inputs.cache.layer(module.id, built.name) if inputs.cache else None
-    if kept is None or kept.diff_id != old.sha or not kept.size:
-        return spooled_layer(store.read_layer(previous, old.sha), created_by)
-    diff_id = old.sha
-    return Layer(
-        diff_id=diff_id,
-        size=kept.size,
-        open=lambda: store.read_layer(previous, diff_id),
-        created_by=created_by,
+    plan = _Plan(env=env, store=store, inputs=inputs, found=found)
+    return ImageLayers(
+        buildpacks={
+            (module.module.id, built.name): plan.buildpack_layer(module.module, built)
+            for module in inputs.built.buildpacks
+            for built in module.layers
+            if built.toml.launch
+        },
+        sbom=plan.sbom(),
+        app=plan.app(),
+        launcher=plan.launcher(),
+        config=plan.config(),
+        process_types=plan.process_types(),
     )
 
 
-def _config(env: BuildEnv, inputs: ExportInputs, found: Exportable) -> Layer:
-    root = f"{inputs.layers_dir}/config"
-    path = f"{root}/metadata.toml"
-    text = inputs.built.metadata_toml
-    entries = [_entry(env, root, "d"), _entry(env, path, "f", len(text))]
-    planned = dir_layer(entries, found.above(root), uid=env.uid, gid=env.gid)
-    return made_layer(planned, {path: text}, "Buildpacks Launcher Config")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """All that decides what the layers are."""
 
+    env: BuildEnv
+    store: ImageStore
+    inputs: ExportInputs
+    found: Exportable
 
-def _add_sbom(env: BuildEnv, inputs: ExportInputs, found: Exportable, layers: ImageLayers) -> None:
-    root = f"{inputs.layers_dir}/sbom/launch"
-    listing = found.listings[root]
-    if not listing.entries or inputs.platform_api.minor < 8:
-        return
-    planned = dir_layer(listing.entries, found.above(root), uid=env.uid, gid=env.gid)
-    contents = sbom_contents(found, [entry.path for entry in planned if entry.path])
-    layers.sbom = made_layer(planned, contents, "Software Bill-of-Materials")
-    layers.described[id(layers.sbom)] = ("buildpacksio/lifecycle", "launch.sbom", "")
-
-
-def _add_app(env: BuildEnv, inputs: ExportInputs, found: Exportable, layers: ImageLayers) -> None:
-    listing = found.listings[inputs.app_dir]
-    slices = tuple(part.paths for part in inputs.built.metadata.slices)
-    planned = app_layers(
-        listing.entries, found.above(inputs.app_dir), inputs.app_dir, slices, uid=env.uid, gid=env.gid
-    )
-    kept = inputs.cache.app if inputs.cache else None
-    same = (
-        kept is not None
-        and inputs.upload != ""
-        and (kept.upload, kept.parents, kept.slices)
-        == (inputs.upload, found.above_text(inputs.app_dir), slices)
-        and len(kept.layers) == len(planned)
-    )
-    for number, part in enumerate(planned):
-        if same and kept:
-            layer = known_layer(env, part.entries, listing, kept.layers[number][0], part.created_by)
+    def buildpack_layer(self, module: GroupElement, built: BuiltLayer) -> ImageLayer:
+        created_by = f"Layer: '{built.name}', Created by buildpack: {module.id}@{module.version}"
+        if built.has_directory:
+            layer, reason = self._folder(module, built, created_by)
         else:
-            maybe = kept.layers if kept else ()
-            layer = new_layer(env, part.entries, listing, part.created_by, maybe=maybe)
-        layers.app.append(layer)
-        name = f"slice-{number + 1}" if slices else ""
-        layers.described[id(layer)] = ("app", name, "the app did not change" if same else "")
+            layer, reason = self._previous(module, built, created_by), "kept from the image before"
+        return ImageLayer(owner=module.id, name=built.name, layer=layer, reason=reason)
+
+    def _folder(self, module: GroupElement, built: BuiltLayer, created_by: str) -> tuple[Layer, str]:
+        found, kept = self.found, self._kept(module, built)
+        listing = found.listings[built.path]
+        planned = dir_layer(listing.entries, found.above(built.path), uid=found.uid, gid=found.gid)
+        if kept is None or not kept.diff_id:
+            return new_layer(self.env, planned, listing, created_by), "new"
+        now = (listing.stamp, found.tar_terms(built.path))
+        if listing.stamp and now == (kept.stamp, kept.tar_terms):
+            layer = known_layer(self.env, planned, listing, kept.diff_id, created_by)
+            return layer, "no file of it changed"
+        # A buildpack that writes the same metadata has probably made the same bytes again.
+        same = kept.metadata == built.toml.metadata
+        maybe = [(kept.diff_id, kept.size)] if same else []
+        return new_layer(self.env, planned, listing, created_by, maybe=maybe), "made anew"
+
+    def _previous(self, module: GroupElement, built: BuiltLayer, created_by: str) -> Layer:
+        # Buildpack API, "Launch Layers": launch = true with no directory left behind means that the lifecycle MUST
+        # reuse the previous build's layer (EXP-05).
+        which = f"the layer {module.id}:{built.name} has no contents"
+        if built.toml.cache:
+            raise ExportError(
+                f"{which}, but cache = true", hint="the buildpack must restore or make a cached layer"
+            )
+        previous, metadata = self.inputs.analysis.previous, self.inputs.analysis.metadata
+        old = (metadata.layers_of(module.id).layers or {}).get(built.name) if metadata else None
+        if previous is None or old is None or old.sha not in previous.diff_ids:
+            raise ExportError(
+                f"{which}, and the previous image has no such layer to reuse",
+                hint="the buildpack must make the layer when it does not find its metadata",
+            )
+        kept = self._kept(module, built)
+        read = partial(self.store.read_layer, previous, old.sha)
+        if kept is None or kept.diff_id != old.sha or not kept.size:
+            # How long it is can be learnt only by reading it.
+            return spooled_layer(read(), created_by)
+        return Layer(diff_id=old.sha, size=kept.size, open=read, created_by=created_by)
+
+    def _kept(self, module: GroupElement, built: BuiltLayer) -> KeptLayer | None:
+        return self.inputs.cache.layer(module.id, built.name) if self.inputs.cache else None
+
+    def sbom(self) -> ImageLayer | None:
+        root = f"{self.inputs.layers_dir}/sbom/launch"
+        found = self.found
+        listing = found.listings[root]
+        if not listing.entries or self.inputs.platform_api.minor < 8:
+            return None
+        planned = dir_layer(listing.entries, found.above(root), uid=found.uid, gid=found.gid)
+        contents = sbom_contents(found, [entry.path for entry in planned if entry.path])
+        return _ours("launch.sbom", made_layer(planned, contents, "Software Bill-of-Materials"))
+
+    def app(self) -> tuple[ImageLayer, ...]:
+        inputs, found = self.inputs, self.found
+        listing = found.listings[inputs.app_dir]
+        slices = tuple(part.paths for part in inputs.built.metadata.slices)
+        planned = app_layers(
+            listing.entries, found.above(inputs.app_dir), inputs.app_dir, slices, uid=found.uid, gid=found.gid
+        )
+        kept = inputs.cache.app if inputs.cache else None
+        now = (inputs.upload, found.tar_terms(inputs.app_dir), slices)
+        same = kept is not None and inputs.upload != "" and (kept.upload, kept.tar_terms, kept.slices) == now
+        known = kept.layers if kept else ()
+        layers = []
+        for number, part in enumerate(planned):
+            if same:
+                layer = known_layer(self.env, part.entries, listing, known[number][0], part.created_by)
+            else:
+                layer = new_layer(self.env, part.entries, listing, part.created_by, maybe=known)
+            name = f"slice-{number + 1}" if slices else ""
+            reason = "the app did not change" if same else ""
+            layers.append(ImageLayer(owner="app", name=name, layer=layer, reason=reason))
+        return tuple(layers)
+
+    def launcher(self) -> ImageLayer:
+        source, cache = self.inputs.launcher, self.inputs.cache
+        if not source.path:
+            return _ours("launcher", _launcher(compile_launcher(self._launcher_inputs())))
+        known = cache.launchers.get(source.key) if cache and source.key else None
+        if known is None:
+            return _ours("launcher", _launcher(self._builders_launcher()))
+        layer = Layer(diff_id=known[0], size=known[1], open=self._reread, created_by=_LAUNCHER_WORDS)
+        return _ours("launcher", layer)
+
+    def _reread(self) -> Iterator[bytes]:
+        return _launcher(self._builders_launcher()).open()
+
+    def _builders_launcher(self) -> bytes:
+        path = self.inputs.launcher.path
+        content = self.env.read_files([path], limit=_LAUNCHER_LIMIT).get(path)
+        if not isinstance(content, bytes):
+            raise ExportError(f"the builder's launcher {path} is no regular file below 64 MiB")
+        return content
+
+    def _launcher_inputs(self) -> LauncherInputs:
+        launch = [
+            (module.module.id, layer)
+            for module in self.inputs.built.buildpacks
+            for layer in module.layers
+            if layer.toml.launch
+        ]
+        listed = (self.found.listings[layer.path].entries for _, layer in launch if layer.has_directory)
+        return launch_inputs(
+            self.inputs.built.metadata,
+            platform_api=self.inputs.platform_api,
+            layers_dir=self.inputs.layers_dir,
+            app_dir=self.inputs.app_dir,
+            entries=chain.from_iterable(listed),
+            files=self.found.files,
+            layers=[(id_, layer.name) for id_, layer in launch],
+        )
+
+    def config(self) -> ImageLayer:
+        root = f"{self.inputs.layers_dir}/config"
+        path = f"{root}/metadata.toml"
+        text = self.inputs.built.metadata_toml
+        uid, gid = self.found.uid, self.found.gid
+        folder = PlannedEntry(tar.TarEntry(os.fsencode(root), tar.DIRECTORY, 0o755, uid, gid))
+        file = PlannedEntry(tar.TarEntry(os.fsencode(path), tar.FILE, 0o644, uid, gid, len(text)), path)
+        planned = [*dir_layer([], self.found.above(root), uid=uid, gid=gid), folder, file]
+        return _ours("config", made_layer(planned, {path: text}, "Buildpacks Launcher Config"))
+
+    def process_types(self) -> ImageLayer | None:
+        types = [process.type for process in self.inputs.built.metadata.processes]
+        if not types:
+            return None
+        return _ours("process-types", made_layer(process_types_layer(types), {}, "Buildpacks Process Types"))
 
 
-def _launcher(env: BuildEnv, inputs: ExportInputs, found: Exportable) -> Layer:
-    created_by = "Buildpacks Application Launcher"
-    source = inputs.launcher
-    if not source.path:
-        text = compile_launcher(_launcher_inputs(inputs, found))
-        return made_layer(launcher_layer(len(text)), {LAUNCHER: text}, created_by)
-    known = inputs.cache.launchers.get(source.key) if inputs.cache and source.key else None
-    if known is None:
-        content = _builders_launcher(env, source.path)
-        return made_layer(launcher_layer(len(content)), {LAUNCHER: content}, created_by)
-
-    def reread() -> Iterator[bytes]:
-        content = _builders_launcher(env, source.path)
-        return made_layer(launcher_layer(len(content)), {LAUNCHER: content}, created_by).open()
-
-    return Layer(diff_id=known[0], size=known[1], open=reread, created_by=created_by)
+def _ours(name: str, layer: Layer) -> ImageLayer:
+    return ImageLayer(owner="buildpacksio/lifecycle", name=name, layer=layer)
 
 
-def _launcher_inputs(inputs: ExportInputs, found: Exportable) -> LauncherInputs:
-    launch = [
-        (module.module.id, layer)
-        for module in inputs.built.buildpacks
-        for layer in module.layers
-        if layer.toml.launch
-    ]
-    return launch_inputs(
-        inputs.built.metadata,
-        platform_api=inputs.platform_api,
-        layers_dir=inputs.layers_dir,
-        app_dir=inputs.app_dir,
-        entries=[
-            entry
-            for _, layer in launch
-            if layer.has_directory
-            for entry in found.listings[layer.path].entries
-        ],
-        files=found.files,
-        layers=[(id_, layer.name) for id_, layer in launch],
-    )
-
-
-def _builders_launcher(env: BuildEnv, path: str) -> bytes:
-    content = env.read_files([path], limit=_LAUNCHER_LIMIT).get(path)
-    if not isinstance(content, bytes):
-        raise ExportError(f"the builder's launcher {path} is no regular file below 64 MiB")
-    return content
-
-
-def _entry(env: BuildEnv, path: str, kind: str, size: int = 0) -> Entry:
-    return Entry(
-        path=path,
-        kind=kind,
-        mode=0o755 if kind == "d" else 0o644,
-        uid=env.uid,
-        gid=env.gid,
-        size=size,
-        mtime=0,
-        ctime=0,
-        inode=0,
-        links=1,
-    )
+def _launcher(content: bytes) -> Layer:
+    return made_layer(launcher_layer(len(content)), {LAUNCHER: content}, _LAUNCHER_WORDS)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import posixpath
 import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pybuild.events import LayerDecided, detail, emit, info
 from pybuild.lifecycle.scripts import run_lines, write_file
@@ -21,7 +21,6 @@ from pybuild.spec.names import escape_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from typing import Any
 
     from pybuild.buildenv.api import BuildEnv
     from pybuild.lifecycle.cache import CacheIndex, KeptLayer
@@ -53,7 +52,7 @@ class RestorableLayer:
     buildpack: str
     name: str
     source: Literal["app image", "cache"]
-    metadata: Mapping[str, Any] | None
+    metadata: Any
     kept: KeptLayer | None = None
     sboms: Mapping[str, str] | None = None
 

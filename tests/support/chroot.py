@@ -1,0 +1,112 @@
+"""A root directory of our own to build in: `LocalBuildEnv` with the very paths and owners that a container has."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import shutil
+import stat
+import tarfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support import phase
+from support.engine import _gnu_files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+
+@pytest.fixture(scope="session")
+def root_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with sh and the GNU programs, to change the root directory to; skips who may not do that."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can change the root directory")
+    root = tmp_path_factory.mktemp("root")
+    root.chmod(0o755)
+    for name, source in _gnu_files().items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.chmod(0o755)
+        if isinstance(source, str):
+            path.symlink_to(source)
+        else:
+            shutil.copy(source, path)
+    (root / "dev").mkdir()
+    try:
+        os.mknod(root / "dev/null", 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+        (root / "dev/null").chmod(0o666)
+    except PermissionError:
+        pytest.skip("no right to make devices")
+    (root / "tmp").mkdir()
+    (root / "tmp").chmod(0o1777)
+    return root
+
+
+def inside(root: Path, body: Callable[[], Any]) -> Any:
+    """What `body` returns when `root` is the root directory, in a child process that ends with it."""
+
+    def changed() -> Any:
+        os.chroot(root)
+        os.chdir("/")
+        os.umask(0o022)
+        return body()
+
+    return phase.in_child(changed)
+
+
+def plant(tree: Sequence[Mapping[str, Any]]) -> None:
+    """Make a recorded tree (tests/golden/images/README.md) below the root directory that we have now."""
+    folders = []
+    for item in tree:
+        path = Path(text(item, "path"))
+        match item["type"]:
+            case "dir":
+                path.mkdir(exist_ok=True)
+                folders.append(item)
+            case "symlink":
+                path.symlink_to(text(item, "target"))
+            case "fifo":
+                os.mkfifo(path)
+            case "hardlink":
+                path.hardlink_to(text(item, "target"))
+                continue
+            case _:
+                path.write_bytes(content_of(item))
+        os.chown(path, item.get("uid", 0), item.get("gid", 0), follow_symlinks=False)
+        if item["type"] != "symlink":
+            path.chmod(int(item["mode"], 8))
+
+
+def content_of(item: Mapping[str, Any]) -> bytes:
+    """The content of a recorded file."""
+    if "content_b64" in item:
+        return base64.b64decode(item["content_b64"])
+    content = item.get("content", "")
+    if isinstance(content, dict):
+        content = content["repeat"] * content["times"]
+    return str(content).encode()
+
+
+def text(item: Mapping[str, Any], key: str) -> str:
+    """A path or link, which stands in base 64 when it is no UTF-8."""
+    return os.fsdecode(base64.b64decode(item[f"{key}_b64"])) if f"{key}_b64" in item else str(item[key])
+
+
+def base_layer(entries: Sequence[Mapping[str, Any]]) -> bytes:
+    """The tar of a recorded base image's layer."""
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for entry in entries:
+            member = tarfile.TarInfo(entry["name"])
+            member.type = {"dir": tarfile.DIRTYPE, "file": tarfile.REGTYPE, "symlink": tarfile.SYMTYPE}.get(
+                entry.get("type", "file"), tarfile.REGTYPE
+            )
+            member.mode = int(entry["mode"], 8)
+            content = content_of(entry)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return data.getvalue()
