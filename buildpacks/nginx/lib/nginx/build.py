@@ -48,7 +48,7 @@ def choose_version(sources: Apt, wanted: str) -> tuple[str, str]:
     if not available or not wanted:
         if not available:
             raise errors.version_unknown(wanted or "any version", ())
-        return available[0], "the newest; BP_NGINX_VERSION asks for another"
+        return available[0], "the newest; BP_NGINX_VERSION pins another"
     for version in available:
         if version == wanted or begins_with(upstream(version), wanted):
             return version, f"BP_NGINX_VERSION asks for {wanted}"

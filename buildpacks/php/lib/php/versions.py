@@ -48,7 +48,11 @@ def choose(apt: Apt, asked: str, constraints: Mapping[str, str]) -> Choice:
     accepts = _exactly(asked) if asked else satisfies(wanted, place) if wanted else _anything
     for series, version in available:
         if accepts(numbers(upstream(version))):
-            why = f'{place} asks "{wanted}"' if wanted else "nothing asks for another"
+            why = (
+                f'{place} asks "{wanted}"'
+                if wanted
+                else "the newest; BP_PHP_VERSION or composer.json pins another"
+            )
             first = next(text for name, text in available if name == series)
             return Choice(series=series, version=version, newest=version == first, why=why)
     has = tuple(dict.fromkeys(upstream(version) for _, version in available))
