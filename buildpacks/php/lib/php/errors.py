@@ -133,12 +133,3 @@ def bad_auth(binding: str) -> Problem:
         f"The binding {binding!r} has the type composer, but no file auth.json.",
         steps=("Put Composer's auth.json into the binding, under this very name.",),
     )
-
-
-def bad_number(name: str, value: str, example: str) -> Problem:
-    """A variable with a size that neither nginx nor PHP would understand."""
-    return Problem(
-        f"{name} is no size",
-        f"{name} is {value!r}.",
-        steps=(f"Write it as a number with K, M or G after it, such as {example}.",),
-    )
