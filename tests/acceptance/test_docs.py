@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -16,7 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 
+from pybuild.cli.main import cli
 from support import services
 from support.sample import free_port
 
@@ -29,6 +32,7 @@ ROOT = Path(__file__).parents[2]
 TUTORIAL = ROOT / "docs" / "tutorial" / "php-in-ten-minutes.md"
 PAGES = [ROOT / "README.md", ROOT / "samples" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(\S+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+COMMAND = re.compile(r"^ *(?:\$ )?(pybuild [^\n|#]*)|`(pybuild [^`\n]*)`", re.MULTILINE)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -126,3 +130,22 @@ def test_every_link_inside_the_repository_leads_somewhere(page: Path) -> None:
     ]
 
     assert missing == []
+
+
+def commands() -> list[str]:
+    """Every `pybuild …` that a page tells to type, in a block or within a sentence."""
+    found = [
+        (first or second).partition("  ")[0].strip()
+        for page in PAGES
+        for first, second in COMMAND.findall(page.read_text("utf-8"))
+    ]
+    return sorted(set(found))
+
+
+@pytest.mark.parametrize("command", commands())
+def test_every_command_and_option_of_the_documents_exists(command: str) -> None:
+    words = shlex.split(command)[1:]
+
+    result = CliRunner().invoke(cli, [*words, "--help"])
+
+    assert result.exit_code == 0, result.output
