@@ -20,7 +20,7 @@ from pybuild.lifecycle.reframe import reframe
 from pybuild.stores.api import Layer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from pybuild.buildenv.api import BuildEnv, Listing
     from pybuild.lifecycle.layers import PlannedEntry
@@ -45,13 +45,19 @@ def made_layer(planned: Sequence[PlannedEntry], contents: Mapping[str, bytes], c
 
 
 def known_layer(
-    env: BuildEnv, planned: Sequence[PlannedEntry], listing: Listing, diff_id: str, created_by: str
+    env: BuildEnv,
+    plan: Callable[[], Sequence[PlannedEntry]],
+    listing: Listing,
+    *,
+    diff_id: str,
+    size: int,
+    created_by: str,
 ) -> Layer:
-    """A layer that is what it was: read only if the store turns out to need its bytes after all."""
+    """A layer that is what it was: planned and read only if the store turns out to need its bytes after all."""
     return Layer(
         diff_id=diff_id,
-        size=tar_size(planned),
-        open=lambda: _streamed(env, planned, listing, created_by),
+        size=size,
+        open=lambda: _streamed(env, plan(), listing, created_by),
         created_by=created_by,
     )
 

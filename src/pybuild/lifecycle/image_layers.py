@@ -30,11 +30,12 @@ from pybuild.stores.api import Layer
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from pybuild.buildenv.api import BuildEnv
+    from pybuild.buildenv.api import BuildEnv, Listing
     from pybuild.lifecycle.build import BuiltLayer
     from pybuild.lifecycle.cache import KeptLayer
     from pybuild.lifecycle.export import ExportInputs
     from pybuild.lifecycle.exportable import Exportable
+    from pybuild.lifecycle.layers import AppLayer
     from pybuild.spec.order import GroupElement
     from pybuild.stores.api import ImageStore
 
@@ -124,17 +125,19 @@ class _Plan:
     def _folder(self, module: GroupElement, built: BuiltLayer, created_by: str) -> tuple[Layer, str]:
         found, kept = self.found, self._kept(module, built)
         listing = found.listings[built.path]
-        planned = dir_layer(listing.entries, found.above(built.path), uid=found.uid, gid=found.gid)
+        plan = partial(dir_layer, listing.entries, found.above(built.path), uid=found.uid, gid=found.gid)
         if kept is None or not kept.diff_id:
-            return new_layer(self.env, planned, listing, created_by), "new"
+            return new_layer(self.env, plan(), listing, created_by), "new"
         now = (listing.stamp, found.tar_terms(built.path))
         if listing.stamp and now == (kept.stamp, kept.tar_terms):
-            layer = known_layer(self.env, planned, listing, kept.diff_id, created_by)
+            layer = known_layer(
+                self.env, plan, listing, diff_id=kept.diff_id, size=kept.size, created_by=created_by
+            )
             return layer, "no file of it changed"
         # A buildpack that writes the same metadata has probably made the same bytes again.
         same = kept.metadata == built.toml.metadata
         maybe = [(kept.diff_id, kept.size)] if same else []
-        return new_layer(self.env, planned, listing, created_by, maybe=maybe), "made anew"
+        return new_layer(self.env, plan(), listing, created_by, maybe=maybe), "made anew"
 
     def _previous(self, module: GroupElement, built: BuiltLayer, created_by: str) -> Layer:
         # Buildpack API, "Launch Layers": launch = true with no directory left behind means that the lifecycle MUST
@@ -182,16 +185,23 @@ class _Plan:
         now = (inputs.upload, found.tar_terms(inputs.app_dir), slices)
         same = kept is not None and inputs.upload != "" and (kept.upload, kept.tar_terms, kept.slices) == now
         known = kept.layers if kept else ()
-        layers = []
-        for number, part in enumerate(planned):
-            if same:
-                layer = known_layer(self.env, part.entries, listing, known[number][0], part.created_by)
-            else:
-                layer = new_layer(self.env, part.entries, listing, part.created_by, maybe=known)
-            name = f"slice-{number + 1}" if slices else ""
-            reason = "the app did not change" if same else ""
-            layers.append(ImageLayer(owner="app", name=name, layer=layer, reason=reason))
-        return tuple(layers)
+        layers = [
+            self._known_app(part, listing, known[number])
+            if same
+            else new_layer(self.env, part.entries, listing, part.created_by, maybe=known)
+            for number, part in enumerate(planned)
+        ]
+        reason = "the app did not change" if same else ""
+        return tuple(
+            ImageLayer(owner="app", name=f"slice-{number}" if slices else "", layer=layer, reason=reason)
+            for number, layer in enumerate(layers, start=1)
+        )
+
+    def _known_app(self, part: AppLayer, listing: Listing, known: tuple[str, int]) -> Layer:
+        diff_id, size = known
+        return known_layer(
+            self.env, lambda: part.entries, listing, diff_id=diff_id, size=size, created_by=part.created_by
+        )
 
     def launcher(self) -> ImageLayer:
         source, cache = self.inputs.launcher, self.inputs.cache

@@ -10,24 +10,24 @@ from __future__ import annotations
 
 import posixpath
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from pybuild.errors import BuildError, RestoreError
 from pybuild.events import LayerDecided, detail, emit, info
+from pybuild.lifecycle.exportable import SBOM_ENDINGS
 from pybuild.lifecycle.scripts import run_lines, write_file
 from pybuild.spec.api import ApiVersion
 from pybuild.spec.layer import LayerToml
 from pybuild.spec.names import escape_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pybuild.buildenv.api import BuildEnv
     from pybuild.lifecycle.cache import CacheIndex, KeptLayer
-    from pybuild.spec.labels import LifecycleMetadata
+    from pybuild.spec.labels import LayerMetadata, LifecycleMetadata
     from pybuild.spec.order import Group
-
-_SBOM_ENDINGS = ("sbom.cdx.json", "sbom.spdx.json", "sbom.syft.json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,73 +45,110 @@ class RestoreInputs:
     skip_layers: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RestorableLayer:
-    """One layer whose metadata comes back; `kept` set: its contents too, if they still are what they were."""
+    """One layer whose metadata comes back; `kept` set: its contents too, if they still are what they were.
+
+    `sboms`: stamp of each SBOM file that comes back with it, by ending.
+    """
 
     buildpack: str
     name: str
     source: Literal["app image", "cache"]
     metadata: Any
     kept: KeptLayer | None = None
-    sboms: Mapping[str, str] | None = None
+    sboms: Mapping[str, str] = field(default_factory=dict)
 
     def path(self, layers_dir: str) -> str:
         """Folder of the layer."""
         return f"{layers_dir}/{escape_id(self.buildpack)}/{self.name}"
 
+    @property
+    def in_place(self) -> list[str]:
+        """Names in the buildpack's folder that have to stay: the layer's folder, its SBOM files."""
+        folder = [self.name] if self.kept else []
+        return [*folder, *(f"{self.name}.{ending}" for ending in self.sboms)]
+
+    def stamps(self, layers_dir: str) -> dict[str, str]:
+        """The stamps that these must have, by path."""
+        path = self.path(layers_dir)
+        folder = {path: self.kept.stamp} if self.kept else {}
+        return folder | {f"{path}.{ending}": stamp for ending, stamp in self.sboms.items()}
+
 
 def plan_restore(inputs: RestoreInputs) -> list[RestorableLayer]:
-    """Which layers come back, before anything is looked at (pure). Covers RST-03 to RST-08 and GO-71."""
+    """Which layers come back, before anything is looked at (pure). Covers RST-02 to RST-08 and GO-71."""
     if inputs.skip_layers:
         return []
-    planned = []
+    planned: list[RestorableLayer] = []
     for element in inputs.group.buildpacks:
         exported = (inputs.previous.layers_of(element.id).layers or {}) if inputs.previous else {}
         cached = inputs.cache.layers.get(element.id, {}) if inputs.cache else {}
-        for name, layer in exported.items():
-            kept = cached.get(name)
-            if not layer.launch or (layer.build and not layer.cache):
-                # A launch layer that the build needs too is made anew by its buildpack each time.
-                continue
-            if layer.cache and (kept is None or not kept.cache or kept.diff_id != layer.sha):
-                # Metadata and contents come back together or not at all; and only if the cache holds the
-                # very layer that the image has.
-                detail(f'Not restoring "{element.id}:{name}": the cache does not hold the layer of the image')
-                continue
-            planned.append(
-                RestorableLayer(
-                    buildpack=element.id,
-                    name=name,
-                    source="app image",
-                    metadata=layer.data,
-                    kept=kept if layer.cache else None,
-                    sboms=kept.sboms if kept else None,
-                )
-            )
-        for name, kept in cached.items():
-            if not kept.cache or (
-                kept.launch and (name in exported or inputs.platform_api < ApiVersion(0, 14))
-            ):
-                continue
-            planned.append(
-                RestorableLayer(
-                    buildpack=element.id,
-                    name=name,
-                    source="cache",
-                    metadata=kept.metadata,
-                    kept=kept,
-                    sboms=kept.sboms,
-                )
-            )
+        of_image = [
+            _from_image(element.id, name, layer, cached.get(name))
+            for name, layer in exported.items()
+            if _comes_from_image(element.id, name, layer, cached.get(name))
+        ]
+        taken = {layer.name for layer in of_image}
+        planned += of_image
+        planned += [
+            _from_cache(element.id, name, kept)
+            for name, kept in cached.items()
+            # Before Platform API 0.14 a launch layer comes back only beside the image that it is in.
+            if kept.cache
+            and name not in taken
+            and not (kept.launch and (name in exported or inputs.platform_api < ApiVersion(0, 14)))
+        ]
     return planned
 
 
+def _comes_from_image(buildpack: str, name: str, layer: LayerMetadata, kept: KeptLayer | None) -> bool:
+    if not layer.launch or (layer.build and not layer.cache):
+        # A launch layer that the build needs too is made anew by its buildpack each time.
+        return False
+    if layer.cache and (kept is None or not kept.cache or kept.diff_id != layer.sha):
+        # Metadata and contents come back together or not at all; and only if the cache holds the very layer
+        # that the image has.
+        detail(f'Not restoring "{buildpack}:{name}": the cache does not hold the layer of the image')
+        return False
+    return True
+
+
+def _from_image(buildpack: str, name: str, layer: LayerMetadata, kept: KeptLayer | None) -> RestorableLayer:
+    return RestorableLayer(
+        buildpack=buildpack,
+        name=name,
+        source="app image",
+        metadata=layer.data,
+        kept=kept if layer.cache else None,
+        sboms=_sboms(kept),
+    )
+
+
+def _from_cache(buildpack: str, name: str, kept: KeptLayer) -> RestorableLayer:
+    return RestorableLayer(
+        buildpack=buildpack, name=name, source="cache", metadata=kept.metadata, kept=kept, sboms=_sboms(kept)
+    )
+
+
+def _sboms(kept: KeptLayer | None) -> dict[str, str]:
+    known = kept.sboms if kept else {}
+    return {ending: stamp for ending, stamp in known.items() if ending in SBOM_ENDINGS}
+
+
 def restore(env: BuildEnv, inputs: RestoreInputs) -> list[RestorableLayer]:
-    """Leave in the layers directory exactly what this build may use; return the restored layers."""
-    planned = plan_restore(inputs)
-    restored = _unaltered(env, planned, inputs.layers_dir)
-    _clear_away(env, inputs.layers_dir, _kept_names(restored))
+    """Leave in the layers directory exactly what this build may use; return the restored layers.
+
+    Round trips: three at most. `RestoreError` (42) when something there can neither be used nor removed.
+    """
+    unaltered = _unaltered(env, plan_restore(inputs), inputs.layers_dir)
+    lost = _clear_away(env, inputs.layers_dir, _kept_names(unaltered))
+    restored = []
+    for layer in unaltered:
+        if escape_id(layer.buildpack) in lost and layer.in_place:
+            _tell_dropped(layer, "the folder of its buildpack was replaced by something else")
+        else:
+            restored.append(layer)
     _write(env, _metadata_files(inputs, restored))
     for layer in restored:
         if layer.kept:
@@ -123,78 +160,74 @@ def restore(env: BuildEnv, inputs: RestoreInputs) -> list[RestorableLayer]:
     return restored
 
 
-def _unaltered(env: BuildEnv, planned: list[RestorableLayer], layers_dir: str) -> list[RestorableLayer]:
-    """`planned` without the cached layers whose files changed, and without SBOM files that did."""
-    roots = [path for layer in planned for path in _stamped(layer, layers_dir)]
-    stamps = dict(zip(roots, (listing.stamp for listing in env.scan(roots)), strict=True)) if roots else {}
-    restored = []
-    for layer in planned:
-        path = layer.path(layers_dir)
-        if layer.kept and (not layer.kept.stamp or stamps[path] != layer.kept.stamp):
-            reason = (
-                "its files are not as the last good build left them"
-                if layer.kept.stamp
-                else "it has no stamp"
-            )
-            emit(LayerDecided(action="dropped", owner=layer.buildpack, layer=layer.name, reason=reason))
-            continue
-        sboms = {
-            ending: stamp
-            for ending, stamp in (layer.sboms or {}).items()
-            if ending in _SBOM_ENDINGS and stamp and stamps[f"{path}.{ending}"] == stamp
-        }
-        restored.append(
-            RestorableLayer(
-                buildpack=layer.buildpack,
-                name=layer.name,
-                source=layer.source,
-                metadata=layer.metadata,
-                kept=layer.kept,
-                sboms=sboms,
-            )
-        )
-    return restored
+def _unaltered(env: BuildEnv, planned: Sequence[RestorableLayer], layers_dir: str) -> list[RestorableLayer]:
+    """`planned` without the layers whose files or SBOMs are not what they were; one round trip."""
+    expected = {layer: layer.stamps(layers_dir) for layer in planned}
+    roots = [path for stamps in expected.values() for path in stamps]
+    found = {listing.root: listing.stamp for listing in env.scan(roots)} if roots else {}
+    unaltered = []
+    for layer, stamps in expected.items():
+        if not all(stamps.values()):
+            _tell_dropped(layer, "nothing here could tell whether it changed")
+        elif any(found[path] != stamp for path, stamp in stamps.items()):
+            _tell_dropped(layer, "its files are not as the last good build left them")
+        else:
+            unaltered.append(layer)
+    return unaltered
 
 
-def _stamped(layer: RestorableLayer, layers_dir: str) -> list[str]:
-    path = layer.path(layers_dir)
-    files = [f"{path}.{ending}" for ending in layer.sboms or {} if ending in _SBOM_ENDINGS]
-    return [path, *files] if layer.kept else files
+def _tell_dropped(layer: RestorableLayer, reason: str) -> None:
+    emit(LayerDecided(action="dropped", owner=layer.buildpack, layer=layer.name, reason=reason))
 
 
 def _kept_names(restored: Iterable[RestorableLayer]) -> dict[str, list[str]]:
     """Names to keep, by buildpack folder."""
     kept: dict[str, list[str]] = {}
     for layer in restored:
-        names = [layer.name] if layer.kept else []
-        names += [f"{layer.name}.{ending}" for ending in layer.sboms or {}]
-        if names:
-            kept.setdefault(escape_id(layer.buildpack), []).extend(names)
+        if layer.in_place:
+            kept.setdefault(escape_id(layer.buildpack), []).extend(layer.in_place)
     return kept
 
 
-def _clear_away(env: BuildEnv, layers_dir: str, kept: Mapping[str, Iterable[str]]) -> None:
-    """Remove everything in the layers directory but the kept names. Never goes through a symlink."""
-    steps = [f"cd -P -- {shlex.quote(layers_dir)} || exit 1", _SWEEP]
-    steps.append(_sweep_call(".", kept))
+def _clear_away(env: BuildEnv, layers_dir: str, kept: Mapping[str, Sequence[str]]) -> set[str]:
+    """Remove everything in the layers directory but the kept names; return the folders that were no folders.
+
+    Never goes through a symlink.
+    """
+    lines = [_sweep(".", kept)]
     for folder, names in kept.items():
-        quoted = shlex.quote(folder)
-        steps.append(f"if [ -d {quoted} ] && [ ! -L {quoted} ]; then {_sweep_call(folder, names)}; fi")
-    env.script("\n".join(steps))
+        at = shlex.quote(folder)
+        lines.append(
+            f"if [ -d {at} ] && [ ! -L {at} ]; then [ -w {at} ] || chmod u+rwx {at}; {_sweep(folder, names)};"
+            f" else remove {at}; echo {at}; fi"
+        )
+    try:
+        said = run_lines(env, lines, first=f"cd -P -- {shlex.quote(layers_dir)}\n{_REMOVE}")
+    except BuildError as exc:
+        raise RestoreError(
+            f"what earlier builds left in {layers_dir} cannot be cleared away: {exc}",
+            hint="build with --clear-cache",
+        ) from exc
+    return set(said.decode().split())
 
 
 # A read-only folder of the build user's own stops rm; then its modes are put right first.
-_SWEEP = """\
-remove() { rm -rf -- "$1" 2>/dev/null || { chmod -R u+rwX -- "$1"; rm -rf -- "$1"; }; }"""
+_REMOVE = """
+remove() {
+    rm -rf -- "$1" 2>/dev/null && return
+    if [ ! -L "$1" ]; then chmod -R u+rwX -- "$1"; fi
+    rm -rf -- "$1"
+}"""
 
 
-def _sweep_call(folder: str, kept: Iterable[str]) -> str:
+def _sweep(folder: str, kept: Iterable[str]) -> str:
+    """Shell words that remove all in `folder` but the kept names, whatever the others are called."""
     at = shlex.quote(f"./{folder}")
-    names = "|".join(shlex.quote(name) for name in kept)
+    names = "|".join(map(shlex.quote, kept))
     keep = f'case "${{p##*/}}" in {names}) continue;; esac; ' if names else ""
     return (
         f"for p in {at}/* {at}/.[!.]* {at}/..?*; do "
-        f'[ -e "$p" ] || [ -L "$p" ] || continue; {keep}remove "$p" || exit 1; done'
+        f'if [ ! -e "$p" ] && [ ! -L "$p" ]; then continue; fi; {keep}remove "$p"; done'
     )
 
 
