@@ -21,7 +21,7 @@ from click.testing import CliRunner
 
 from pybuild.cli.main import cli
 from support import services
-from support.sample import free_port
+from support.sample import SAMPLES, build, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,6 +111,32 @@ def clean(engine: docker.APIClient, name: str) -> None:
         engine.remove_image(name, force=True)
     for volume in engine.volumes(filters={"label": f"io.pybuild.image={name}:latest"})["Volumes"] or ():
         engine.remove_volume(volume["Name"])
+
+
+@pytest.mark.docker
+@pytest.mark.network
+@pytest.mark.timeout(900)
+def test_the_output_that_the_readme_shows_is_real(
+    engine: docker.APIClient, test_run: str, tmp_path: Path
+) -> None:
+    page = (ROOT / "README.md").read_text("utf-8")
+    fences = re.findall(r"^```\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    shown = next(text for text in fences if text.startswith("$ pybuild"))
+    name = f"{test_run}-readme"
+
+    try:
+        built = build(name, SAMPLES / "php-guestbook", {}, state=tmp_path)
+    finally:
+        clean(engine, name)
+
+    output = without_numbers(built.output.replace(name, "guestbook"))
+    expected = [without_numbers(line.partition("…")[0]) for line in shown.splitlines()[1:]]
+    assert [line for line in expected if line not in output] == []
+
+
+def without_numbers(text: str) -> str:
+    """`text` with every size, time and version made alike: they differ from day to day."""
+    return re.sub(r"([0-9]+ min )?[0-9]+(\.[0-9]+)*( ([kMG]?B|s)\b)?", "0", text)
 
 
 def test_every_step_of_the_tutorial_that_shows_something_is_run() -> None:
