@@ -19,6 +19,7 @@ from pybuild.lifecycle import image_config
 from pybuild.lifecycle.cache import CacheIndex, KeptApp, KeptLayer
 from pybuild.lifecycle.exportable import Exportable, add_lifecycle_sboms, collect
 from pybuild.lifecycle.image_layers import ImageLayer, ImageLayers, LauncherSource, image_layers
+from pybuild.lifecycle.outputs import NOT_LAYERS
 from pybuild.spec.labels import (
     BUILD_METADATA,
     LIFECYCLE_METADATA,
@@ -241,7 +242,7 @@ def _index(
             built.module.id: {
                 layer.name: _kept(layer, found, new.buildpacks.get((built.module.id, layer.name)), sha)
                 for layer in built.layers
-                if layer.toml.launch or layer.toml.cache
+                if (layer.toml.launch or layer.toml.cache) and layer.name not in NOT_LAYERS
             }
             for built in inputs.built.buildpacks
         },
