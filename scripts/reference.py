@@ -40,7 +40,7 @@ def cli_page() -> str:
         "What follows is the text of `--help`. Data goes to standard output, everything else to standard error;\n"
         "[exit codes](exit-codes.md) have a page of their own.\n",
     ]
-    context = click.Context(cli, info_name="pybuild", terminal_width=_WIDTH, max_content_width=_WIDTH)
+    context = click.Context(cli, info_name="pybuild", terminal_width=_WIDTH, **cli.context_settings)
     parts.append(_section("pybuild", cli, context))
     for name in COMMANDS:
         command = cli.get_command(context, name)
@@ -50,7 +50,7 @@ def cli_page() -> str:
 
 
 def _sections(name: str, command: click.Command, parent: click.Context) -> list[str]:
-    context = click.Context(command, info_name=name, parent=parent)
+    context = click.Context(command, info_name=name, parent=parent, **command.context_settings)
     found = [_section(context.command_path, command, context)]
     if isinstance(command, click.Group):
         for word, below in sorted(command.commands.items()):
@@ -86,7 +86,9 @@ def exit_codes_page() -> str:
 
 def _kinds() -> list[type[errors.PybuildError]]:
     """The classes in their order in the file: of two with one code, the more general one comes first."""
-    found = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if kind.__module__ == errors.__name__]
+    found = [
+        kind for _, kind in inspect.getmembers(errors, inspect.isclass) if kind.__module__ == errors.__name__
+    ]
     return sorted(found, key=lambda kind: inspect.getsourcelines(kind)[1])
 
 

@@ -70,12 +70,14 @@ class EngineUnavailable(PybuildError):
     """No Docker Engine answers."""
 
     exit_code = 4
+    usual_hint = "start it with: sudo systemctl start docker; pybuild doctor tells more"
 
 
 class EngineDenied(EngineUnavailable):
     """The Docker Engine's socket refuses this user."""
 
     exit_code = 5
+    usual_hint = "join the docker group: sudo usermod -aG docker $USER, then log in again"
 
 
 class BuilderUnusable(PybuildError):
@@ -151,12 +153,14 @@ class AnalyzeError(PybuildError):
     """Platform API, "analyzer": analysis-specific error conditions."""
 
     exit_code = 32
+    usual_hint = "try again; if it fails again, once with --clear-cache"
 
 
 class RestoreError(PybuildError):
     """Platform API, "restorer": restoration-specific error conditions."""
 
     exit_code = 42
+    usual_hint = "try again; if it fails again, once with --clear-cache"
 
 
 class BuildpackFailed(PybuildError):
@@ -177,6 +181,7 @@ class ExportError(PybuildError):
     """Platform API, "exporter": export-specific error conditions."""
 
     exit_code = 62
+    usual_hint = "try again; if it fails again, once with --clear-cache"
 
 
 class RebaseError(PybuildError):
@@ -213,9 +218,11 @@ class Interrupted(PybuildError):
     """Ctrl-C: 128 + SIGINT."""
 
     exit_code = 130
+    usual_hint = "the previous image and cache are as they were"
 
 
 class Terminated(PybuildError):
     """SIGTERM: 128 + 15."""
 
     exit_code = 143
+    usual_hint = "the previous image and cache are as they were"
