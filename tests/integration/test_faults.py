@@ -13,6 +13,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from support.cli import Lab, Running
 
 pytestmark = pytest.mark.docker
-
-SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 # One cached launch layer that is kept when it is there, and a process that reads from it. `/marks/<word>` makes
 # a build stop at a place, or do more, so that a test can have another build of the same buildpack.
@@ -52,6 +51,9 @@ type = "web"
 command = ["/bin/cat", "$layer/data", "file.txt"]
 default = true
 TOML"""
+
+
+CLEAN: dict[str, str] = {}
 
 
 class Faults:
@@ -88,8 +90,11 @@ class Faults:
             self.mark(word, there=False)
         (self.lab.app / "file.txt").write_text("a changed app\n")
         found = result(self.lab.build(*self.words, "--json"))
-        clean = result(self.lab.build(*self.words, "--json", name="clean"))
-        assert found["image_id"] == clean["image_id"]
+        if self.lab.builder not in CLEAN:
+            # The name is no part of an image, so one clean build will do for all tests.
+            clean = result(self.lab.build(*self.words, "--json", name="clean"))
+            CLEAN[self.lab.builder] = str(clean["image_id"])
+        assert found["image_id"] == CLEAN[self.lab.builder]
         assert self.lab.output_of() == "data of version 1\na changed app\n"
 
 
@@ -124,8 +129,14 @@ def stopped_in(faults: Faults, phase: str) -> Running:
 PHASES = ["PREPARING", "ANALYZING", "DETECTING", "RESTORING", "BUILDING", "EXPORTING"]
 
 
-@pytest.mark.parametrize("phase", PHASES)
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+@pytest.mark.parametrize(
+    ("phase", "number"),
+    [
+        *((phase, signal.SIGINT) for phase in PHASES),
+        ("BUILDING", signal.SIGTERM),
+        ("EXPORTING", signal.SIGTERM),
+    ],
+)
 def test_a_signal_ends_a_build_within_two_seconds_in_every_phase(
     faults: Faults, phase: str, number: signal.Signals
 ) -> None:
@@ -186,7 +197,7 @@ def test_a_build_goes_on_when_nobody_reads_what_it_writes(faults: Faults) -> Non
     words = " ".join(f"'{word}'" for word in faults.lab.build_words(*faults.words))
     (faults.lab.app / "file.txt").write_text("read by nobody\n")
     ended = subprocess.run(
-        ["bash", "-c", f"set -o pipefail; '{os.sys.executable}' -c \"{PROGRAM}\" {words} 2>&1 | head -1"],
+        ["bash", "-c", f"set -o pipefail; '{sys.executable}' -c \"{PROGRAM}\" {words} 2>&1 | head -1"],
         cwd=faults.lab.app,
         env=faults.lab.environ,
         capture_output=True,
@@ -280,7 +291,7 @@ DAMAGE = {
     "everything is gone": "rm -r acme_bp",
     "the folder is a file": "rm -r acme_bp; echo hello > acme_bp",
     "the folder is a link out": "rm -r acme_bp; ln -s /etc acme_bp",
-    "strange names": "mkdir 'a b' '-rf'; touch 'x\ny' .hidden; mkfifo fifo",
+    "strange names": "mkdir -- 'a b' '-rf'; touch 'x\ny' .hidden; mkfifo fifo",
     "another layer": "mkdir -p acme_bp/extra; echo '[types]' > acme_bp/extra.toml",
     "unreadable": "chmod 0 acme_bp/deps",
 }
@@ -296,7 +307,6 @@ def test_a_damaged_cache_is_noticed_and_never_fails_a_build(faults: Faults, dama
     assert outcome.code == 0, outcome.text()
     faults.check_unharmed()
     assert "layer: kept" in faults.lab.build(*faults.words).stderr, "the build after that has a cache again"
-    faults.check_next_build()
 
 
 INDEX = {
@@ -345,13 +355,13 @@ def test_a_previous_image_that_vanishes_costs_only_its_reuse(faults: Faults) -> 
 
     faults.lab.engine.remove_image(faults.lab.name(), force=True)
     faults.mark("stop-build", there=False)
-    in_volume_processes(faults)
+    end_the_wait(faults)
 
     assert running.end().code == 0, running.stderr
     faults.check_unharmed()
 
 
-def in_volume_processes(faults: Faults) -> None:
+def end_the_wait(faults: Faults) -> None:
     """End the waiting `sleep` of the build's container, so that the build goes on."""
     assert faults.lab.engine is not None
     containers = faults.lab.engine.containers(filters={"label": "io.pybuild.kind=build"})
@@ -364,7 +374,7 @@ def in_volume_processes(faults: Faults) -> None:
         'for p in /proc/[0-9]*; do read -r line < $p/comm; [ "$line" != sleep ] || kill "${p#/proc/}"; done'
     )
     made = faults.lab.engine.exec_create(ours, ["/bin/sh", "-c", script])
-    faults.lab.engine.exec_start(made)
+    faults.lab.engine.exec_start(made["Id"])
 
 
 # --- disks
