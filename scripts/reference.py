@@ -58,6 +58,40 @@ def cli_page() -> str:
 
 def _sections(name: str, command: click.Command, parent: click.Context) -> list[str]:
     context = click.Context(command, info_name=name, parent=parent, **command.context_settings)
+    found = [_section(context.command_path, command, context)]
+    if isinstance(command, click.Group):
+        for word, below in sorted(command.commands.items()):
+            found += _sections(word, below, context)
+    return found
+
+
+def _section(title: str, command: click.Command, context: click.Context) -> str:
+    return f"## {title}\n\n```text\n{command.get_help(context)}\n```\n"
+
+
+def exit_codes_page() -> str:
+    """Every exit code, what it stands for, and what is usually tried next."""
+    rows = {code: ("", meaning, "") for code, meaning in OTHER_CODES.items()}
+    for kind in _kinds():
+        code = kind.exit_code
+        if code not in rows:
+            rows[code] = (kind.__name__, _first_sentence(kind), kind.usual_hint)
+    lines = [
+        "# Exit codes\n",
+        _NOTE,
+        _EXIT_INTRODUCTION,
+        "| Code | Error | When | Usual hint |",
+        "|---:|---|---|---|",
+    ]
+    lines += [
+        f"| {code} | {f'`{name}`' if name else ''} | {meaning} | {hint} |"
+        for code, (name, meaning, hint) in sorted(rows.items())
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _kinds() -> list[type[errors.PybuildError]]:
+    """The classes in their order in the file: of two with one code, the more general one comes first."""
     members = [kind for _, kind in inspect.getmembers(errors, inspect.isclass)]
     found = [kind for kind in members if issubclass(kind, errors.PybuildError)]
     return sorted(found, key=lambda kind: inspect.getsourcelines(kind)[1])
