@@ -28,6 +28,13 @@ def source_options(function: Any) -> Any:
     """What to build, with which builder and buildpacks: shared by `build` and `detect`."""
     for option in (
         click.option(
+            "--timeout",
+            type=click.FloatRange(min=0),
+            default=0,
+            metavar="SECONDS",
+            help="Give up when the build container needs longer; 0: no limit.",
+        ),
+        click.option(
             "--pull-policy",
             type=click.Choice(["always", "if-not-present", "never"]),
             default="if-not-present",
