@@ -65,6 +65,8 @@ class InvalidFile(InvalidInput):
 class InvalidArchive(InvalidInput):
     """A tar or zip with entries that we refuse: traversal, devices, wrong lengths, limits."""
 
+    usual_hint = "pack it anew with tar or zip, or get it again"
+
 
 class EngineUnavailable(PybuildError):
     """No Docker Engine answers."""

@@ -59,4 +59,6 @@ def forget(volume: str) -> None:
     try:
         remove_state(_index_path(volume))
     except OSError as exc:
-        raise PybuildError(f"{_index_path(volume)} cannot be removed: {exc.strerror}") from exc
+        raise PybuildError(
+            f"{_index_path(volume)} cannot be removed: {exc.strerror}", hint=f"rm -r {_index_path(volume)}"
+        ) from exc

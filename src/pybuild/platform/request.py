@@ -109,12 +109,17 @@ def checked_volume(word: str) -> str:
     source, target, mode = parts[0], parts[1], parts[2] if len(parts) == 3 else "ro"
     plain = str(PurePosixPath(target))
     if not plain.startswith("/") or ".." in PurePosixPath(target).parts:
-        raise InvalidInput(f"the volume {word!r} needs an absolute path in the build, found {target!r}")
+        raise InvalidInput(
+            f"the volume {word!r} needs an absolute path in the build, found {target!r}",
+            hint="--volume ./data:/data:ro",
+        )
     reserved = plain == "/" or any(
         plain == taken or plain.startswith(f"{taken}/") for taken in RESERVED_FOLDERS
     )
     if reserved and not (plain.startswith("/platform/bindings/") and mode == "ro"):
-        raise InvalidInput(f"the volume {word!r} would hide {plain}, which the build needs")
+        raise InvalidInput(
+            f"the volume {word!r} would hide {plain}, which the build needs", hint="--volume ./data:/data:ro"
+        )
     if "/" in source or source.startswith("."):
         path = Path(source).expanduser().resolve()
         if not path.exists():
@@ -125,7 +130,10 @@ def checked_volume(word: str) -> str:
                 f"the volume {word!r} would give buildpacks this machine", hint="mount a folder of data"
             )
     elif not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", source):
-        raise InvalidInput(f"the volume {word!r}: {source!r} is neither a path nor the name of a volume")
+        raise InvalidInput(
+            f"the volume {word!r}: {source!r} is neither a path nor the name of a volume",
+            hint="--volume ./data:/data:ro",
+        )
     return f"{source}:{plain}:{mode}"
 
 
