@@ -112,7 +112,7 @@ def _check_names(request: BuildRequest, builder: str, run_image_name: str) -> No
     """Refuse a name that would replace what builds are made with (S-46)."""
     taken = {
         Reference.parse(name).name: what
-        for name, what in ((builder, "builder"), (run_image_name, "run image"))
+        for name, what in ((builder, "the builder"), (run_image_name, "the run image"))
     }
     for name in (request.image, *request.tags):
         what = taken.get(name.name, "one of pybuild's own images" if is_ours(name) else "")
