@@ -254,6 +254,22 @@ def test_a_buildpack_that_fails_after_writing_layers_changes_nothing(faults: Fau
     faults.check_next_build()
 
 
+@pytest.mark.parametrize("phase", ["DETECTING", "BUILDING", "EXPORTING"])
+def test_a_build_container_that_is_killed_is_one_clear_error(faults: Faults, phase: str) -> None:
+    """F-19, G1."""
+    assert faults.lab.engine is not None
+    running = stopped_in(faults, phase)
+
+    faults.lab.engine.remove_container(build_container(faults), force=True)
+    outcome = running.end()
+
+    if outcome.code or phase != "EXPORTING":
+        assert outcome.code != 70, outcome.text()
+        outcome.failed(outcome.code, "container")
+        faults.check_unharmed()
+    faults.check_next_build()
+
+
 # --- the cache, damaged
 
 
@@ -361,19 +377,25 @@ def test_a_previous_image_that_vanishes_costs_only_its_reuse(faults: Faults) -> 
     faults.check_unharmed()
 
 
-def end_the_wait(faults: Faults) -> None:
-    """End the waiting `sleep` of the build's container, so that the build goes on."""
+def build_container(faults: Faults) -> str:
+    """The id of the container that builds the app now."""
     assert faults.lab.engine is not None
     containers = faults.lab.engine.containers(filters={"label": "io.pybuild.kind=build"})
     (ours,) = [
-        item["Id"]
+        str(item["Id"])
         for item in containers
         if item["Labels"].get("io.pybuild.image", "").startswith(faults.lab.prefix)
     ]
+    return ours
+
+
+def end_the_wait(faults: Faults) -> None:
+    """End the waiting `sleep` of the build's container, so that the build goes on."""
+    assert faults.lab.engine is not None
     script = (
         'for p in /proc/[0-9]*; do read -r line < $p/comm; [ "$line" != sleep ] || kill "${p#/proc/}"; done'
     )
-    made = faults.lab.engine.exec_create(ours, ["/bin/sh", "-c", script])
+    made = faults.lab.engine.exec_create(build_container(faults), ["/bin/sh", "-c", script])
     faults.lab.engine.exec_start(made["Id"])
 
 
