@@ -13,6 +13,7 @@ import posixpath
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pybuild import gojson
 from pybuild.errors import ExportError
 from pybuild.events import ImageWritten, LayerDecided, emit, info
 from pybuild.lifecycle import image_config
@@ -92,6 +93,7 @@ class Exported:
 def export(env: BuildEnv, store: ImageStore, inputs: ExportInputs) -> Exported:
     """Write the app image. Raises `ExportError` with the previous image and cache as they were."""
     entrypoint, default = _entrypoint(inputs)
+    _check_metadata(inputs.built)
     if inputs.launcher.path and inputs.platform_api.minor >= 11:
         add_lifecycle_sboms(env, inputs.layers_dir, posixpath.dirname(inputs.launcher.path))
     found = collect(env, inputs.built, layers_dir=inputs.layers_dir, app_dir=inputs.app_dir)
@@ -147,6 +149,18 @@ def _entrypoint(inputs: ExportInputs) -> tuple[str, str]:
         return f"{image_config.PROCESS_DIR}/{default}", default
     info("no default process type")
     return image_config.LAUNCHER_PATH, ""
+
+
+def _check_metadata(built: Built) -> None:
+    """Raise `ExportError` for metadata that a label cannot hold, before anything is read or sent."""
+    for module in built.buildpacks:
+        found = {f"{layer.path}.toml": layer.toml.metadata for layer in module.layers}
+        found[f"store.toml of {module.module}"] = module.store.metadata if module.store else None
+        for file, metadata in found.items():
+            try:
+                gojson.dumps(metadata)
+            except ValueError as exc:
+                raise ExportError(f"{file}: its metadata cannot be kept in the image: {exc}") from exc
 
 
 def _announce(inputs: ExportInputs) -> None:
