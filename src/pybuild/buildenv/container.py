@@ -197,14 +197,14 @@ class ContainerBuildEnv:
         return self._ask(f"(cd / || exit\n{text}\n)", doing="a script of ours", limit=SCRIPT_LIMIT)
 
     def read_files(self, patterns: Sequence[str], *, limit: int = 1 << 20) -> dict[str, bytes | Refused]:
-        """Contents of every path that one of the patterns names; see `BuildEnv.read_files`. Two messages."""
+        """Contents of every path that one of the patterns names; see `BuildEnv.read_files`. One message or two."""
         if not patterns:
             return {}
         doing = "reading files"
         listed = self._ask(scripts.list_files(patterns), doing=doing, limit=SCRIPT_LIMIT)
-        refused, wanted = scripts.read_list(listed, limit)
-        if not wanted:
-            return {**refused}
+        refused, wanted, contents = scripts.read_list(listed, limit)
+        if len(contents) == len(wanted):
+            return {**refused, **contents}
         total = sum(wanted.values())
         if total > SCRIPT_LIMIT:
             raise BuildError(
