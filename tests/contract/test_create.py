@@ -202,6 +202,15 @@ def test_an_app_file_that_a_buildpack_changes_is_noticed(built: Workshop) -> Non
     assert list(built.decided("added")) == ["app:"]
 
 
+def test_an_app_file_that_detection_changes_is_noticed(workshop: Workshop) -> None:
+    for content in ("one", "two"):
+        workshop.buildpack("acme/web", WEB, detect=f"echo {content} > generated")
+        workshop.app({"file": "the same"})
+        workshop.create()
+
+    assert list(workshop.decided("added")) == ["app:"]
+
+
 def test_a_changed_dependency_is_made_and_sent_anew(built: Workshop) -> None:
     built.buildpack(
         "acme/go", "rm -rf dist*" + LAYER.replace("/dev/zero", "/dev/urandom").replace('"1"', '"2"')

@@ -98,14 +98,7 @@ def export(env: BuildEnv, store: ImageStore, inputs: ExportInputs) -> Exported:
         add_lifecycle_sboms(env, inputs.layers_dir, posixpath.dirname(inputs.launcher.path))
     found = collect(env, inputs.built, layers_dir=inputs.layers_dir, app_dir=inputs.app_dir)
     new = image_layers(env, store, inputs, found)
-    changes = image_config.ConfigChanges(
-        created=inputs.created,
-        created_by=[each.layer.created_by for each in new.ordered],
-        layers_dir=inputs.layers_dir,
-        app_dir=inputs.app_dir,
-        platform_api=inputs.platform_api,
-        entrypoint=entrypoint,
-    )
+    changes = _changes(inputs, new, entrypoint)
     base = inputs.analysis.run_image
 
     def make_config(diff_ids: Sequence[str]) -> bytes:
@@ -149,6 +142,17 @@ def _entrypoint(inputs: ExportInputs) -> tuple[str, str]:
         return f"{image_config.PROCESS_DIR}/{default}", default
     info("no default process type")
     return image_config.LAUNCHER_PATH, ""
+
+
+def _changes(inputs: ExportInputs, new: ImageLayers, entrypoint: str) -> image_config.ConfigChanges:
+    return image_config.ConfigChanges(
+        created=inputs.created,
+        created_by=[each.layer.created_by for each in new.ordered],
+        layers_dir=inputs.layers_dir,
+        app_dir=inputs.app_dir,
+        platform_api=inputs.platform_api,
+        entrypoint=entrypoint,
+    )
 
 
 def _check_metadata(built: Built) -> None:
