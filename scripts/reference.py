@@ -32,6 +32,8 @@ OTHER_CODES = {
     2: "The command line itself: an unknown option, a missing argument.",
     70: "A bug in pybuild. The line names a file with the report.",
     129: "The terminal was closed (SIGHUP).",
+    130: "Ctrl-C (SIGINT).",
+    143: "SIGTERM.",
 }
 
 

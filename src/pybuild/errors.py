@@ -25,9 +25,9 @@ PybuildError                     1
 ├── LaunchError                 82
 ├── ExtensionFailed             91   an extension's bin/generate that did not exit with 0
 ├── GenerateError               92
-├── ExtendError                102
-├── Interrupted                130   Ctrl-C
-└── Terminated                 143   SIGTERM
+└── ExtendError                102
+
+A signal is no error: `cli.signals.Stopped` ends the process with 128 + its number (130 for Ctrl-C).
 """
 
 from __future__ import annotations
@@ -214,17 +214,3 @@ class ExtendError(PybuildError):
     """Platform API, "extender": extension-specific error conditions."""
 
     exit_code = 102
-
-
-class Interrupted(PybuildError):
-    """Ctrl-C: 128 + SIGINT."""
-
-    exit_code = 130
-    usual_hint = "the previous image and cache are as they were"
-
-
-class Terminated(PybuildError):
-    """SIGTERM: 128 + 15."""
-
-    exit_code = 143
-    usual_hint = "the previous image and cache are as they were"

@@ -11,6 +11,7 @@ import pytest
 
 from pybuild.buildenv.container import ContainerBuildEnv
 from pybuild.buildenv.local import LocalBuildEnv
+from pybuild import events
 from pybuild.errors import BuildpackFailed, ExportError
 from pybuild.oci import model
 from pybuild.oci.reference import Reference
@@ -354,7 +355,15 @@ def test_an_unknown_default_process_is_an_error_that_names_the_known_ones(built:
 
 def test_labels_of_buildpacks_are_set_but_never_the_lifecycles_own(workshop: Workshop) -> None:
     """EXP-16, S-35: what later builds and rebases believe cannot be forged."""
-    forged = ["io.buildpacks.lifecycle.metadata", "io.buildpacks.build.metadata", "io.buildpacks.stack.id"]
+    names = (
+        "lifecycle.metadata",
+        "build.metadata",
+        "project.metadata",
+        "stack.id",
+        "rebasable",
+        "base.distro.name",
+    )
+    forged = [f"io.buildpacks.{name}" for name in names]
     labels = "".join(f'[[labels]]\nkey = "{key}"\nvalue = "forged"\n' for key in (*forged, "mine", "mine"))
     workshop.buildpack("acme/web", f"cat > launch.toml <<T\n{labels}T")
     workshop.app({"f": ""})
@@ -364,6 +373,9 @@ def test_labels_of_buildpacks_are_set_but_never_the_lifecycles_own(workshop: Wor
     found = workshop.image()["Labels"]
     assert found["mine"] == "forged"
     assert [key for key in forged if found.get(key) == "forged"] == []
+    warned = [event.text for event in workshop.heard if isinstance(event, events.Warned)]
+    assert len(warned) == len(forged)
+    assert all(key in text for key, text in zip(forged, warned, strict=True))
 
 
 @pytest.mark.parametrize(("api", "label"), [(14, None), (15, "test")])

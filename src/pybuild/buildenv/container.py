@@ -20,9 +20,7 @@ from pybuild.errors import (
     BuildError,
     BuilderUnusable,
     EngineUnavailable,
-    Interrupted,
     PybuildError,
-    Terminated,
 )
 
 if TYPE_CHECKING:
@@ -159,7 +157,7 @@ class ContainerBuildEnv:
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
-        in_hurry = isinstance(exc, EngineUnavailable | Interrupted | Terminated)
+        in_hurry = isinstance(exc, EngineUnavailable)
         in_hurry = in_hurry or (exc is not None and not isinstance(exc, Exception))
         try:
             self.close(seconds=HURRY_SECONDS if in_hurry else REMOVE_SECONDS)

@@ -147,7 +147,7 @@ def command(
     if as_json:
         sys.stdout.write(json.dumps(_as_data(result, shown.timings), indent=2) + "\n")
     elif quiet:
-        sys.stdout.write(f"{result.names[0]}@{result.image_id}\n")
+        sys.stdout.write(f"{result.image_id}\n")
     return 0
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from pybuild import gojson
 from pybuild.errors import ExportError
-from pybuild.events import ImageWritten, LayerDecided, emit, info
+from pybuild.events import ImageWritten, LayerDecided, emit, info, warn
 from pybuild.lifecycle import image_config
 from pybuild.lifecycle.cache import CacheIndex, KeptApp, KeptLayer
 from pybuild.lifecycle.exportable import Exportable, add_lifecycle_sboms, collect
@@ -48,6 +48,20 @@ if TYPE_CHECKING:
     from pybuild.stores.api import ImageStore, Written
 
 EXEC_ENV_LABEL = "io.buildpacks.exec-env"
+
+# What later builds, rebases and users believe of an image is not a buildpack's to say (S-35, G7).
+RESERVED_LABELS = frozenset(
+    {
+        LIFECYCLE_METADATA,
+        BUILD_METADATA,
+        PROJECT_METADATA,
+        EXEC_ENV_LABEL,
+        "io.buildpacks.rebasable",
+        "io.buildpacks.stack.id",
+        "io.buildpacks.stack.mixins",
+    }
+)
+RESERVED_PREFIX = "io.buildpacks.base."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,13 +182,11 @@ def _check_metadata(built: Built) -> None:
 
 
 def _announce(inputs: ExportInputs) -> None:
-    names = [
-        LIFECYCLE_METADATA,
-        BUILD_METADATA,
-        PROJECT_METADATA,
-        *(x.key for x in inputs.built.metadata.labels),
-    ]
-    for name in names:
+    labels = [label.key for label in inputs.built.metadata.labels]
+    for name in filter(_is_reserved, labels):
+        warn(f"the label {name} of a buildpack is left out: what it says is not for buildpacks to say")
+    ours = (LIFECYCLE_METADATA, BUILD_METADATA, PROJECT_METADATA)
+    for name in (*ours, *(name for name in labels if not _is_reserved(name))):
         info(f"Adding label '{name}'")
     info(f"Saving {inputs.names[0].familiar}...")
 
@@ -186,15 +198,15 @@ def _labels(inputs: ExportInputs, new: ImageLayers, sha: Mapping[ImageLayer, str
         (LIFECYCLE_METADATA, _lifecycle_metadata(inputs, new, sha).write()),
         (BUILD_METADATA, build_metadata(metadata, inputs.platform_api, inputs.launcher_identity)),
         (PROJECT_METADATA, inputs.project.write()),
-        # A buildpack must not forge what later builds and rebases believe (S-35).
-        *((x.key, x.value) for x in metadata.labels if x.key not in RESERVED_LABELS),
+        *((label.key, label.value) for label in metadata.labels if not _is_reserved(label.key)),
     ]
     if inputs.platform_api.minor >= 15 and inputs.exec_env:
         labels.append((EXEC_ENV_LABEL, inputs.exec_env))
     return labels
 
 
-RESERVED_LABELS = frozenset({LIFECYCLE_METADATA, BUILD_METADATA, "io.buildpacks.stack.id"})
+def _is_reserved(label: str) -> bool:
+    return label in RESERVED_LABELS or label.startswith(RESERVED_PREFIX)
 
 
 def _lifecycle_metadata(

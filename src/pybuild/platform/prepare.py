@@ -88,7 +88,7 @@ def prepared(request: BuildRequest) -> Iterator[Prepared]:
     app_dir = request.workspace or project.workspace or DEFAULT_WORKSPACE
     _check_volumes(request, app_dir)
     with tempfile.TemporaryDirectory(prefix="pybuild-") as scratch:
-        key = f"{builder.name} {app_dir}"
+        key = f"{builder.name} {builder.uid}:{builder.gid} {app_dir}"
         yield Prepared(
             client=client,
             request=request,

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 DEFAULT_WORKSPACE = "/workspace"
 
-# Sockets that give the engine away.
-_SOCKETS = {"/var/run/docker.sock", "/run/docker.sock", "/run/podman/podman.sock"}
+# Where engines have their sockets: who can see one has this machine.
+_SOCKETS = ("/run/docker.sock", "/run/podman/podman.sock", "/run/containerd/containerd.sock")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +125,8 @@ def checked_volume(word: str) -> str:
         if not path.exists():
             raise InvalidInput(f"the volume {word!r}: there is no {path}", hint=f"mkdir -p {path}")
         source = str(path)
-        if source in _SOCKETS or path.is_socket() or (mode == "rw" and source == "/"):
+        # Read-only does not help: to connect to a socket is not to write to a file.
+        if path.is_socket() or any(Path(socket).is_relative_to(path) for socket in _SOCKETS):
             raise InvalidInput(
                 f"the volume {word!r} would give buildpacks this machine", hint="mount a folder of data"
             )

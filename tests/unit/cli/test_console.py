@@ -196,3 +196,17 @@ def test_sizes_read_like_people_write_them(size: int, text: str) -> None:
 )
 def test_times_read_like_people_write_them(seconds: float, text: str) -> None:
     assert human_time(seconds) == text
+
+
+def test_quiet_output_is_shown_after_all_when_the_build_fails() -> None:
+    stream = io.BytesIO()
+    console = Console(stream=stream, verbosity=-1)
+    console(Output(source="a/b", data=b"early\n" * 5000))
+    console(Output(source="a/b", data=b"the reason\n"))
+
+    assert stream.getvalue() == b""
+    console.tell_failure()
+    console.flush()
+
+    assert stream.getvalue().endswith(b"early\nthe reason\n")
+    assert len(stream.getvalue()) <= 8 << 10

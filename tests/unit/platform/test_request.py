@@ -130,7 +130,14 @@ def test_a_volume_is_read_only_and_complete(here: Path, word: str, expected: str
         *("data:/layers", "data:/layers/x", "data:/cnb", "data:/platform", "data:/proc/x", "data:/dev"),
         *("data:/platform/env", "data:/platform/bindings", "./data:/platform/bindings/db:rw"),
         *("./none:/x", "/none:/x", ".hidden:/x", "bad name:/x", "-x:/x", "a\0b:/x"),
-        *("/var/run/docker.sock:/s", "/run/docker.sock:/s:ro", "/:/host:rw"),
+        *(
+            "/var/run/docker.sock:/s",
+            "/run/docker.sock:/s:ro",
+            "/:/host:rw",
+            "/:/host:ro",
+            "/var/run:/r",
+            "/run:/r:ro",
+        ),
     ],
 )
 def test_a_volume_that_would_do_harm_is_refused_by_name(here: Path, word: str) -> None:
