@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pybuild import events
 from pybuild.buildenv.container import ContainerBuildEnv
 from pybuild.buildenv.local import LocalBuildEnv
-from pybuild import events
 from pybuild.errors import BuildpackFailed, ExportError
 from pybuild.oci import model
 from pybuild.oci.reference import Reference
