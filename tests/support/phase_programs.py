@@ -9,9 +9,13 @@ import io
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+import docker.errors
+import docker.transport.unixconn  # noqa: F401
+
 import pybuild.cli.bug
 import pybuild.cli.phase_create  # noqa: F401 - beforehand: no module can be found from inside a chroot
 from pybuild.cli import phases
+from pybuild.cli.phase_stores import STORES
 from support import phase
 from support.chroot import plant
 from support.exports import IDENTITY, clear
@@ -39,14 +43,16 @@ def call(
     environ: Mapping[str, str],
     store: Store,
     *,
-    opened: Callable[[Store], ImageStore],
+    opened: Callable[[Store], ImageStore] | None = None,
     read: Sequence[str] = (),
 ) -> Ended[Store]:
-    """Run the program `words[0]` with `words`, its images in what `opened(store)` gives."""
+    """Run the program `words[0]` with `words`, its images in what `opened(store)` gives, or where they really are."""
 
     def body() -> Ended[Store]:
         told = io.BytesIO()
-        stores = dict.fromkeys(("daemon", "registry"), lambda _run: lambda: opened(store))
+        stores = dict(STORES)
+        if opened is not None:
+            stores |= dict.fromkeys(("daemon", "registry"), lambda _run: lambda: opened(store))
         code = phases.run(words, environ, told, stores=stores, identity=IDENTITY)
         return Ended(code, told.getvalue().decode(errors="surrogateescape"), store, {})
 
@@ -55,11 +61,11 @@ def call(
 
 
 def replay(
-    case: Mapping[str, Any], store: Store, *, opened: Callable[[Store], ImageStore]
+    case: Mapping[str, Any], store: Store, *, opened: Callable[[Store], ImageStore] | None = None
 ) -> list[tuple[list[Ended[Store]], Mapping[str, Any]]]:
     """All builds of a case one after the other: how each program ended, and the recorded outcome.
 
-    To be called in a chroot, as root.
+    To be called in a chroot, as root. Without `opened`, `store` is the DOCKER_HOST.
     """
     parameters = case["parameters"]
     environ = {
@@ -68,6 +74,7 @@ def replay(
         "CNB_PLATFORM_API": parameters["platform_api"],
         "CNB_USER_ID": str(parameters["uid"]),
         "CNB_GROUP_ID": str(parameters["gid"]),
+        **({} if opened else {"DOCKER_HOST": str(store)}),
     }
     daemon = ["-daemon"] if parameters["target"] == "daemon" else []
     names, run_image = parameters["output_images"], ["-run-image", parameters["run_image"]]

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from pybuild.cli.phase_run import StoreOpener
     from pybuild.spec.labels import LauncherIdentity
 
+VERSION = f"0.21.17+pybuild.{__version__}"
+"""The version of the Go lifecycle whose behaviour this is, by which platforms know what it can do; then our own."""
+
 # Where each phase's program is, and what `lifecycle` calls it.
 _PROGRAMS: Mapping[PhaseName, tuple[str, str]] = {
     "analyzer": ("pybuild.cli.phase_analyze", "analyze"),
@@ -87,12 +90,12 @@ def _carry_out(
 ) -> None:
     phase, words = _asked(argv)
     if phase is None:
-        console.line(__version__)
+        console.line(VERSION)
         return
     api = check_platform_api(_platform_api(environ))
     inputs = read_inputs(phase, words, environ, api)
     if inputs.version:
-        console.line(__version__)
+        console.line(VERSION)
         return
     if inputs.log_level.lower() not in _VERBOSITY:
         raise PybuildError(
