@@ -230,6 +230,8 @@ def _below(chunks: Iterable[bytes], folder: str) -> Iterator[bytes]:
         name = member.name.strip(b"/")
         if name in above:
             continue
+        if name == root and member.kind != tar.DIRECTORY:
+            raise InvalidArchive(f"{folder} is no directory in the archive")
         entry = tar.TarEntry(
             name=_inside(name, root),
             kind=member.kind,

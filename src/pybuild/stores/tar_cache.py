@@ -25,7 +25,7 @@ from pybuild.oci.digest import Hashing, is_digest
 from pybuild.spec.cache import CACHE_METADATA, CacheMetadata
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from io import BufferedReader
 
 _PIECE = 1 << 20
@@ -106,17 +106,14 @@ class TarCache:
     def copying(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         """The same chunks; once all have passed, the layer is staged. A folder that is full ends the copy, not them."""
         passing = Hashing(chunks)
-        coming: _Coming | None = _Coming(self._staging)
+        coming = _Coming(self._staging)
         try:
             for chunk in passing:
-                if coming is not None and not coming.tries(chunk):
-                    coming = None
+                coming.try_to(lambda chunk=chunk: coming.write(chunk))  # type: ignore[misc]
                 yield chunk
-            if coming is not None:
-                coming.settle(passing.digest)
+            coming.try_to(lambda: coming.settle(passing.digest))
         finally:
-            if coming is not None:
-                coming.drop()
+            coming.drop()
 
     def keep(self, diff_id: str, *, verify: bool = True) -> None:
         """Stage a committed layer once more, without copying.
@@ -182,15 +179,15 @@ class _Coming:
     def write(self, chunk: bytes) -> None:
         self._file.write(chunk)
 
-    def tries(self, chunk: bytes) -> bool:
-        """Write, or give up for good."""
+    def try_to(self, step: Callable[[], None]) -> None:
+        """Take one step, or give up for good."""
+        if self._file.closed:
+            return
         try:
-            self._file.write(chunk)
+            step()
         except OSError as exc:
             warn(f"a layer could not be kept in the cache: {exc.strerror}")
             self.drop()
-            return False
-        return True
 
     def settle(self, diff_id: str) -> None:
         self._file.close()
