@@ -1,6 +1,7 @@
-"""A real `pack` (its path in `PACK`) with a builder that has our lifecycle: it makes the builder and builds, trusted.
+"""A real `pack` (its path in `PACK`) with a builder that has our lifecycle: it makes the builder and builds with it,
+trusted (the creator) and untrusted (each phase in a container of its own, some from a lifecycle image).
 
-GO-90, GO-91, GO-95, GO-96, CRE-01, GO-02, GO-14, RST-06, EXP-20, ANA-09.
+GEN-05, GEN-07, GEN-08, GO-90, GO-91, GO-95, GO-96, CRE-01, GO-02, GO-14, RST-06, EXP-20, ANA-09.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -116,6 +119,28 @@ def lifecycle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def lifecycle_image(
+    tmp_path: Path, lifecycle: Path, engine: docker.APIClient, test_run: str
+) -> Iterator[str]:
+    """An image with Python and our lifecycle, as `--lifecycle-image` takes it."""
+    folder = tmp_path / "image"
+    folder.mkdir()
+    with tarfile.open(lifecycle) as tar:
+        tar.extractall(folder, filter="tar")
+    descriptor = tomllib.loads((folder / "lifecycle.toml").read_text())
+    apis = json.dumps(descriptor["apis"]).replace('"', '\\"')
+    (folder / "Dockerfile").write_text(
+        f"FROM {BUILD_BASE}\nUSER root\nCOPY lifecycle /cnb/lifecycle\nWORKDIR /layers\n"
+        f'LABEL io.buildpacks.lifecycle.version="{descriptor["lifecycle"]["version"]}"'
+        f' io.buildpacks.lifecycle.apis="{apis}"\n'
+    )
+    name = f"{test_run}/peer-lifecycle:1"
+    _said("docker", "build", "-q", "-t", name, str(folder))
+    yield name
+    engine.remove_image(name, force=True)
+
+
+@pytest.fixture
 def peer(tmp_path: Path, lifecycle: Path, engine: docker.APIClient, test_run: str) -> Iterator[Peer]:
     _said(sys.executable, "-m", "pybuild", "doctor", "--prepare", "--quiet")
     bin_folder = tmp_path / "buildpack/bin"
@@ -177,3 +202,21 @@ def test_clearing_the_cache_has_the_buildpack_start_anew(peer: Peer) -> None:
 
     assert "\nmade\n" in again
     assert peer.run() == "hello from world\n"
+
+
+def test_pack_runs_the_phases_one_by_one_where_it_does_not_trust_the_builder(
+    peer: Peer, lifecycle_image: str, engine: docker.APIClient
+) -> None:
+    words = ("--trust-builder=false", "--lifecycle-image", lifecycle_image)
+    first = peer.build(*words)
+
+    assert "[builder] made\n" in first
+    assert peer.run() == "hello from world\n"
+    first_id = engine.inspect_image(peer.image)["Id"]
+
+    second = peer.build(*words)
+
+    assert '[restorer] Restoring data for "test/hello:dep" from cache' in second
+    assert '[builder] kept, with {"x": 1}' in second
+    assert "[exporter] Reusing cache layer 'test/hello:dep'" in second
+    assert engine.inspect_image(peer.image)["Id"] == first_id
