@@ -35,10 +35,11 @@ def restorer(run: PhaseRun) -> None:
         raise InvalidInput(f"received unexpected arguments: {' '.join(inputs.images)}")
     check_images(run, [])
     warn_without_cache(run)
-    open_store = run.image_store() if inputs.daemon else None
-    run.drop_privileges(inputs.layers, inputs.cache_dir)
     group = read_file(inputs.group, Group.read)
     check_group(group)
+    # Images are looked at only for extensions: nobody else needs the engine here.
+    open_store = run.image_store() if inputs.daemon and group.extensions else None
+    run.drop_privileges(inputs.layers, inputs.cache_dir)
     analyzed = _looked_up(run, group, read_analyzed(run), open_store() if open_store else None)
     write_file(inputs.analyzed, analyzed.write())
     restore_layers(run, LocalBuildEnv(), group, analyzed, open_cache(run))
