@@ -1,6 +1,6 @@
 # Everything a developer types. `make demo` and `make test` set up what they need, and say so.
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-stop test check lint types unit golden docker-tests bench docs setup venv engine clean
+.PHONY: help demo demo-stop test check lint types unit golden docker-tests bench docs lifecycle setup venv engine clean
 
 PY := .venv/bin/python
 
@@ -41,6 +41,9 @@ docker-tests: setup ## tests that need a Docker Engine
 
 bench: setup ## beside pack, as ratios in one run: PACK=… CNB_LIFECYCLE_DIR=… make bench
 	@$(PY) benchmarks/run.py
+
+lifecycle: venv ## write dist/pybuild-lifecycle.pyz (all phases in one file) and .tgz (for builder.toml)
+	@$(PY) scripts/lifecycle.py
 
 docs: venv ## write the generated pages of docs/reference
 	@$(PY) scripts/reference.py

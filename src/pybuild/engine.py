@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pybuild.errors import DiskFull, EngineDenied, EngineUnavailable, InvalidFile, InvalidInput, PybuildError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     import docker
 
@@ -66,10 +66,12 @@ def find_endpoint(environ: Mapping[str, str]) -> Endpoint:
     return Endpoint(host=f"unix://{_usable_socket(environ)}")
 
 
-def connect(environ: Mapping[str, str] | None = None) -> docker.APIClient:
+def connect(
+    environ: Mapping[str, str] | None = None, *, opener: Callable[[], socket.socket] | None = None
+) -> docker.APIClient:
     """A client that has spoken with the engine once, in the newest API version that both know.
 
-    Raises `EngineDenied` or `EngineUnavailable` with a hint; within 20 s when nothing answers.
+    `opener`: gives every connection after that first one, for who may not open the engine's socket any more. Raises `EngineDenied` or `EngineUnavailable` with a hint; within 20 s when nothing answers.
     """
     endpoint = find_endpoint(os.environ if environ is None else environ)
     if endpoint.host.startswith("ssh://"):
@@ -91,7 +93,37 @@ def connect(environ: Mapping[str, str] | None = None) -> docker.APIClient:
     except (docker.errors.DockerException, OSError, ValueError, TypeError) as exc:
         raise _unreachable(exc, endpoint.host) from exc
     client.timeout = REQUEST_SECONDS
+    if opener is not None:
+        _connect_through(client, opener)
     return client
+
+
+def _connect_through(client: Any, opener: Callable[[], socket.socket]) -> None:
+    """Have `client` send its requests over connections that `opener` gives."""
+    from docker.transport import unixconn
+
+    class Connection(unixconn.UnixHTTPConnection):
+        def connect(self) -> None:
+            connection = opener()
+            connection.settimeout(self.timeout)
+            self.sock = connection
+
+    class Pool(unixconn.UnixHTTPConnectionPool):
+        def _new_conn(self) -> Any:
+            timeout: Any = self.timeout
+            return Connection(self.base_url, self.socket_path, timeout)
+
+    class Adapter(unixconn.UnixHTTPAdapter):
+        def get_connection(self, url: Any, proxies: Any = None) -> Pool:  # noqa: ARG002 - the SDK's signature
+            with self.pools.lock:
+                if self.pools.get(url) is None:
+                    self.pools[url] = Pool(url, self.socket_path, self.timeout, maxsize=self.max_pool_size)
+                pool: Pool = self.pools[url]
+            return pool
+
+    client.get_adapter(client.base_url).close()
+    client._custom_adapter = Adapter("http+unix:///", timeout=REQUEST_SECONDS)  # noqa: SLF001 - no other way in
+    client.mount("http+docker://", client._custom_adapter)  # noqa: SLF001
 
 
 def _knock(host: str) -> None:

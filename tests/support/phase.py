@@ -1,7 +1,7 @@
 """Recorded runs of the lifecycle's phases, replayed: the case's tree on disk, a child process as its user.
 
 A case is one JSON file of `golden/{detect,build,env,launch}`; their README tells its shape. A program is called
-as `program(arguments, environ) -> exit code` in a forked child that has become the case's user for good, so
+as `program(arguments, environ, stream) -> exit code` in a forked child that has become the case's user for good, so
 that whatever it reads and runs happens with that user's rights and no others.
 """
 
@@ -18,9 +18,9 @@ import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from pybuild import events
+from pybuild.cli import phases
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -68,7 +68,9 @@ def can_run(case: Mapping[str, Any]) -> str:
 
 
 def replay(
-    case: Mapping[str, Any], root: Path, program: Callable[[Sequence[str], Mapping[str, str]], int]
+    case: Mapping[str, Any],
+    root: Path,
+    program: Callable[[Sequence[str], Mapping[str, str], IO[bytes]], int] = phases.run,
 ) -> Outcome:
     """Run `program` with the case's arguments and environment, as the case's user, in the case's folder."""
     arguments = [filled(argument, root) for argument in case["argv"]]
@@ -80,8 +82,7 @@ def replay(
         os.umask(0o022)
         os.chdir(folder)
         told = io.BytesIO()
-        with events.listening(lambda event: _write(event, told)):
-            code = program(arguments, environ)
+        code = program(arguments, environ, told)
         return code, told.getvalue().decode(errors="surrogateescape")
 
     code, output = in_child(body)
@@ -169,18 +170,6 @@ def _build(case: Mapping[str, Any], root: Path) -> None:
     # Last, so that a folder without write permission can be filled.
     for path, mode in folders:
         path.chmod(mode)
-
-
-def _write(event: events.Event, told: io.BytesIO) -> None:
-    match event:
-        case events.Info():
-            told.write(f"{event.text}\n".encode(errors="surrogateescape"))
-        case events.Warned():
-            told.write(f"Warning: {event.text}\n".encode(errors="surrogateescape"))
-        case events.Output():
-            told.write(event.data)
-        case _:
-            pass
 
 
 @contextmanager

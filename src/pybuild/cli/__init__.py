@@ -8,4 +8,7 @@
 | `console` | shows events to a person |
 | `signals` | Ctrl-C and SIGTERM |
 | `bug` | the report of a bug of ours |
+| `phases` | the phases as programs: which one, its errors and exit code; `phase_run` what one was started with |
+| `phase_analyze`, `phase_detect`, `phase_restore`, `phase_build`, `phase_export`, `phase_create` | one phase each |
+| `phase_stores` | where the phases find and put images |
 """

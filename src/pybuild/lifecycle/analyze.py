@@ -32,7 +32,7 @@ class Analysis:
     metadata: LifecycleMetadata | None = None
 
 
-def analyze(store: ImageStore, *, previous: Reference, run_image: str) -> Analysis:
+def analyze(store: ImageStore, *, previous: Reference | str, run_image: str) -> Analysis:
     """Look at both images. A missing previous image is no error (ANA-05); a missing run image is."""
     base = store.find(run_image)
     if base is None:

@@ -18,7 +18,7 @@ from pybuild.errors import ExportError
 from pybuild.events import ImageWritten, LayerDecided, emit, info, warn
 from pybuild.lifecycle import image_config
 from pybuild.lifecycle.cache import CacheIndex, KeptApp, KeptLayer
-from pybuild.lifecycle.exportable import Exportable, add_lifecycle_sboms, collect
+from pybuild.lifecycle.exportable import add_lifecycle_sboms, collect
 from pybuild.lifecycle.image_layers import ImageLayer, ImageLayers, LauncherSource, image_layers
 from pybuild.lifecycle.outputs import NOT_LAYERS
 from pybuild.spec.labels import (
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from pybuild.buildenv.api import BuildEnv
     from pybuild.lifecycle.analyze import Analysis
     from pybuild.lifecycle.build import Built, BuiltLayer
+    from pybuild.lifecycle.exportable import Exportable
     from pybuild.oci.reference import Reference
     from pybuild.spec.api import ApiVersion
     from pybuild.spec.launch import Process
@@ -92,9 +93,14 @@ class ExportInputs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exported:
-    """The image that now exists, what to remember for the next build, and report.toml's value."""
+    """The image that now exists, what to remember for the next build, and report.toml's value.
+
+    `found`: what was there to export. `layer_ids`: diff IDs of buildpacks' layers, by buildpack and name.
+    """
 
     written: Written
+    found: Exportable
+    layer_ids: Mapping[tuple[str, str], str]
     names: tuple[str, ...]
     index: CacheIndex
     report: Report
@@ -109,7 +115,8 @@ def export(env: BuildEnv, store: ImageStore, inputs: ExportInputs) -> Exported:
     entrypoint, default = _entrypoint(inputs)
     _check_metadata(inputs.built)
     if inputs.launcher.path and inputs.platform_api.minor >= 11:
-        add_lifecycle_sboms(env, inputs.layers_dir, posixpath.dirname(inputs.launcher.path))
+        folder = inputs.launcher.sboms or posixpath.dirname(inputs.launcher.path)
+        add_lifecycle_sboms(env, inputs.layers_dir, folder)
     found = collect(env, inputs.built, layers_dir=inputs.layers_dir, app_dir=inputs.app_dir)
     new = image_layers(env, store, inputs, found)
     changes = _changes(inputs, new, entrypoint)
@@ -129,6 +136,8 @@ def export(env: BuildEnv, store: ImageStore, inputs: ExportInputs) -> Exported:
     emit(ImageWritten(names=names, image_id=written.image_id, changed=written.changed, size=written.size))
     return Exported(
         written=written,
+        found=found,
+        layer_ids={key: sha[layer] for key, layer in new.buildpacks.items()},
         names=names,
         index=_index(inputs, found, new, sha),
         report=Report(

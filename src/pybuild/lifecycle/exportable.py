@@ -100,13 +100,13 @@ def collect(env: BuildEnv, built: Built, *, layers_dir: str, app_dir: str) -> Ex
         app_dir=app_dir,
         listings=listings,
         files=files,
-        parents=_stat(env, sorted({parent for root in roots for parent in parents_of(root)})),
+        parents=stat_folders(env, sorted({parent for root in roots for parent in parents_of(root)})),
         uid=env.uid,
         gid=env.gid,
     )
 
 
-def _stat(env: BuildEnv, paths: Sequence[str]) -> dict[str, Entry]:
+def stat_folders(env: BuildEnv, paths: Sequence[str]) -> dict[str, Entry]:
     """What stat says about folders; with POSIX `ls`, because no other tool is everywhere."""
     lines = [f"ls -ldnL -- {quote(path)} 2>/dev/null || echo" for path in paths]
     shown = run_lines(env, lines, first="LC_ALL=C; export LC_ALL").splitlines()

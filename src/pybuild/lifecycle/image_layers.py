@@ -5,6 +5,7 @@ Specification: platform.md, "exporter" / Outputs; buildpack.md, "Export Process"
 
 from __future__ import annotations
 
+import glob
 import os
 from dataclasses import dataclass
 from functools import partial
@@ -42,16 +43,31 @@ if TYPE_CHECKING:
 _LAUNCHER_LIMIT = 64 << 20
 _LAUNCHER_WORDS = "Buildpacks Application Launcher"
 
+PLACEHOLDER = b"""#!/bin/sh
+# pybuild-launcher: the exporter makes a launcher for each app and puts it in this file's place.
+echo "ERROR: this is no launcher: an exporter of pybuild puts one into the app image" >&2
+exit 82
+"""
+"""The file `launcher` of our lifecycle: platforms demand that there is one."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LauncherSource:
     """Which launcher goes into the image. `path` "": ours, made for this app; else the builder's own, there.
 
     `key`: says what the builder's launcher was taken from (the builder's image ID); "" when it must be read.
+    `sboms`: folder of the lifecycle's own SBOM files; "" when they are beside it.
     """
 
     path: str = ""
     key: str = ""
+    sboms: str = ""
+
+
+def launcher_source(env: BuildEnv, path: str, sboms: str) -> LauncherSource:
+    """The launcher at `path`; ours, where there is none or the one there only holds its place."""
+    found = env.read_files([glob.escape(path)], limit=_LAUNCHER_LIMIT).get(path)
+    return LauncherSource() if found in (None, PLACEHOLDER) else LauncherSource(path=path, sboms=sboms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -149,7 +149,7 @@ def restore(env: BuildEnv, inputs: RestoreInputs) -> list[RestorableLayer]:
             _tell_dropped(layer, "the folder of its buildpack was replaced by something else")
         else:
             restored.append(layer)
-    _write(env, _metadata_files(inputs, restored))
+    write_metadata(env, inputs, restored)
     for layer in restored:
         if layer.kept:
             emit(
@@ -231,7 +231,9 @@ def _sweep(folder: str, kept: Iterable[str]) -> str:
     )
 
 
-def _write(env: BuildEnv, files: Mapping[str, bytes]) -> None:
+def write_metadata(env: BuildEnv, inputs: RestoreInputs, restored: Iterable[RestorableLayer]) -> None:
+    """Write the store.toml of every buildpack of the group and the metadata of the layers that come back (RST-01)."""
+    files = _metadata_files(inputs, restored)
     if files:
         folders = sorted({posixpath.dirname(path) for path in files})
         lines = [line for path, content in files.items() for line in write_file(path, content.decode())]

@@ -8,7 +8,6 @@ import pytest
 
 from support import golden, phase
 from support.build_cases import layers_after, seen
-from support.builder_program import builder
 
 pytestmark = pytest.mark.golden
 
@@ -23,7 +22,7 @@ def test_a_build_ends_and_leaves_behind_what_was_recorded(case: dict[str, Any]) 
         pytest.skip(why)
     expect = case["expect"]
     with phase.tree(case) as root:
-        outcome = phase.replay(case, root, builder)
+        outcome = phase.replay(case, root)
 
         if expect.get("go_panics"):
             assert outcome.exit_code == BUILD_ERROR

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support import phase
-from support.detector_program import detector
 from support.golden import cases
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ def test_detection_ends_as_recorded(case: dict[str, Any]) -> None:
     expect = case["expect"]
 
     with phase.tree(case) as root:
-        outcome = phase.replay(case, root, detector)
+        outcome = phase.replay(case, root)
 
         assert outcome.exit_code == expect["exit_code"], outcome.output
         assert _text(root, case, "group", "group.toml") == expect["group_toml"]

@@ -8,7 +8,6 @@ import pytest
 
 from support import golden, phase
 from support.build_cases import seen
-from support.builder_program import builder
 
 pytestmark = pytest.mark.golden
 
@@ -19,7 +18,7 @@ def test_every_buildpack_sees_the_recorded_environment(case: dict[str, Any]) -> 
     if why := phase.can_run(case):
         pytest.skip(why)
     with phase.tree(case) as root:
-        outcome = phase.replay(case, root, builder)
+        outcome = phase.replay(case, root)
 
         assert outcome.exit_code == case["expect"]["exit_code"], outcome.output
         assert seen(case, root) == case["expect"]["seen"]

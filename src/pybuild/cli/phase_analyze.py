@@ -1,0 +1,154 @@
+"""The analyzer: which image to build on, what the previous image was made of, analyzed.toml.
+
+Specification: platform.md, "analyzer", "Run Image Resolution".
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pybuild.buildenv.local import LocalBuildEnv
+from pybuild.cli.phase_run import read_file, write_file
+from pybuild.errors import InvalidInput
+from pybuild.events import info, warn
+from pybuild.lifecycle.analyze import Analysis, analyze
+from pybuild.lifecycle.cached_layers import restore_sboms
+from pybuild.oci.reference import Reference
+from pybuild.spec.analyzed import Analyzed, RunImage, RunToml, StackToml
+from pybuild.spec.labels import LifecycleMetadata
+from pybuild.stores.launch_cache import LaunchCacheStore
+from pybuild.stores.tar_cache import TarCache
+
+if TYPE_CHECKING:
+    from pybuild.cli.phase_run import PhaseRun
+    from pybuild.spec.run_image import RunImageName
+    from pybuild.stores.api import ImageStore, StoredImage
+
+_BARE_ID = re.compile(r"[0-9a-f]{64}")
+
+
+def analyzer(run: PhaseRun) -> None:
+    """The phase."""
+    run = resolved(run)
+    if run.inputs.layout:
+        run.guard_experimental("export to OCI layout format")
+    open_store = run.image_store()
+    run.drop_privileges(run.inputs.layers, run.inputs.cache_dir, run.inputs.launch_cache)
+    analyze_images(run, with_launch_cache(run, open_store()))
+
+
+def resolved(run: PhaseRun) -> PhaseRun:
+    """`run` with its previous and run image; `InvalidInput` (3) for words that cannot mean what they say."""
+    inputs = run.inputs
+    check_images(run, [*inputs.images, *inputs.tags], most=1)
+    if inputs.parallel and not (inputs.cache_dir or inputs.cache_image):
+        warn(
+            "Parallel export has been enabled, but it has not taken effect because no cache has been specified."
+        )
+    if not inputs.previous_image:
+        inputs = replace(inputs, previous_image=inputs.images[0])
+    if not inputs.run_image:
+        inputs = replace(inputs, run_image=_run_image(run))
+    return replace(run, inputs=inputs)
+
+
+def check_images(run: PhaseRun, names: list[str], *, most: int | None = None) -> None:
+    """Check everything that names an image: ANA-01, ANA-02, EXP-01."""
+    inputs = run.inputs
+    if most is not None and len(inputs.images) != most:
+        raise InvalidInput(
+            f"received {len(inputs.images)} arguments, but expected {most}", hint=f"{run.phase} [FLAGS] IMAGE"
+        )
+    if not all(names):
+        raise InvalidInput("an image argument is empty", hint=f"{run.phase} [FLAGS] IMAGE")
+    registries = {Reference.parse(name).registry for name in names}
+    if not inputs.daemon and len(registries) > 1:
+        raise InvalidInput(
+            f"writing to multiple registries is unsupported: {', '.join(sorted(registries))}",
+            hint="name tags on the registry of the first image",
+        )
+    for name in (inputs.previous_image, inputs.run_image, inputs.cache_image):
+        if name and not (inputs.daemon and _BARE_ID.fullmatch(name)):
+            Reference.parse(name)
+    if inputs.cache_image:
+        raise InvalidInput("-cache-image is not supported yet", hint="use -cache-dir with a volume")
+    if inputs.launch_cache and not inputs.daemon:
+        warn("Ignoring -launch-cache, only intended for use with -daemon")
+
+
+def with_launch_cache(run: PhaseRun, store: ImageStore) -> ImageStore:
+    """`store`, behind the launch cache if there is one (ANA-09)."""
+    if not (run.inputs.launch_cache and run.inputs.daemon):
+        return store
+    return LaunchCacheStore(store, TarCache.open(run.inputs.launch_cache))
+
+
+def analyze_images(run: PhaseRun, store: ImageStore) -> tuple[Analysis, Analyzed]:
+    """Look at both images; write analyzed.toml and the previous image's SBOMs."""
+    inputs = run.inputs
+    previous = by_id(inputs.previous_image)
+    analysis = analyze(
+        store,
+        previous=previous if previous.startswith("sha256:") else Reference.parse(previous),
+        run_image=inputs.run_image,
+    )
+    metadata = analysis.metadata
+    if analysis.previous and metadata and metadata.sbom and run.api.minor >= 8 and not inputs.skip_layers:
+        info("Restoring data for SBOM from previous image")
+        restore_sboms(
+            LocalBuildEnv(), store.read_layer(analysis.previous, metadata.sbom), inputs.layers, "launch"
+        )
+    analyzed = _analyzed(run, analysis)
+    write_file(inputs.analyzed, analyzed.write())
+    return analysis, analyzed
+
+
+def reference_of(image: StoredImage) -> str:
+    """What analyzed.toml and labels call an image: its digest reference, or a daemon's id without `sha256:`."""
+    return image.id.removeprefix("sha256:")
+
+
+def by_id(reference: str) -> str:
+    """A reference out of analyzed.toml as stores take it."""
+    return f"sha256:{reference}" if _BARE_ID.fullmatch(reference) else reference
+
+
+def read_run_images(run: PhaseRun) -> tuple[RunImageName, ...]:
+    """The run images that the builder knows, of run.toml or, before Platform API 0.12, stack.toml (GO-55)."""
+    if run.api.minor < 12:
+        stack = read_file(run.inputs.stack, StackToml.read, missing=StackToml())
+        return (stack.run_image,) if stack.run_image.image else ()
+    path = run.inputs.run
+    if not Path(path).exists():
+        info(f'No run metadata found at path "{path}"')
+    return read_file(path, RunToml.read, missing=RunToml()).images
+
+
+def _run_image(run: PhaseRun) -> str:
+    """GEN-15. In a daemon every image is taken to be accessible: what is missing shows when it is looked for."""
+    images = read_run_images(run)
+    if not images or not images[0].image:
+        raise InvalidInput(
+            "-run-image is required when there is no run metadata available",
+            hint=f"name the run image with -run-image, or list it in {run.inputs.run}",
+        )
+    names = (images[0].image, *images[0].mirrors)
+    registry = Reference.parse(run.inputs.images[0]).registry
+    return next((name for name in names if Reference.parse(name).registry == registry), names[0])
+
+
+def _analyzed(run: PhaseRun, analysis: Analysis) -> Analyzed:
+    modern = run.api.minor >= 12
+    known = analysis.previous if analysis.metadata else None
+    return Analyzed(
+        image_reference=reference_of(known) if known else "",
+        metadata=analysis.metadata or LifecycleMetadata(),
+        run_image=RunImage(
+            reference=reference_of(analysis.run_image),
+            image=run.inputs.run_image if modern else "",
+            target=analysis.target if modern else None,
+        ),
+    )

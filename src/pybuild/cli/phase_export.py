@@ -1,0 +1,172 @@
+"""The exporter: what the builder left becomes an image; report.toml; cached layers into the cache.
+
+Specification: platform.md, "exporter".
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from pybuild.buildenv.local import LocalBuildEnv
+from pybuild.cli.phase_analyze import by_id, check_images, read_run_images, with_launch_cache
+from pybuild.cli.phase_detect import read_analyzed
+from pybuild.cli.phase_restore import check_group, open_cache, warn_without_cache
+from pybuild.cli.phase_run import read_file, write_file
+from pybuild.errors import ExportError, InvalidInput, InvalidReference, PybuildError
+from pybuild.events import info, warn
+from pybuild.lifecycle import image_config
+from pybuild.lifecycle.analyze import Analysis, image_target
+from pybuild.lifecycle.built_files import read_built
+from pybuild.lifecycle.cached_layers import keep_layers, launch_index
+from pybuild.lifecycle.export import Exported, ExportInputs, export
+from pybuild.lifecycle.image_layers import launcher_source
+from pybuild.oci.reference import Reference
+from pybuild.spec.labels import ProjectMetadata
+from pybuild.spec.order import Group
+from pybuild.spec.run_image import RunImageName
+from pybuild.stores.launch_cache import LaunchCacheStore
+
+if TYPE_CHECKING:
+    from pybuild.buildenv.api import BuildEnv
+    from pybuild.cli.phase_run import PhaseRun
+    from pybuild.lifecycle.build import Built
+    from pybuild.spec.analyzed import Analyzed
+    from pybuild.stores.api import ImageStore
+    from pybuild.stores.tar_cache import TarCache
+
+_EPOCH_SINCE = 9  # minor version of the Platform API
+
+
+def exporter(run: PhaseRun) -> None:
+    """The phase."""
+    inputs = run.inputs
+    if not inputs.images:
+        raise InvalidInput("at least one image argument is required", hint="exporter [FLAGS] IMAGE…")
+    if inputs.obsolete_image or inputs.run_image not in ("", run.environ.get("CNB_RUN_IMAGE", "")):
+        raise InvalidInput("-run-image and -image are unsupported", hint="analyzed.toml names the run image")
+    analyzed = read_analyzed(run)
+    if analyzed.run_image is None or not analyzed.run_image.reference:
+        raise InvalidInput(
+            f"run image not found in analyzed metadata: {inputs.analyzed}", hint="run the analyzer first"
+        )
+    warn_without_cache(run)
+    check_images(run, list(inputs.images))
+    if inputs.layout:
+        run.guard_experimental("export to OCI layout format")
+    open_store = run.image_store()
+    run.drop_privileges(inputs.cache_dir, inputs.launch_cache)
+    group = read_file(inputs.group, Group.read)
+    check_group(group)
+    cache = open_cache(run)
+    env = LocalBuildEnv()
+    store = with_launch_cache(run, open_store())
+    export_image(
+        run, env, store, analyzed, _analysis(store, analyzed), read_built(env, group, inputs.layers), cache
+    )
+
+
+def export_image(
+    run: PhaseRun,
+    env: BuildEnv,
+    store: ImageStore,
+    analyzed: Analyzed,
+    analysis: Analysis,
+    built: Built,
+    cache: TarCache | None,
+) -> Exported:
+    """Write the image under all its names, the report and the cache. A cache that fails is a warning (GO-81)."""
+    inputs = run.inputs
+    names = dict.fromkeys([*inputs.images, *inputs.tags])
+    project = read_file(inputs.project_metadata, ProjectMetadata.read, missing=ProjectMetadata())
+    exported = export(
+        env,
+        store,
+        ExportInputs(
+            built=built,
+            analysis=analysis,
+            names=[Reference.parse(name) for name in names],
+            run_image=_run_image_names(run, analyzed, built),
+            layers_dir=inputs.layers,
+            app_dir=inputs.app,
+            platform_api=run.api,
+            launcher=launcher_source(env, inputs.launcher, inputs.launcher_sbom),
+            launcher_identity=run.identity,
+            created=_created(run),
+            default_process=inputs.process_type,
+            exec_env=inputs.exec_env,
+            project=project,
+            cache=launch_index(analyzed.metadata, store.cache)
+            if isinstance(store, LaunchCacheStore)
+            else None,
+        ),
+    )
+    try:
+        write_file(inputs.report, exported.report.write())
+    except PybuildError as exc:
+        raise ExportError(str(exc), hint=exc.hint) from exc
+    if cache is not None:
+        try:
+            keep_layers(env, cache, built, exported.found, exported.layer_ids, run.api)
+        except (OSError, PybuildError) as exc:
+            warn(f"Failed to export cache: {exc}")
+    return exported
+
+
+def _analysis(store: ImageStore, analyzed: Analyzed) -> Analysis:
+    """What the analyzer found, looked up once more."""
+    assert analyzed.run_image is not None
+    if analyzed.run_image.extend:
+        raise ExportError(
+            "the run image is to be extended by image extensions, which is not supported yet",
+            hint="build without these extensions",
+        )
+    reference = analyzed.run_image.reference
+    base = store.find(by_id(reference))
+    if base is None:
+        raise ExportError(
+            f"the run image {analyzed.run_image.image or reference} is not there any more",
+            hint=f"docker pull {analyzed.run_image.image or reference}",
+        )
+    previous = store.find(by_id(analyzed.image_reference)) if analyzed.image_reference else None
+    if previous:
+        info(f"Reusing layers from image '{analyzed.image_reference}'")
+    return Analysis(
+        run_image=base,
+        run_image_name=analyzed.run_image.image,
+        target=image_target(base),
+        previous=previous,
+        metadata=analyzed.metadata if previous else None,
+    )
+
+
+def _run_image_names(run: PhaseRun, analyzed: Analyzed, built: Built) -> RunImageName:
+    """What the label says about where the run image may be found again: GEN-16, GO-73, LBL-05."""
+    images = read_run_images(run)
+    if run.api.minor < 12 or not images:
+        return images[0] if images else RunImageName()
+    name = analyzed.run_image.image if analyzed.run_image else ""
+    for image in images:
+        if any(_same(each, name) for each in (image.image, *image.mirrors)):
+            return image
+    # An extension may have switched to an image that the builder does not know.
+    return RunImageName(image=name) if built.metadata.extensions else images[0]
+
+
+def _same(one: str, other: str) -> bool:
+    try:
+        first, second = Reference.parse(one), Reference.parse(other)
+    except InvalidReference:
+        return one == other
+    return (first.registry, first.repository, first.tag) == (second.registry, second.repository, second.tag)
+
+
+def _created(run: PhaseRun) -> str:
+    """The image's time of creation: EXP-17."""
+    text = run.environ.get("SOURCE_DATE_EPOCH", "") if run.api.minor >= _EPOCH_SINCE else ""
+    if not text:
+        return image_config.CREATED
+    if not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
+        warn("Ignoring invalid SOURCE_DATE_EPOCH; using the constant time")
+        return image_config.CREATED
+    return image_config.created_time(int(text))

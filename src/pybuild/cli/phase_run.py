@@ -1,0 +1,116 @@
+"""One run of a phase: its inputs, where it may look for images, who it runs as, and the files it reads and writes.
+
+Specification: platform.md, "Operations" / "Inputs", "Platform API Compatibility", "Experimental Features".
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from pybuild import __version__
+from pybuild.errors import InvalidFile, PybuildError
+from pybuild.events import warn
+from pybuild.lifecycle import privileges
+from pybuild.spec.labels import LauncherIdentity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pybuild.lifecycle.inputs import Inputs, PhaseName
+    from pybuild.spec.api import ApiVersion
+    from pybuild.stores.api import ImageStore
+
+    StoreOpener = Callable[["PhaseRun"], Callable[[], ImageStore]]
+
+Parsed = TypeVar("Parsed")
+_LARGEST_FILE = 64 << 20
+
+IDENTITY = LauncherIdentity(version=__version__, repository="github.com/pybuild/pybuild", commit="")
+"""What goes into the label of images about the lifecycle that made them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseRun:
+    """What a phase was started with.
+
+    `stores`: for "daemon", "registry" and "layout" a function that is called with all rights that the phase was
+    started with, and gives one that opens the store later, as the build user.
+    """
+
+    phase: PhaseName
+    inputs: Inputs
+    api: ApiVersion
+    environ: Mapping[str, str]
+    stores: Mapping[str, StoreOpener]
+    identity: LauncherIdentity = field(default=IDENTITY)
+
+    @property
+    def tmp_dir(self) -> str:
+        """Where build plans are put while their buildpacks run."""
+        return self.environ.get("TMPDIR") or "/tmp"
+
+    def image_store(self) -> Callable[[], ImageStore]:
+        """Make ready to reach the images that this run is about; call the result as the build user."""
+        kind = "layout" if self.inputs.layout else "daemon" if self.inputs.daemon else "registry"
+        return self.stores[kind](self)
+
+    def drop_privileges(self, *volumes: str) -> None:
+        """Make `volumes` the build user's, and be the build user from now on."""
+        privileges.own([path for path in volumes if path], self.inputs.uid, self.inputs.gid)
+        privileges.become(self.inputs.uid, self.inputs.gid)
+
+    def guard_experimental(self, feature: str) -> None:
+        """Raise unless the platform allows experimental features; GEN-10. GO-76: `quiet`, for `silent`."""
+        mode = self.environ.get("CNB_EXPERIMENTAL_MODE") or "error"
+        if mode == "error":
+            raise PybuildError(
+                f"Platform requested experimental feature '{feature}', which is disabled",
+                hint="set CNB_EXPERIMENTAL_MODE=warn to allow it",
+            )
+        if mode not in ("quiet", "silent"):
+            warn(f"Platform requested experimental feature '{feature}'")
+
+
+def read_file(path: str, parse: Callable[[bytes, str], Parsed], *, missing: Parsed | None = None) -> Parsed:
+    """What `parse(content, path)` makes of a file; `missing`, if given, where there is none.
+
+    Anything else is a `PybuildError` (1): platform.md leaves 1 to 10 for what is wrong before a phase's own work.
+    """
+    try:
+        return parse(_content(path), path)
+    except FileNotFoundError as exc:
+        if missing is not None:
+            return missing
+        raise PybuildError(
+            f"{path}: there is no such file", hint="an earlier phase writes it, or a flag names another place"
+        ) from exc
+    except OSError as exc:
+        raise PybuildError(f"{path}: cannot be read: {exc.strerror}") from exc
+    except InvalidFile as exc:
+        raise PybuildError(str(exc), hint=exc.hint) from exc
+
+
+def _content(path: str) -> bytes:
+    # A buildpack may have put something else there: a FIFO would be waited for, a device never ends.
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise PybuildError(f"{path}: cannot be read: it is no regular file")
+        return file.read(_LARGEST_FILE)
+
+
+def write_file(path: str, content: bytes) -> None:
+    """Put `content` at `path`, whose folder is made if missing. What was there is replaced, not written through."""
+    try:
+        place = Path(path)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.unlink(missing_ok=True)
+        with place.open("xb") as file:
+            file.write(content)
+    except OSError as exc:
+        raise PybuildError(
+            f"{path}: cannot be written: {exc.strerror}", hint="the build user must be able to write there"
+        ) from exc
