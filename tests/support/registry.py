@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import json
 import re
@@ -20,8 +21,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from pybuild.oci import model
+from pybuild.oci.digest import sha256
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 USER, PASSWORD = "builder", "correct horse"
@@ -34,8 +38,8 @@ _PIECE = 1 << 16
 class Fault:
     """What goes wrong with requests of this `method` whose path has `path` in it, `times` times, after `skip` good ones.
 
-    `status`: answered instead, with `headers` and `body`. `how`: "reset" (connection broken before an answer, after
-    `after` bytes of the request's body), "truncate" (half of the body comes), "long" or "short" (wrong
+    `status`: answered instead, with `headers` and `body`. `how`: "reset" (connection broken before an answer), "reset body"
+    (after `after` bytes of the request's body), "truncate" (half of the body comes), "long" or "short" (wrong
     Content-Length), "hang" (no answer), "slow" (a byte at a time), "wrong" (other content), "lost" (done, but the
     answer is not sent), "endless" (a body without end).
     """
@@ -109,6 +113,39 @@ class Registry:
         self.manifests[repository, digest] = self.manifests[repository, tag] = (media_type, text)
         return digest
 
+    def put_image(
+        self, repository: str, tag: str, layers: Sequence[bytes], *, oci: bool = False, **manifest: Any
+    ) -> str:
+        """An image of these tars, compressed; returns its manifest's digest."""
+        config = {
+            "architecture": "amd64",
+            "os": "linux",
+            "config": {"Env": ["PATH=/bin"], "Labels": {"label": "base"}},
+            "history": [],
+            "rootfs": {"type": "layers", "diff_ids": [sha256(layer) for layer in layers]},
+        }
+        text = json.dumps(config).encode()
+        packed = [gzip.compress(layer, mtime=0) for layer in layers]
+        value = {
+            "schemaVersion": 2,
+            "mediaType": model.OCI_MANIFEST if oci else model.DOCKER_MANIFEST,
+            "config": {
+                "mediaType": model.OCI_CONFIG if oci else model.DOCKER_CONFIG,
+                "size": len(text),
+                "digest": self.put_blob(repository, text),
+            },
+            "layers": [
+                {
+                    "mediaType": model.DOCKER_LAYER,
+                    "size": len(blob),
+                    "digest": self.put_blob(repository, blob),
+                }
+                for blob in packed
+            ],
+            **manifest,
+        }
+        return self.put_manifest(repository, tag, str(value["mediaType"]), value)
+
     def manifest(self, repository: str, tag: str) -> Any:
         return json.loads(self.manifests[repository, tag][1])
 
@@ -145,8 +182,6 @@ class Handler(BaseHTTPRequestHandler):
         except (_Gone, OSError):
             self.close_connection = True
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _handle
-
     def _answer(self, registry: Registry) -> None:
         fault = self._fault
         if fault is not None:
@@ -154,7 +189,6 @@ class Handler(BaseHTTPRequestHandler):
                 self.server.closing.wait(30)
                 raise _Gone
             if fault.how == "reset":
-                self._take(fault.after)
                 self._reset()
             if fault.status:
                 # With an early answer the rest of the request is never read.
@@ -163,7 +197,7 @@ class Handler(BaseHTTPRequestHandler):
                 return
         parts = urlsplit(self.path)
         if parts.path == "/token":
-            self._token(registry, parse_qs(parts.query))
+            self._token(registry)
             return
         if not self._may(registry):
             return
@@ -204,7 +238,7 @@ class Handler(BaseHTTPRequestHandler):
             return False
         return True
 
-    def _token(self, registry: Registry, query: Mapping[str, list[str]]) -> None:
+    def _token(self, registry: Registry) -> None:
         shown = self.headers.get("Authorization", "")
         if shown and shown != "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode():
             self._error(401, "UNAUTHORIZED")
@@ -250,7 +284,9 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self._reply(200, content)
 
-    def _upload(self, registry: Registry, repository: str, upload: str, query: Mapping[str, list[str]]) -> None:
+    def _upload(
+        self, registry: Registry, repository: str, upload: str, query: Mapping[str, list[str]]
+    ) -> None:
         if self.command == "POST":
             digest, source = (query.get(key, [""])[0] for key in ("mount", "from"))
             if registry.mounts and digest and (source, digest) in registry.blobs:
@@ -292,7 +328,9 @@ class Handler(BaseHTTPRequestHandler):
         host = self.server.registry.upload_host
         where = f"/v2/{repository}/blobs/uploads/{upload}?_state=x"
         self._reply(
-            status, b"", {"Location": f"http://{host}{where}" if host else where, "Range": f"0-{max(size - 1, 0)}"}
+            status,
+            b"",
+            {"Location": f"http://{host}{where}" if host else where, "Range": f"0-{max(size - 1, 0)}"},
         )
 
     def _take(self, most: int | None = None, into: bytearray | None = None) -> bytes:
@@ -336,13 +374,15 @@ class Handler(BaseHTTPRequestHandler):
         if (said := wrong.get(how, length)) is not None and status != 204:
             self.send_header("Content-Length", str(said))
         self.end_headers()
-        if self.command == "HEAD" or status == 204:
-            return
+        if self.command != "HEAD" and status != 204:
+            self._send_body(body, how)
+
+    def _send_body(self, body: bytes, how: str) -> None:
         if how == "endless":
             while True:
                 self.wfile.write(bytes(_PIECE))
         if how == "truncate":
-            self.wfile.write(body[: length // 2])
+            self.wfile.write(body[: len(body) // 2])
             self.wfile.flush()
             self._reset()
         if how == "slow":
@@ -354,6 +394,10 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
         if how in ("long", "short"):
             self.close_connection = True
+
+
+for _verb in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"):
+    setattr(Handler, f"do_{_verb}", Handler._handle)
 
 
 class _Server(ThreadingHTTPServer):
@@ -429,7 +473,10 @@ def debian_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Debian
     log = folder / "log"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [program, "serve", folder / "config.yml"], stdout=out, stderr=subprocess.STDOUT, env={"OTEL_SDK_DISABLED": "true"}
+            [program, "serve", folder / "config.yml"],
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env={"OTEL_SDK_DISABLED": "true"},
         )
     try:
         _await(host, process, log)

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from pybuild.errors import InvalidInput
-from pybuild.oci.reference import Reference
+from pybuild.oci.reference import REGISTRY, Reference
 from pybuild.platform.pull import PULL_POLICIES, PullPolicy
 from pybuild.spec.project import check_workspace
 
@@ -27,7 +27,8 @@ _SOCKETS = {"/var/run/docker.sock", "/run/docker.sock", "/run/podman/podman.sock
 class BuildRequest:
     """One build. `image` is its own name, `tags` further ones. `created`: seconds since 1970, None for the constant.
 
-    `workspace`: "" to take project.toml's or the default. `caller`: the variables pybuild was started with.
+    `publish`: into the registry that the names say, instead of the engine. `insecure`: registries (`host[:port]`)
+    whose certificate is not checked, or that have none. `workspace`: "" to take project.toml's or the default. `caller`: the variables pybuild was started with.
     """
 
     image: Reference
@@ -46,6 +47,8 @@ class BuildRequest:
     default_process: str = ""
     created: int | None = None
     clear_cache: bool = False
+    publish: bool = False
+    insecure: tuple[str, ...] = ()
     caller: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -68,6 +71,8 @@ def build_request(
     default_process: str = "",
     creation_time: str | None = None,
     clear_cache: bool = False,
+    publish: bool = False,
+    insecure_registries: Sequence[str] = (),
 ) -> BuildRequest:
     """The request that these words make. Raises `InvalidInput` for the first one that means nothing."""
     names = [Reference.parse(name) for name in (image, *tags)]
@@ -75,6 +80,11 @@ def build_request(
         if name.digest:
             raise InvalidInput(
                 f"{word!r} has a digest: a new image is named by a tag", hint="leave out @sha256:…"
+            )
+        if publish and name.registry != names[0].registry:
+            raise InvalidInput(
+                f"the tag {word!r} is on {name.registry}, the image on {names[0].registry}",
+                hint="with --publish all names must be on one registry",
             )
     return BuildRequest(
         image=names[0],
@@ -94,6 +104,8 @@ def build_request(
         default_process=default_process,
         created=_creation_time(creation_time),
         clear_cache=clear_cache,
+        publish=publish,
+        insecure=tuple(map(_registry, insecure_registries)),
         caller=caller,
     )
 
@@ -122,6 +134,15 @@ def checked_volume(word: str) -> str:
     elif not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", source):
         raise InvalidInput(f"the volume {word!r}: {source!r} is neither a path nor the name of a volume")
     return f"{source}:{plain}:{mode}"
+
+
+def _registry(word: str) -> str:
+    if REGISTRY.fullmatch(word) is None:
+        raise InvalidInput(
+            f"{word!r} is no registry: expected a host name or host:port",
+            hint="--insecure-registry registry.example.com:5000",
+        )
+    return word
 
 
 def _pull_policy(text: str) -> PullPolicy:

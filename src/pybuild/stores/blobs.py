@@ -105,11 +105,16 @@ def read(place: Place, digest: str, size: int, *, start: int = 0) -> Iterator[by
             ) as found:
                 # A registry that knows no ranges begins anew.
                 skip = done if found.status == 200 else 0
+                if found.length not in (None, skip + size - done):
+                    raise Broken(
+                        f"{place.registry} sends {found.length} bytes of {digest}, expected {size - done}"
+                    )
                 for piece in found.pieces(skip + size - done):
                     piece, skip = piece[skip:], max(skip - len(piece), 0)
-                    sha.update(piece)
-                    done += len(piece)
-                    yield piece
+                    if piece:
+                        sha.update(piece)
+                        done += len(piece)
+                        yield piece
             if done < size:
                 raise Broken(f"the blob {digest} of {place.registry} ended after {done} of {size} bytes")
         except Broken as exc:

@@ -8,8 +8,10 @@ Specification: OCI image-spec, "layer"; RFC 1952. The header has no name and no 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import tempfile
+import weakref
 import zlib
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
@@ -28,15 +30,22 @@ MAX_LAYER = 64 << 30
 """Most bytes of one layer's tar that are read from a registry."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class Packed:
-    """A compressed layer in a temporary file. `size`, `digest`: compressed; `diff_id`, `tar_size`: not."""
+    """A compressed layer in a temporary file. `size`, `digest`: compressed; `diff_id`, `tar_size`: not.
+
+    The file goes with this value, never before: a sender that was given up may still be reading it, and another
+    file could have got its number.
+    """
 
     file: IO[bytes]
     size: int
     digest: str
     diff_id: str
     tar_size: int
+
+    def __post_init__(self) -> None:
+        weakref.finalize(self, self.file.close)
 
     def pieces(self, start: int = 0) -> Iterator[bytes]:
         """From byte `start` on. Several readers do not disturb each other."""
@@ -116,15 +125,14 @@ def _uncompressed(chunks: Iterable[bytes], diff_id: str) -> Iterator[bytes]:
         return
     inflate = zlib.decompressobj(_WITH_HEADER)
     try:
-        rest = first
-        while rest:
+        for piece in itertools.chain((first,), source):
+            rest = piece
             while rest:
                 if inflate.eof:  # gzip files may follow each other, as those of pigz and eStargz do
                     inflate = zlib.decompressobj(_WITH_HEADER)
                 # At most so much at a time: a small blob may hold very much.
                 yield inflate.decompress(rest, _PIECE)
                 rest = inflate.unused_data if inflate.eof else inflate.unconsumed_tail
-            rest = next(source, b"")
         while not inflate.eof and (tail := inflate.decompress(b"", _PIECE)):
             yield tail
     except zlib.error as exc:

@@ -49,15 +49,27 @@ class Broken(RegistryError):
         super().__init__(message, hint=hint)
         self.after = after
 
+    def final(self) -> RegistryError:
+        """The same after the last try: nobody tries again what has been tried."""
+        return RegistryError(str(self), hint=self.hint)
+
 
 class Passing(Broken):
     """The registry answered that it cannot just now."""
 
 
-class Stalled(Broken, TimedOut):
-    """Nothing came for too long."""
+class TookTooLong(RegistryError, TimedOut):
+    """A registry did not answer in time."""
 
     exit_code = TimedOut.exit_code
+
+
+class Stalled(Broken):
+    """Nothing came for too long."""
+
+    def final(self) -> RegistryError:
+        """See `Broken.final`."""
+        return TookTooLong(str(self), hint=self.hint)
 
 
 @dataclass(slots=True)
@@ -72,12 +84,12 @@ class Tries:
         """Wait for the next try, or raise `fault` if there was the last one."""
         self.made += 1
         if self.made >= self.patience.tries:
-            raise fault
+            raise fault.final() from fault
         grown = self.patience.pause * 2 ** (self.made - 1)
         pause = min(max(fault.after, grown * random.uniform(0.5, 1)), self.patience.longest_pause)
         detail(f"{fault}; trying again in {pause:.1f} s")
         if self.stop.wait(pause):
-            raise fault
+            raise fault.final() from fault
 
     def progressed(self) -> None:
         """Something was achieved: faults from now on count anew."""

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 class RegistryStore:
     """The images of registries. `insecure`: those (`host[:port]`) that may be spoken to without checked TLS.
 
-    `lender`: another store, whose images may be the base of what is written here: their layers are sent like new ones.
+    `platform`: which image of an index is meant. `lender`: another store that has the images named in `lent`; one of
+    them may be the base of what is written here, and its layers are sent like new ones.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class RegistryStore:
         platform: Platform | None = None,
         patience: Patience | None = None,
         lender: ImageStore | None = None,
+        lent: Collection[Reference] = (),
     ) -> None:
         self._keychain = keychain
         self._environ = os.environ if environ is None else environ
@@ -54,8 +56,25 @@ class RegistryStore:
         self._platform = platform or Platform()
         self._patience = patience or Patience()
         self._lender = lender
+        self._lent = frozenset(lent)
         self._transports: dict[str, Transport] = {}
         self._known: dict[str, tuple[Place, Manifest]] = {}
+
+    def lending(
+        self, platform: Platform, lender: ImageStore | None, lent: Collection[Reference]
+    ) -> RegistryStore:
+        """The same store for another platform and lender; connections and what is known are shared."""
+        other = RegistryStore(
+            self._keychain,
+            environ=self._environ,
+            insecure=self._insecure,
+            platform=platform,
+            patience=self._patience,
+            lender=lender,
+            lent=lent,
+        )
+        other._transports, other._known = self._transports, self._known
+        return other
 
     def find(self, name: Reference | str) -> StoredImage | None:
         """The image of that name; None when the registry has none. Of an index, the image for our platform.
@@ -68,10 +87,12 @@ class RegistryStore:
                 return None
             name = known
         ref = name if isinstance(name, Reference) else Reference.parse(name)
+        if self._lender is not None and ref in self._lent:
+            return self._lender.find(ref)
         place = self._place(ref)
         manifest = manifests.find(place, ref.digest or ref.tag, self._platform)
         if manifest is None:
-            return self._lender.find(ref) if self._lender else None
+            return None
         key = _by_digest(place, manifest.digest)
         self._known[key] = (place, manifest)
         return StoredImage(

@@ -238,10 +238,11 @@ class Transport:
             prepared.headers["Content-Length"] = "0"
         seconds = self.patience.for_size(len(body) if body is not None else 0)
         what = f"{method} {urlsplit(url).path} at {urlsplit(url).netloc}"
-        response = in_time(lambda: self._deliver(prepared, url, what), seconds, what)
+        adapter = self._adapters()  # here, and not in the other thread: our caller may hold the lock
+        response = in_time(lambda: self._deliver(adapter, prepared, url, what), seconds, what)
         return Found(response, what, self.patience)
 
-    def _deliver(self, prepared: Any, url: str, what: str) -> Any:
+    def _deliver(self, adapter: Any, prepared: Any, url: str, what: str) -> Any:
         import requests
         import urllib3
 
@@ -251,7 +252,7 @@ class Transport:
             verify = False
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         try:
-            return self._adapters().send(
+            return adapter.send(
                 prepared,
                 stream=True,
                 timeout=(self.patience.connect, self.patience.idle),
