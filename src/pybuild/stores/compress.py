@@ -75,10 +75,26 @@ def pack(chunks: Iterable[bytes]) -> Packed:
 
 
 def _compressed(chunks: Iterable[bytes], compressor: Any) -> Iterator[bytes]:
-    for chunk in chunks:
-        if piece := compressor.compress(chunk):
+    # isal's output depends on where one call ends and the next begins; equal tars must become equal blobs (GEN-17).
+    for block in _blocks(chunks):
+        if piece := compressor.compress(block):
             yield piece
     yield compressor.flush()
+
+
+def _blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes in blocks of one size, the last one shorter."""
+    waiting = bytearray()
+    for chunk in chunks:
+        waiting += chunk
+        if len(waiting) >= _PIECE:
+            whole = len(waiting) - len(waiting) % _PIECE
+            with memoryview(waiting) as view:
+                for start in range(0, whole, _PIECE):
+                    yield bytes(view[start : start + _PIECE])
+            del waiting[:whole]
+    if waiting:
+        yield bytes(waiting)
 
 
 def _compressor() -> Any:

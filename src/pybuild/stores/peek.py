@@ -57,7 +57,7 @@ def _look_in(
     found: bytes | str | None = None
     gone = False
     for member, body in tar.read(chunks):
-        name = posixpath.normpath("/" + member.name.decode(errors="surrogateescape"))
+        name = posixpath.normpath("/" + member.name.decode(errors="surrogateescape").lstrip("/"))
         gone = gone or name in hidden
         if name != path and name not in above:
             continue
@@ -68,7 +68,7 @@ def _look_in(
             gone = True
             found = body.read() if member.kind == tar.FILE else None
             if member.kind == tar.HARD_LINK:
-                found = posixpath.normpath(f"/{target}")
+                found = posixpath.normpath("/" + target.lstrip("/"))
     return found, gone
 
 
