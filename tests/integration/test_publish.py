@@ -88,6 +88,26 @@ def _run(engine: docker.APIClient, image: str) -> str:
         engine.remove_image(image, force=True)
 
 
+def test_a_run_image_of_pybuilds_own_goes_along_from_the_engine(
+    engine: docker.APIClient, lab: Lab, debian_registry: DebianRegistry, gnu_image: str, test_run: str
+) -> None:
+    """`pybuild/…` images are made on this machine: no registry has them, and none is asked."""
+    engine.tag(gnu_image, f"pybuild/{test_run}", "1")
+    image = f"{debian_registry.host}/acme/whole"
+    words = ("--run-image", f"pybuild/{test_run}:1", "--buildpack", lab.buildpack(build=BUILD), "--json")
+    config = {"DOCKER_CONFIG": str(debian_registry.config)}
+    try:
+        first = result(publish(lab, image, *words, **config))
+        again = result(publish(lab, image, *words, **config))
+    finally:
+        engine.remove_image(f"pybuild/{test_run}:1")
+
+    assert int(str(first["sent_bytes"])) > 1_000_000
+    assert (again["changed"], again["sent_bytes"]) == (False, 0)
+    engine.pull(image, tag="latest", auth_config={"username": "builder", "password": "correct horse"})
+    assert _run(engine, f"{image}:latest") == "an app\n"
+
+
 def test_who_may_not_push_learns_it_before_the_build_starts(
     lab: Lab, debian_registry: DebianRegistry
 ) -> None:

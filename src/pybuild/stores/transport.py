@@ -130,7 +130,10 @@ class Transport:
                 if plain and not isinstance(exc, Passing):
                     break
                 if isinstance(exc, NoTls):
-                    raise
+                    raise exc.final() from exc
+                tries.made += not isinstance(
+                    exc, Passing
+                )  # who is not there now is seldom there a moment later
                 tries.again(exc)
         while True:
             try:

@@ -20,13 +20,15 @@ from pybuild.stores.exchange import Patience
 from pybuild.stores.keychain import Keychain
 from pybuild.stores.manifests import DOCKER_INDEX, OCI_INDEX, Platform
 from pybuild.stores.registry import RegistryStore
+from support.images import FolderStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from support.registry import Registry
 
-HASTY = Patience(connect=2, idle=1, total=2, pause=0.01, longest_pause=0.05, least_rate=1 << 20)
+HASTY = Patience(connect=2, idle=0.7, total=2, pause=0.01, longest_pause=0.05, least_rate=1 << 20)
 BASE = [b"base layer".ljust(1024, b"\0")]
 AUTH = {"CNB_REGISTRY_AUTH": "{}"}
 
@@ -651,3 +653,27 @@ def test_what_runs_plainly_is_spoken_to_only_if_it_is_named_or_on_this_machine(r
     registry.put_image("acme/run", "latest", BASE)
 
     assert store_for(registry).find(f"{registry.host}/acme/run") is not None
+
+
+def test_a_base_that_only_another_store_has_goes_along_once(registry: Registry, tmp_path: Path) -> None:
+    lender = FolderStore(tmp_path, like="daemon")
+    config = {
+        "architecture": "amd64",
+        "os": "linux",
+        "config": {},
+        "history": [],
+        "rootfs": {"type": "layers", "diff_ids": [sha256(BASE[0])]},
+    }
+    lent = Reference.parse("pybuild/run:1")
+    lender.add(lent.name, model.encode_config(config), BASE)
+    store = store_for(registry).lending(Platform(), lender, [lent])
+    base = store.find("pybuild/run:1")
+    assert base is not None
+    name = Reference.parse(f"{registry.host}/acme/app")
+
+    first = store.write(base, [layer("x")], config_of(base), [name], None)
+    again = store.write(base, [layer("x")], config_of(base, "new label"), [name], store.find(name))
+
+    manifest = check_whole(registry)
+    assert first.sent_bytes == sum(item["size"] for item in manifest["layers"])
+    assert (again.changed, again.sent_bytes) == (True, 0)
