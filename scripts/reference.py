@@ -86,9 +86,7 @@ def exit_codes_page() -> str:
 
 def _kinds() -> list[type[errors.PybuildError]]:
     """The classes in their order in the file: of two with one code, the more general one comes first."""
-    found = [
-        kind for _, kind in inspect.getmembers(errors, inspect.isclass) if kind.__module__ == errors.__name__
-    ]
+    found = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if kind.__module__ == errors.__name__]
     return sorted(found, key=lambda kind: inspect.getsourcelines(kind)[1])
 
 
