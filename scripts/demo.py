@@ -122,6 +122,7 @@ def _sign_and_read(app: Served) -> None:
 
 
 def _tell(result: dict[str, Any], port: int, seconds: float) -> None:
+    pybuild = Path(sys.executable).with_name("pybuild")
     image, layers = result["image"], result["layers"]
     reused = f"{layers['reused']} of {layers['reused'] + layers['added']} layers reused"
     _say(f"""
@@ -130,11 +131,11 @@ def _tell(result: dict[str, Any], port: int, seconds: float) -> None:
   Time:                {human_time(seconds)}
 
 What to try next:
-  edit {SAMPLE}/src/page.php, then make demo    only what changed is built
-  docker logs {NAME}                                       nginx and PHP write there
-  docker exec -it {NAME} launcher php -m                   a command in the app's environment
-  {sys.executable.replace("/python", "/pybuild")} myapp    in the root of your own app
-  make demo-stop                                              remove app and database""")
+  make demo                                 after an edit of {SAMPLE}: only the change is built
+  docker logs {NAME}                  nginx and PHP write there
+  docker exec {NAME} launcher php -m  any command in the app's environment
+  make demo-stop                            remove app and database
+  {pybuild} myapp    in the root of your own app""")
 
 
 def _run_line(port: int, service: Service) -> str:

@@ -17,6 +17,14 @@ from pybuild.cli.main import COMMANDS, cli
 FOLDER = Path(__file__).parents[1] / "docs" / "reference"
 _NOTE = "<!-- Written by scripts/reference.py from the code. Change the code, then run it again. -->\n"
 _WIDTH = 96
+_CLI_INTRODUCTION = """\
+What follows is the text of `--help`. Data goes to standard output, everything else to standard error;
+[exit codes](exit-codes.md) have a page of their own.
+"""
+_EXIT_INTRODUCTION = """\
+From 11 on they are those that the Platform API names, as far as it names them. After every code but 0
+the last lines on standard error are `ERROR: …` with what happened and `hint: …` with what to try.
+"""
 
 # Codes that no class of errors.py stands for.
 OTHER_CODES = {
@@ -24,6 +32,8 @@ OTHER_CODES = {
     2: "The command line itself: an unknown option, a missing argument.",
     70: "A bug in pybuild. The line names a file with the report.",
     129: "The terminal was closed (SIGHUP).",
+    130: "Ctrl-C (SIGINT).",
+    143: "SIGTERM.",
 }
 
 
@@ -37,10 +47,9 @@ def cli_page() -> str:
     parts = [
         "# Commands\n",
         _NOTE,
-        "What follows is the text of `--help`. Data goes to standard output, everything else to standard error;\n"
-        "[exit codes](exit-codes.md) have a page of their own.\n",
+        _CLI_INTRODUCTION,
     ]
-    context = click.Context(cli, info_name="pybuild", terminal_width=_WIDTH, max_content_width=_WIDTH)
+    context = click.Context(cli, info_name="pybuild", terminal_width=_WIDTH, **cli.context_settings)
     parts.append(_section("pybuild", cli, context))
     for name in COMMANDS:
         command = cli.get_command(context, name)
@@ -50,7 +59,7 @@ def cli_page() -> str:
 
 
 def _sections(name: str, command: click.Command, parent: click.Context) -> list[str]:
-    context = click.Context(command, info_name=name, parent=parent)
+    context = click.Context(command, info_name=name, parent=parent, **command.context_settings)
     found = [_section(context.command_path, command, context)]
     if isinstance(command, click.Group):
         for word, below in sorted(command.commands.items()):
@@ -72,8 +81,7 @@ def exit_codes_page() -> str:
     lines = [
         "# Exit codes\n",
         _NOTE,
-        "From 11 on they are those that the Platform API names, as far as it names them. After every code but 0\n"
-        "the last lines on standard error are `ERROR: …` with what happened and `hint: …` with what to try.\n",
+        _EXIT_INTRODUCTION,
         "| Code | Error | When | Usual hint |",
         "|---:|---|---|---|",
     ]
@@ -86,7 +94,8 @@ def exit_codes_page() -> str:
 
 def _kinds() -> list[type[errors.PybuildError]]:
     """The classes in their order in the file: of two with one code, the more general one comes first."""
-    found = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if kind.__module__ == errors.__name__]
+    members = [kind for _, kind in inspect.getmembers(errors, inspect.isclass)]
+    found = [kind for kind in members if issubclass(kind, errors.PybuildError)]
     return sorted(found, key=lambda kind: inspect.getsourcelines(kind)[1])
 
 

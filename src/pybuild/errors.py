@@ -27,9 +27,9 @@ PybuildError                     1
 ├── LaunchError                 82
 ├── ExtensionFailed             91   an extension's bin/generate that did not exit with 0
 ├── GenerateError               92
-├── ExtendError                102
-├── Interrupted                130   Ctrl-C
-└── Terminated                 143   SIGTERM
+└── ExtendError                102
+
+A signal is no error: `cli.signals.Stopped` ends the process with 128 + its number (130 for Ctrl-C).
 """
 
 from __future__ import annotations
@@ -67,17 +67,21 @@ class InvalidFile(InvalidInput):
 class InvalidArchive(InvalidInput):
     """A tar or zip with entries that we refuse: traversal, devices, wrong lengths, limits."""
 
+    usual_hint = "pack it anew with tar or zip, or get it again"
+
 
 class EngineUnavailable(PybuildError):
     """No Docker Engine answers."""
 
     exit_code = 4
+    usual_hint = "start it with: sudo systemctl start docker; pybuild doctor tells more"
 
 
 class EngineDenied(EngineUnavailable):
     """The Docker Engine's socket refuses this user."""
 
     exit_code = 5
+    usual_hint = "join the docker group: sudo usermod -aG docker $USER, then log in again"
 
 
 class BuilderUnusable(PybuildError):
@@ -167,12 +171,14 @@ class AnalyzeError(PybuildError):
     """Platform API, "analyzer": analysis-specific error conditions."""
 
     exit_code = 32
+    usual_hint = "try again; if it fails again, once with --clear-cache"
 
 
 class RestoreError(PybuildError):
     """Platform API, "restorer": restoration-specific error conditions."""
 
     exit_code = 42
+    usual_hint = "try again; if it fails again, once with --clear-cache"
 
 
 class BuildpackFailed(PybuildError):
@@ -193,6 +199,7 @@ class ExportError(PybuildError):
     """Platform API, "exporter": export-specific error conditions."""
 
     exit_code = 62
+    usual_hint = "try again; if it fails again, once with --clear-cache"
 
 
 class RebaseError(PybuildError):
@@ -223,15 +230,3 @@ class ExtendError(PybuildError):
     """Platform API, "extender": extension-specific error conditions."""
 
     exit_code = 102
-
-
-class Interrupted(PybuildError):
-    """Ctrl-C: 128 + SIGINT."""
-
-    exit_code = 130
-
-
-class Terminated(PybuildError):
-    """SIGTERM: 128 + 15."""
-
-    exit_code = 143

@@ -12,6 +12,7 @@ import re
 import shlex
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from click.testing import CliRunner
 
 from pybuild.cli.main import cli
 from support import services
-from support.sample import SAMPLES, build, free_port
+from support.sample import SAMPLES, build, forget, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 TUTORIAL = ROOT / "docs" / "tutorial" / "php-in-ten-minutes.md"
 PAGES = [ROOT / "README.md", ROOT / "samples" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+MARK = "=== step"
 FENCE = re.compile(r"^```(\S+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^ *(?:\$ )?(pybuild [^\n|#]*)|`(pybuild [^`\n]*)`", re.MULTILINE)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -63,54 +65,50 @@ def test_the_tutorial_does_what_it_says(engine: docker.APIClient, test_run: str,
     page = page.replace("localhost:8080", f"localhost:{port}").replace("-p 8080:", f"-p {port}:")
     account = services.Account(database=name, password="secret")
 
+    script, log = list(steps(page)), tmp_path / "output"
+
     try:
-        with services.started(engine, ("mariadb",), name, account):
-            said = run(list(steps(page)), tmp_path)
+        with services.started(engine, ("mariadb",), name, account), removing(engine, f"{name}-app"):
+            run(script, tmp_path, log)
     finally:
-        clean(engine, name)
+        shown = log.read_text("utf-8", "replace")
+        forget(engine, name, re.findall(r"^\*\*\* Images \(([0-9a-f]+)", shown, re.MULTILINE))
 
-    for step, shown in said:
-        plain = re.sub(r" +", " ", shown)
-        for line in step.shows:
-            assert re.sub(r" +", " ", line.strip()) in plain, (
-                f"{step.commands}\ndid not show {line!r} but\n{shown}"
-            )
+    for step, output in zip(script, shown.split(f"{MARK}\n")[1:], strict=True):
+        plain = re.sub(r" +", " ", output)
+        missing = [line for line in step.shows if re.sub(r" +", " ", line.strip()) not in plain]
+        assert not missing, f"{step.commands}\ndid not show {missing} but\n{output}"
 
 
-def run(script: list[Step], folder: Path) -> list[tuple[Step, str]]:
-    """Run all steps in one shell that stops at the first failure; each step with what it printed."""
-    mark = "=== step"
-    text = "".join(f"echo '{mark}'\n{step.commands}" for step in script)
+def run(script: list[Step], folder: Path, log: Path) -> None:
+    """Run all steps in one shell that stops at the first failure; a line MARK in the log precedes each."""
     environ = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "XDG_STATE_HOME": str(folder / "state"),
-        "NO_COLOR": "1",
     }
-    done = subprocess.run(
-        ["sh", "-eu", "-c", text],
-        cwd=folder,
-        env=environ,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        timeout=800,
-        check=False,
-    )
-    output = done.stdout.decode(errors="replace")
-    assert done.returncode == 0, output
-    return list(zip(script, output.split(f"{mark}\n")[1:], strict=True))
+    with log.open("wb") as output:
+        done = subprocess.run(
+            ["sh", "-eu", "-c", "".join(f"echo '{MARK}'\n{step.commands}" for step in script)],
+            cwd=folder,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            timeout=800,
+            check=False,
+        )
+    assert done.returncode == 0, log.read_text("utf-8", "replace")
 
 
-def clean(engine: docker.APIClient, name: str) -> None:
-    """What the tutorial leaves on the engine."""
-    for container in engine.containers(all=True, filters={"name": f"{name}-app"}):
-        engine.remove_container(container["Id"], force=True)
-    services.remove(engine, name)
-    if engine.images(name):
-        engine.remove_image(name, force=True)
-    for volume in engine.volumes(filters={"label": f"io.pybuild.image={name}:latest"})["Volumes"] or ():
-        engine.remove_volume(volume["Name"])
+@contextmanager
+def removing(engine: docker.APIClient, container: str) -> Iterator[None]:
+    """Remove the container, if it is there, when the block ends."""
+    try:
+        yield
+    finally:
+        for found in engine.containers(all=True, filters={"name": container}):
+            engine.remove_container(found["Id"], force=True)
 
 
 @pytest.mark.docker
@@ -127,7 +125,7 @@ def test_the_output_that_the_readme_shows_is_real(
     try:
         built = build(name, SAMPLES / "php-guestbook", {}, state=tmp_path)
     finally:
-        clean(engine, name)
+        forget(engine, name, ())
 
     output = without_numbers(built.output.replace(name, "guestbook"))
     expected = [without_numbers(line.partition("…")[0]) for line in shown.splitlines()[1:]]

@@ -29,6 +29,7 @@ from pybuild.errors import (
     InvalidInput,
     NothingDetected,
     SourceUnusable,
+    TimedOut,
 )
 
 if TYPE_CHECKING:
@@ -461,3 +462,15 @@ def test_a_process_that_no_buildpack_made_cannot_be_the_default(lab: Lab) -> Non
 
     lab.build("--buildpack", bp, "--default-process", "worker").failed(ExportError.exit_code, "worker", "web")
     assert lab.image_id() == ""
+
+
+@docker
+@pytest.mark.parametrize("phase", ["detect", "build"])
+def test_a_buildpack_that_hangs_ends_at_the_timeout(lab: Lab, phase: str) -> None:
+    """F-25, G3."""
+    bp = lab.buildpack(**{phase: "sleep 600"})
+
+    outcome = lab.build("--buildpack", bp, "--timeout", "3")
+
+    outcome.failed(TimedOut.exit_code)
+    assert outcome.seconds < 12

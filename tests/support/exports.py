@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pybuild.buildenv.api import BuildEnv
-    from pybuild.spec.labels import RunImageName
     from pybuild.spec.order import GroupElement
+    from pybuild.spec.run_image import RunImageName
 
 # What the Go lifecycle that made the recordings says of itself.
 IDENTITY = LauncherIdentity(

@@ -19,15 +19,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from pybuild import engine
 from pybuild.oci.validate import image_faults
 from support import services
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import docker
 
-    from support.expectation import Expectation, ProcessRun, Request
+    from support.expectation import Change, Expectation, ProcessRun, Request
     from support.services import Service
 
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -62,29 +63,62 @@ def check(
     """Do everything that samples/README.md says about the expectation; `AssertionError` where it does not hold."""
     app = scratch / "app"
     shutil.copytree(sample, app)
-    account = services.Account(password=PASSWORD)
-    with _image(client, prefix), services.started(client, expected.services, prefix, account) as service:
-        first = build(prefix, app, expected.build_env, state=scratch)
-        check_build(first, expected)
-        assert faults(client, first.image_id, scratch) == []
-        with running(client, prefix, expected, service) as served:
-            for request in expected.requests:
+    made: list[str] = []
+    try:
+        with services.started(
+            client, expected.services, prefix, services.Account(password=PASSWORD)
+        ) as service:
+            trial = _Trial(client, prefix, expected, service, app, scratch, made)
+            first = trial.first_build()
+            trial.rebuild(first)
+            if expected.change is not None:
+                trial.change(expected.change, first)
+    finally:
+        forget(client, prefix, made)
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """One sample under test. `app`: a copy of it. `made`: the IDs of all images that were built."""
+
+    client: docker.APIClient
+    image: str
+    expected: Expectation
+    service: Service | None
+    app: Path
+    scratch: Path
+    made: list[str]
+
+    def first_build(self) -> Built:
+        built = self._build()
+        check_build(built, self.expected)
+        assert faults(self.client, built.image_id, self.scratch) == []
+        with running(self.client, self.image, self.expected, self.service) as served:
+            for request in self.expected.requests:
                 served.check(request)
-            served.check_logs(expected.run_logs)
-            served.check_stop(expected.run_stop_seconds)
-        for process in expected.processes:
-            check_process(client, prefix, process, expected)
-        again = build(prefix, app, expected.build_env, state=scratch)
-        check_rebuild(again, first, expected)
-        if expected.change is not None:
-            _edit(app / expected.change.file, expected.change.find, expected.change.replace)
-            changed = build(prefix, app, expected.build_env, state=scratch)
-            assert changed.image_id != first.image_id, "the edit made no other image"
-            _has(changed.reused, expected.change.reused, "layers reused after the edit")
-            assert faults(client, changed.image_id, scratch) == []
-            with running(client, prefix, expected, service) as served:
-                for request in expected.change.requests:
-                    served.check(request)
+            served.check_logs(self.expected.run_logs)
+            served.check_stop(self.expected.run_stop_seconds)
+        for process in self.expected.processes:
+            check_process(self.client, self.image, process, self.expected)
+        return built
+
+    def rebuild(self, first: Built) -> None:
+        check_rebuild(self._build(), first, self.expected)
+
+    def change(self, change: Change, first: Built) -> None:
+        _edit(self.app / change.file, change.find, change.replace)
+        changed = self._build()
+        assert changed.image_id != first.image_id, "the edit made no other image"
+        _has(changed.reused, change.reused, "layers reused after the edit")
+        assert faults(self.client, changed.image_id, self.scratch) == []
+        with running(self.client, self.image, self.expected, self.service) as served:
+            for request in change.requests:
+                served.check(request)
+
+    def _build(self) -> Built:
+        built = build(self.image, self.app, self.expected.build_env, state=self.scratch)
+        self.made.append(built.image_id)
+        return built
 
 
 def build(image: str, app: Path, environ: Mapping[str, str], *, state: Path) -> Built:
@@ -243,16 +277,16 @@ def faults(client: docker.APIClient, image: str, scratch: Path) -> list[str]:
     return image_faults(config, layers)
 
 
-@contextmanager
-def _image(client: docker.APIClient, name: str) -> Iterator[None]:
-    """Remove the image and its caches when the block ends."""
-    try:
-        yield
-    finally:
-        if client.images(name):
-            client.remove_image(name, force=True)
-        for volume in client.volumes(filters={"label": f"io.pybuild.image={name}:latest"})["Volumes"] or ():
-            client.remove_volume(volume["Name"])
+def forget(client: docker.APIClient, name: str, image_ids: Iterable[str]) -> None:
+    """Remove an image with its caches, and those that had its name before; an ID may be a shortened one."""
+    for image in {name, *image_ids}:
+        try:
+            with engine.translating(f"removing {image}"):
+                client.remove_image(image, force=True)
+        except engine.NotFound:
+            continue
+    for volume in client.volumes(filters={"label": f"io.pybuild.image={name}:latest"})["Volumes"] or ():
+        client.remove_volume(volume["Name"])
 
 
 def _container(

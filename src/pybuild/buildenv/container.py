@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
@@ -20,9 +20,7 @@ from pybuild.errors import (
     BuildError,
     BuilderUnusable,
     EngineUnavailable,
-    Interrupted,
     PybuildError,
-    Terminated,
 )
 
 if TYPE_CHECKING:
@@ -159,7 +157,7 @@ class ContainerBuildEnv:
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
-        in_hurry = isinstance(exc, EngineUnavailable | Interrupted | Terminated)
+        in_hurry = isinstance(exc, EngineUnavailable)
         in_hurry = in_hurry or (exc is not None and not isinstance(exc, Exception))
         try:
             self.close(seconds=HURRY_SECONDS if in_hurry else REMOVE_SECONDS)
@@ -197,14 +195,14 @@ class ContainerBuildEnv:
         return self._ask(f"(cd / || exit\n{text}\n)", doing="a script of ours", limit=SCRIPT_LIMIT)
 
     def read_files(self, patterns: Sequence[str], *, limit: int = 1 << 20) -> dict[str, bytes | Refused]:
-        """Contents of every path that one of the patterns names; see `BuildEnv.read_files`. Two messages."""
+        """Contents of every path that one of the patterns names; see `BuildEnv.read_files`. One message or two."""
         if not patterns:
             return {}
         doing = "reading files"
         listed = self._ask(scripts.list_files(patterns), doing=doing, limit=SCRIPT_LIMIT)
-        refused, wanted = scripts.read_list(listed, limit)
-        if not wanted:
-            return {**refused}
+        refused, wanted, contents = scripts.read_list(listed, limit)
+        if len(contents) == len(wanted):
+            return {**refused, **contents}
         total = sum(wanted.values())
         if total > SCRIPT_LIMIT:
             raise BuildError(
@@ -223,8 +221,40 @@ class ContainerBuildEnv:
         return [archives.listing(root, self.pack) for root in roots]
 
     def pack(self, path: str) -> AbstractContextManager[Iterator[bytes]]:
-        """A tar of the tree at `path`; see `BuildEnv.pack`. Sockets are left out."""
+        """A tar of the tree at `path`; see `BuildEnv.pack`. Sockets are left out.
+
+        By the container's own tar, where it has GNU's and may read everything: three times as fast as the engine.
+        """
+        if (
+            self._session is not None
+            and self._carry_out(scripts.can_pack(path), _ignore, doing="looking for tar") == 0
+        ):
+            return self._own_tar(path)
         return wire.download(self._client, self.container, path)
+
+    @contextmanager
+    def _own_tar(self, path: str) -> Iterator[Iterator[bytes]]:
+        assert self._session is not None
+        doing = f"reading {path}"
+        stream = self._session.stream(scripts.encode(scripts.pack(path)), doing=doing)
+        status = 0
+
+        def chunks() -> Iterator[bytes]:
+            nonlocal status
+            try:
+                status = yield from stream
+            except SessionEnded as exc:
+                raise self._why_ended(doing) from exc
+
+        pieces = chunks()
+        yield pieces
+        # What follows the archive's end is padding; only the status tells that tar read everything well.
+        for _ in pieces:
+            pass
+        if status != 0:
+            raise PybuildError(
+                f"{doing} in the build container ended with {status}: {self._session.complaints()}"
+            )
 
     def unpack(self, path: str, tar: Iterable[bytes]) -> None:
         """Unpack a tar of ours below `path`, which must exist; see `BuildEnv.unpack`."""
@@ -267,6 +297,10 @@ class ContainerBuildEnv:
                 f"the build container ran out of memory during {doing}", hint="give it more memory"
             )
         return BuildError(f"the build container was stopped from outside during {doing}", hint="build again")
+
+
+def _ignore(_: bytes) -> None:
+    """What is said does not matter."""
 
 
 class _Collected:

@@ -18,7 +18,7 @@ from pybuild.errors import BuildError, EngineUnavailable, TimedOut
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
 # Read by POSIX shells without any other program. k: the key; h n m: a message's head, n lines, its mark;
 # p: the subshell that carries it out. A head of 0 lines asks whether that subshell still lives. `kill -9 -1`
@@ -168,15 +168,43 @@ class Session:
         `doing` completes "lost connection to the Docker Engine during …". Everything that the script left
         running is dead when this returns. Raises `SessionEnded`, `TimedOut`, `BuildError`, `EngineUnavailable`.
         """
+        pieces = self.stream(script, doing=doing)
+        while True:
+            try:
+                output(next(pieces))
+            except StopIteration as end:
+                status: int = end.value
+                return status
+
+    def stream(self, script: bytes, *, doing: str) -> Generator[bytes, None, int]:
+        """As `carry_out`, with what the script writes as it is asked for; the status is what the generator returns.
+
+        One that is given up in the middle does no harm: the next message kills what still writes.
+        """
         mark = secrets.token_hex(16)
-        marks = _Marks(mark, output)
+        written: list[bytes] = []
+        marks = _Marks(mark, written.append)
         body = script if script.endswith(b"\n") else script + b"\n"
         lines = body.count(b"\n")
         greeting = "" if self._greeted else f"{self._key}\n"
         self._greeted = True
         self._complaints = b""
         self._send(f"{greeting}{self._key} {lines} {mark}\n".encode() + body, doing)
-        return self._await_end(marks, doing)
+        asked: float | None = None
+        while True:
+            data = self._receive(time.monotonic() + ASK_SECONDS, doing)
+            if data is None:
+                asked = self._ask_whether_alive(asked, doing)
+                continue
+            asked = None
+            passed_on, complained = self._frames.split(data)
+            self._complaints = (self._complaints + complained)[-_DIAGNOSTIC_BYTES:]
+            words = marks.feed(passed_on)
+            yield from written
+            written.clear()
+            for word in words:
+                if (status := _status(word, doing)) is not None:
+                    return status
 
     def close(self) -> None:
         """Hang up; the loop reads the end of its input, and the container ends. May be called again."""
@@ -196,26 +224,17 @@ class Session:
         except SessionEnded:
             return
 
-    def _await_end(self, marks: _Marks, doing: str) -> int:
-        asked: float | None = None
-        while True:
-            data = self._receive(time.monotonic() + ASK_SECONDS, doing)
-            if data is None:
-                if asked is None:
-                    asked = time.monotonic()
-                    self._send(f"{self._key} 0 -\n".encode(), doing)
-                elif time.monotonic() - asked > SILENCE_SECONDS:
-                    raise EngineUnavailable(
-                        f"the Docker Engine has not answered for {SILENCE_SECONDS:.0f} seconds during {doing}",
-                        hint="sudo systemctl restart docker",
-                    )
-                continue
-            asked = None
-            written, complained = self._frames.split(data)
-            self._complaints = (self._complaints + complained)[-_DIAGNOSTIC_BYTES:]
-            for word in marks.feed(written):
-                if (status := _status(word, doing)) is not None:
-                    return status
+    def _ask_whether_alive(self, asked: float | None, doing: str) -> float:
+        """Ask after a silence, once; give up when no answer comes. Returns when it was asked."""
+        if asked is None:
+            self._send(f"{self._key} 0 -\n".encode(), doing)
+            return time.monotonic()
+        if time.monotonic() - asked > SILENCE_SECONDS:
+            raise EngineUnavailable(
+                f"the Docker Engine has not answered for {SILENCE_SECONDS:.0f} seconds during {doing}",
+                hint="sudo systemctl restart docker",
+            )
+        return asked
 
     def _receive(self, until: float, doing: str) -> bytes | None:
         """The next bytes, or None when none came before `until`."""

@@ -28,6 +28,13 @@ def source_options(function: Any) -> Any:
     """What to build, with which builder and buildpacks: shared by `build` and `detect`."""
     for option in (
         click.option(
+            "--timeout",
+            type=click.FloatRange(min=0),
+            default=0,
+            metavar="SECONDS",
+            help="Give up when the build container needs longer; 0: no limit.",
+        ),
+        click.option(
             "--pull-policy",
             type=click.Choice(["always", "if-not-present", "never"]),
             default="if-not-present",
@@ -154,7 +161,7 @@ def command(
     if as_json:
         sys.stdout.write(json.dumps(_as_data(result, shown.timings), indent=2) + "\n")
     elif quiet:
-        sys.stdout.write(f"{result.names[0]}@{result.image_id}\n")
+        sys.stdout.write(f"{result.image_id}\n")
     return 0
 
 

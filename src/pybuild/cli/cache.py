@@ -97,7 +97,8 @@ def prune(
         from pybuild.cli.console import human_size
 
         freed = sum(max(cache.size, 0) for cache in removed)
-        print(f"{len(removed)} caches removed, {human_size(freed)} freed", file=sys.stderr)
+        what = f"{len(removed)} cache{'' if len(removed) == 1 else 's'} removed"
+        print(f"{what}, {human_size(freed)} freed", file=sys.stderr)
     return 0
 
 

@@ -35,6 +35,7 @@ _CONTROLS = re.compile(
 _REFRESH = 0.1  # seconds between two drawings of the live line
 _REMINDER = 15.0  # seconds between two progress lines where there is no terminal
 _LONGEST_HELD = 1 << 14  # bytes of an unfinished line that are kept back for redaction and time stamps
+_LAST_WORDS = 8 << 10  # bytes of quiet output that are shown after all when the build fails
 
 
 def human_size(size: int) -> str:
@@ -88,6 +89,7 @@ class Console:
     _shown_at: float = 0.0
     _held: bytes = b""
     _line_open: bool = False
+    _unshown: bytes = b""
 
     def __call__(self, event: events.Event) -> None:
         """Show one event."""
@@ -128,6 +130,13 @@ class Console:
         self._write(
             "".join(f"{stamp}{part}\n" for part in shown.split("\n")).encode("utf-8", "backslashreplace")
         )
+
+    def tell_failure(self) -> None:
+        """Show the last of what buildpacks wrote, if it was kept quiet: the reason is mostly there."""
+        if self._unshown:
+            self.verbosity = 0
+            self._output(self._unshown)
+            self._unshown = b""
 
     def flush(self) -> None:
         """End what is open: the live line, and an output line that had no newline yet."""
@@ -196,6 +205,7 @@ class Console:
 
     def _output(self, data: bytes) -> None:
         if self.verbosity < 0:
+            self._unshown = (self._unshown + data)[-_LAST_WORDS:]
             return
         if self._live:
             self._write(b"\r\x1b[K")

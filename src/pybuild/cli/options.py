@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from pybuild import events
+from pybuild.errors import BuildpackFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,5 +57,8 @@ def console(
     with events.listening(shown):
         try:
             yield shown
+        except BuildpackFailed:
+            shown.tell_failure()
+            raise
         finally:
             shown.flush()

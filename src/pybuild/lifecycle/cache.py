@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pybuild import gojson
 from pybuild.errors import InvalidFile
+from pybuild.oci.digest import is_digest
+from pybuild.spec.names import check_id, check_layer_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,12 +78,15 @@ class CacheIndex:
             return cls(
                 owner=_text(raw["owner"]),
                 layers={
-                    _text(buildpack): {_text(name): _read_layer(layer) for name, layer in layers.items()}
+                    check_id(buildpack, where): {
+                        check_layer_name(name, where): _read_layer(layer) for name, layer in layers.items()
+                    }
                     for buildpack, layers in raw["layers"].items()
                 },
                 app=_read_app(raw["app"]) if raw.get("app") else None,
                 launchers={
-                    _text(key): (_text(d), _number(size)) for key, (d, size) in raw["launchers"].items()
+                    _text(key): (_digest(diff_id), _number(size))
+                    for key, (diff_id, size) in raw["launchers"].items()
                 },
             )
         except (KeyError, TypeError, ValueError, AttributeError) as exc:
@@ -131,7 +136,7 @@ def _write_layer(layer: KeptLayer) -> dict[str, object]:
 
 def _read_layer(raw: dict[str, Any]) -> KeptLayer:
     return KeptLayer(
-        diff_id=_text(raw["diff_id"]),
+        diff_id=_digest(raw["diff_id"]) if raw["diff_id"] else "",
         size=_number(raw["size"]),
         stamp=_text(raw["stamp"]),
         launch=raw["launch"] is True,
@@ -144,17 +149,26 @@ def _read_layer(raw: dict[str, Any]) -> KeptLayer:
 
 
 def _read_app(raw: dict[str, Any]) -> KeptApp:
-    return KeptApp(
+    app = KeptApp(
         upload=_text(raw["upload"]),
         tar_terms=_text(raw["tar_terms"]),
         slices=tuple(tuple(_text(pattern) for pattern in patterns) for patterns in raw["slices"]),
-        layers=tuple((_text(diff_id), _number(size)) for diff_id, size in raw["layers"]),
+        layers=tuple((_digest(diff_id), _number(size)) for diff_id, size in raw["layers"]),
     )
+    if len(app.layers) != len(app.slices) + 1:
+        raise ValueError(f"{len(app.slices)} slices cannot be {len(app.layers)} layers")
+    return app
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"expected a string, found {value!r:.40}")
+    return value
+
+
+def _digest(value: object) -> str:
+    if not isinstance(value, str) or not is_digest(value):
+        raise TypeError(f"expected a digest, found {value!r:.40}")
     return value
 
 

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import errno
 import glob
-import hashlib
 import tempfile
+import weakref
+from collections import deque
 from typing import IO, TYPE_CHECKING
 
 from pybuild.errors import DiskFull, ExportError
 from pybuild.events import Progress, emit
 from pybuild.lifecycle.layers import tar_size, write_layer
 from pybuild.lifecycle.reframe import reframe
+from pybuild.oci.digest import Hashing
 from pybuild.stores.api import Layer
 
 if TYPE_CHECKING:
@@ -31,14 +33,11 @@ _FEW_FILES, _FEW_BYTES = 400, 4 << 20
 
 def made_layer(planned: Sequence[PlannedEntry], contents: Mapping[str, bytes], created_by: str) -> Layer:
     """A layer whose contents we have in memory, by `PlannedEntry.path`."""
-    digest = hashlib.sha256()
-    size = 0
-    for piece in write_layer(planned, contents):
-        digest.update(piece)
-        size += len(piece)
+    content = Hashing(write_layer(planned, contents))
+    deque(content, maxlen=0)
     return Layer(
-        diff_id=f"sha256:{digest.hexdigest()}",
-        size=size,
+        diff_id=content.digest,
+        size=content.size,
         open=lambda: write_layer(planned, contents),
         created_by=created_by,
     )
@@ -84,32 +83,35 @@ def new_layer(
 
 def spooled_layer(content: Iterable[bytes], created_by: str) -> Layer:
     """A layer read into a temporary file at once, because its diff ID or its size has to be known first."""
-    spool = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the layer that reads from it
-    digest = hashlib.sha256()
-    size = 0
+    spool = _Spool()
+    passing = Hashing(content)
     try:
-        for piece in content:
-            digest.update(piece)
-            size += len(piece)
-            spool.write(piece)
-        spool.flush()
+        spool.write(passing)
     except OSError as exc:
-        spool.close()
         if exc.errno not in {errno.ENOSPC, errno.EDQUOT}:
             raise
         raise DiskFull(
             f"no space left in {tempfile.gettempdir()} for {created_by!r}",
             hint="free some space, or set TMPDIR to a folder on a larger disk",
         ) from exc
-    return Layer(
-        diff_id=f"sha256:{digest.hexdigest()}", size=size, open=lambda: _pieces(spool), created_by=created_by
-    )
+    return Layer(diff_id=passing.digest, size=passing.size, open=spool.pieces, created_by=created_by)
 
 
-def _pieces(file: IO[bytes]) -> Iterator[bytes]:
-    file.seek(0)
-    while piece := file.read(_PIECE):
-        yield piece
+class _Spool:
+    """A temporary file without a name, which is gone with this object."""
+
+    def __init__(self) -> None:
+        self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (closed with this object)
+        weakref.finalize(self, self._file.close)
+
+    def write(self, content: Iterable[bytes]) -> None:
+        self._file.writelines(content)
+        self._file.flush()
+
+    def pieces(self) -> Iterator[bytes]:
+        self._file.seek(0)
+        while piece := self._file.read(_PIECE):
+            yield piece
 
 
 def _streamed(

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pybuild.buildenv.api import BuildEnv
+    from pybuild.lifecycle.build import Built
     from pybuild.lifecycle.cache import CacheIndex
     from pybuild.lifecycle.image_layers import LauncherSource
     from pybuild.oci.reference import Reference
@@ -88,59 +89,17 @@ def create(env: BuildEnv, store: ImageStore, inputs: CreateInputs) -> Created:
     """Make the image. Every error is the `PybuildError` of its phase; until the last step nothing has changed."""
     with phase("ANALYZING"):
         analysis = analyze(store, previous=inputs.previous, run_image=inputs.run_image)
+        uploaded = _app_stamp(env, inputs)
     with phase("DETECTING"):
         given = platform_given(env, inputs, analysis)
         detected = detect(env, detect_inputs(inputs, analysis, given))
     with phase("RESTORING"):
-        restore(
-            env,
-            RestoreInputs(
-                group=detected.group,
-                layers_dir=inputs.places.layers,
-                platform_api=inputs.platform_api,
-                previous=analysis.metadata,
-                cache=inputs.cache,
-                skip_layers=inputs.skip_layers,
-            ),
-        )
-        uploaded = _app_stamp(env, inputs)
+        restore(env, _restore_inputs(inputs, analysis, detected))
     with phase("BUILDING"):
-        built = build(
-            env,
-            BuildInputs(
-                group=detected.group,
-                plan=detected.plan,
-                modules=detected.modules,
-                platform_api=inputs.platform_api,
-                given=detected.given,
-                environ=inputs.environ,
-                app_dir=inputs.places.app,
-                layers_dir=inputs.places.layers,
-            ),
-        )
+        built = build(env, _build_inputs(inputs, detected))
     with phase("EXPORTING"):
         untouched = uploaded != "" and uploaded == _app_stamp(env, inputs)
-        exported = export(
-            env,
-            store,
-            ExportInputs(
-                built=built,
-                analysis=analysis,
-                names=inputs.names,
-                run_image=inputs.run_image_names,
-                layers_dir=inputs.places.layers,
-                app_dir=inputs.places.app,
-                platform_api=inputs.platform_api,
-                launcher=inputs.launcher,
-                launcher_identity=inputs.launcher_identity,
-                created=inputs.created,
-                default_process=inputs.default_process,
-                exec_env=inputs.exec_env,
-                project=inputs.project,
-                cache=inputs.cache,
-                upload=inputs.upload if untouched else "",
-            ),
-        )
+        exported = export(env, store, _export_inputs(inputs, analysis, built, untouched=untouched))
     return Created(exported=exported, detected=detected)
 
 
@@ -168,6 +127,53 @@ def detect_inputs(inputs: CreateInputs, analysis: Analysis, given: Given) -> Det
         app_dir=inputs.places.app,
         buildpacks_dir=inputs.places.buildpacks,
         extensions_dir=inputs.places.extensions,
+    )
+
+
+def _restore_inputs(inputs: CreateInputs, analysis: Analysis, detected: Detected) -> RestoreInputs:
+    return RestoreInputs(
+        group=detected.group,
+        layers_dir=inputs.places.layers,
+        platform_api=inputs.platform_api,
+        previous=analysis.metadata,
+        cache=inputs.cache,
+        skip_layers=inputs.skip_layers,
+    )
+
+
+def _build_inputs(inputs: CreateInputs, detected: Detected) -> BuildInputs:
+    return BuildInputs(
+        group=detected.group,
+        plan=detected.plan,
+        modules=detected.modules,
+        platform_api=inputs.platform_api,
+        given=detected.given,
+        environ=inputs.environ,
+        app_dir=inputs.places.app,
+        layers_dir=inputs.places.layers,
+    )
+
+
+def _export_inputs(
+    inputs: CreateInputs, analysis: Analysis, built: Built, *, untouched: bool
+) -> ExportInputs:
+    """`untouched`: no buildpack changed the app, so what was uploaded is what is exported."""
+    return ExportInputs(
+        built=built,
+        analysis=analysis,
+        names=inputs.names,
+        run_image=inputs.run_image_names,
+        layers_dir=inputs.places.layers,
+        app_dir=inputs.places.app,
+        platform_api=inputs.platform_api,
+        launcher=inputs.launcher,
+        launcher_identity=inputs.launcher_identity,
+        created=inputs.created,
+        default_process=inputs.default_process,
+        exec_env=inputs.exec_env,
+        project=inputs.project,
+        cache=inputs.cache,
+        upload=inputs.upload if untouched else "",
     )
 
 

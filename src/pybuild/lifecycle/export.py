@@ -13,12 +13,14 @@ import posixpath
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pybuild import gojson
 from pybuild.errors import ExportError
-from pybuild.events import ImageWritten, LayerDecided, emit, info
+from pybuild.events import ImageWritten, LayerDecided, emit, info, warn
 from pybuild.lifecycle import image_config
 from pybuild.lifecycle.cache import CacheIndex, KeptApp, KeptLayer
 from pybuild.lifecycle.exportable import Exportable, add_lifecycle_sboms, collect
 from pybuild.lifecycle.image_layers import ImageLayer, ImageLayers, LauncherSource, image_layers
+from pybuild.lifecycle.outputs import NOT_LAYERS
 from pybuild.spec.labels import (
     BUILD_METADATA,
     LIFECYCLE_METADATA,
@@ -46,6 +48,20 @@ if TYPE_CHECKING:
     from pybuild.stores.api import ImageStore, Written
 
 EXEC_ENV_LABEL = "io.buildpacks.exec-env"
+
+# What later builds, rebases and users believe of an image is not a buildpack's to say (S-35, G7).
+RESERVED_LABELS = frozenset(
+    {
+        LIFECYCLE_METADATA,
+        BUILD_METADATA,
+        PROJECT_METADATA,
+        EXEC_ENV_LABEL,
+        "io.buildpacks.rebasable",
+        "io.buildpacks.stack.id",
+        "io.buildpacks.stack.mixins",
+    }
+)
+RESERVED_PREFIX = "io.buildpacks.base."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,18 +107,12 @@ class Exported:
 def export(env: BuildEnv, store: ImageStore, inputs: ExportInputs) -> Exported:
     """Write the app image. Raises `ExportError` with the previous image and cache as they were."""
     entrypoint, default = _entrypoint(inputs)
+    _check_metadata(inputs.built)
     if inputs.launcher.path and inputs.platform_api.minor >= 11:
         add_lifecycle_sboms(env, inputs.layers_dir, posixpath.dirname(inputs.launcher.path))
     found = collect(env, inputs.built, layers_dir=inputs.layers_dir, app_dir=inputs.app_dir)
     new = image_layers(env, store, inputs, found)
-    changes = image_config.ConfigChanges(
-        created=inputs.created,
-        created_by=[each.layer.created_by for each in new.ordered],
-        layers_dir=inputs.layers_dir,
-        app_dir=inputs.app_dir,
-        platform_api=inputs.platform_api,
-        entrypoint=entrypoint,
-    )
+    changes = _changes(inputs, new, entrypoint)
     base = inputs.analysis.run_image
 
     def make_config(diff_ids: Sequence[str]) -> bytes:
@@ -156,14 +166,35 @@ def _entrypoint(inputs: ExportInputs) -> tuple[str, str]:
     return image_config.LAUNCHER_PATH, ""
 
 
+def _changes(inputs: ExportInputs, new: ImageLayers, entrypoint: str) -> image_config.ConfigChanges:
+    return image_config.ConfigChanges(
+        created=inputs.created,
+        created_by=[each.layer.created_by for each in new.ordered],
+        layers_dir=inputs.layers_dir,
+        app_dir=inputs.app_dir,
+        platform_api=inputs.platform_api,
+        entrypoint=entrypoint,
+    )
+
+
+def _check_metadata(built: Built) -> None:
+    """Raise `ExportError` for metadata that a label cannot hold, before anything is read or sent."""
+    for module in built.buildpacks:
+        found = {f"{layer.path}.toml": layer.toml.metadata for layer in module.layers}
+        found[f"store.toml of {module.module}"] = module.store.metadata if module.store else None
+        for file, metadata in found.items():
+            try:
+                gojson.dumps(metadata)
+            except ValueError as exc:
+                raise ExportError(f"{file}: its metadata cannot be kept in the image: {exc}") from exc
+
+
 def _announce(inputs: ExportInputs) -> None:
-    names = [
-        LIFECYCLE_METADATA,
-        BUILD_METADATA,
-        PROJECT_METADATA,
-        *(x.key for x in inputs.built.metadata.labels),
-    ]
-    for name in names:
+    labels = [label.key for label in inputs.built.metadata.labels]
+    for name in filter(_is_reserved, labels):
+        warn(f"the label {name} of a buildpack is left out: what it says is not for buildpacks to say")
+    ours = (LIFECYCLE_METADATA, BUILD_METADATA, PROJECT_METADATA)
+    for name in (*ours, *(name for name in labels if not _is_reserved(name))):
         info(f"Adding label '{name}'")
     info(f"Saving {inputs.names[0].familiar}...")
 
@@ -175,15 +206,15 @@ def _labels(inputs: ExportInputs, new: ImageLayers, sha: Mapping[ImageLayer, str
         (LIFECYCLE_METADATA, _lifecycle_metadata(inputs, new, sha).write()),
         (BUILD_METADATA, build_metadata(metadata, inputs.platform_api, inputs.launcher_identity)),
         (PROJECT_METADATA, inputs.project.write()),
-        # A buildpack must not forge what later builds and rebases believe (S-35).
-        *((x.key, x.value) for x in metadata.labels if x.key not in RESERVED_LABELS),
+        *((label.key, label.value) for label in metadata.labels if not _is_reserved(label.key)),
     ]
     if inputs.platform_api.minor >= 15 and inputs.exec_env:
         labels.append((EXEC_ENV_LABEL, inputs.exec_env))
     return labels
 
 
-RESERVED_LABELS = frozenset({LIFECYCLE_METADATA, BUILD_METADATA, "io.buildpacks.stack.id"})
+def _is_reserved(label: str) -> bool:
+    return label in RESERVED_LABELS or label.startswith(RESERVED_PREFIX)
 
 
 def _lifecycle_metadata(
@@ -249,7 +280,7 @@ def _index(
             built.module.id: {
                 layer.name: _kept(layer, found, new.buildpacks.get((built.module.id, layer.name)), sha)
                 for layer in built.layers
-                if layer.toml.launch or layer.toml.cache
+                if (layer.toml.launch or layer.toml.cache) and layer.name not in NOT_LAYERS
             }
             for built in inputs.built.buildpacks
         },

@@ -211,12 +211,18 @@ class _Work:
         store = DaemonStore(self.client)
         image = store.find(committed)
         if image is None:
-            raise BuilderUnusable(f"the Docker Engine lost the {stage.kind} base while it was made")
+            raise BuilderUnusable(
+                f"the Docker Engine lost the {stage.kind} base while it was made",
+                hint="try again: pybuild doctor --prepare",
+            )
         name = Reference.parse(self.recipe.image_name(stage.kind))
         store.write(image, (), lambda diff_ids: self._config(stage, image, diff_ids), (name,), None)
         made = store.find(name)
         if made is None:
-            raise BuilderUnusable(f"the Docker Engine did not keep the {stage.kind} base {name}")
+            raise BuilderUnusable(
+                f"the Docker Engine did not keep the {stage.kind} base {name}",
+                hint="try again: pybuild doctor --prepare",
+            )
         return made
 
     def _config(self, stage: Stage, image: StoredImage, diff_ids: Sequence[str]) -> bytes:

@@ -67,7 +67,7 @@ def build(request: BuildRequest) -> BuildResult:
         # Imported while the container starts: the two take about the same time.
         from pybuild.lifecycle.create import create
 
-        index = None if request.clear_cache or private else read_index(ready.volume)
+        index = None if request.clear_cache or private else read_index(ready.volume, str(request.image))
         inputs = replace(_create_inputs(env, ready), cache=index)
         created = create(env, ready.store, _with_launcher(env, ready, inputs))
         if not private:
@@ -112,26 +112,24 @@ def _create_inputs(env: ContainerBuildEnv, ready: Prepared) -> CreateInputs:
     from pybuild.lifecycle.create import CreateInputs, Places
     from pybuild.lifecycle.image_layers import LauncherSource
     from pybuild.platform.certificates import host_certificates
-    from pybuild.platform.order import chosen_order
     from pybuild.platform.ready import make_ready
     from pybuild.spec.labels import LauncherIdentity
 
     request, builder = ready.request, ready.builder
-    chosen = chosen_order(request.buildpacks, ready.project, builder, app=request.path, scratch=ready.scratch)
     readied = make_ready(
         env,
         source=ready.source,
         app_dir=ready.app_dir,
         user_environ=ready.user,
         trusted=host_certificates(request.caller),
-        fetched=chosen.fetched,
+        fetched=ready.chosen.fetched,
     )
     return CreateInputs(
         names=(request.image, *request.tags),
         previous=request.image,
         run_image=ready.run_image,
         run_image_names=ready.run_image_names,
-        order=chosen.order,
+        order=ready.chosen.order,
         system=builder.system,
         platform_api=ready.api,
         environ={**builder.environ, **proxy_environ(request.caller)},

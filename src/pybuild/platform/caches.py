@@ -28,8 +28,8 @@ def _index_path(volume: str) -> Path:
     return state_folder() / f"{volume}.json"
 
 
-def read_index(volume: str) -> CacheIndex | None:
-    """What the last good build left; None, with a word about it, when that cannot be believed (G4)."""
+def read_index(volume: str, owner: str) -> CacheIndex | None:
+    """What the last good build of the image `owner` left; None, with a word, when that cannot be believed (G4, S-47)."""
     from pybuild.lifecycle.cache import CacheIndex
 
     path = _index_path(volume)
@@ -37,7 +37,10 @@ def read_index(volume: str) -> CacheIndex | None:
     if text is None:
         return None
     try:
-        return CacheIndex.read(text, where=str(path))
+        index = CacheIndex.read(text, where=str(path))
+        if index.owner != owner:
+            raise InvalidFile(f"{path}: it belongs to {index.owner}")
+        return index
     except InvalidFile as exc:
         events.warn(f"the cache is not used: {exc}")
         return None
@@ -56,4 +59,6 @@ def forget(volume: str) -> None:
     try:
         remove_state(_index_path(volume))
     except OSError as exc:
-        raise PybuildError(f"{_index_path(volume)} cannot be removed: {exc.strerror}") from exc
+        raise PybuildError(
+            f"{_index_path(volume)} cannot be removed: {exc.strerror}", hint=f"rm -r {_index_path(volume)}"
+        ) from exc

@@ -44,6 +44,7 @@ VARIABLES = (
     "GIT_SSL_CAINFO",
 )
 MAX_BUNDLE = 8 << 20
+_HINT = "PYBUILD_CA_CERTS names files of PEM certificates, separated by :"
 
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----\s+([A-Za-z0-9+/=\s]+?)\s*-----END CERTIFICATE-----")
 
@@ -138,10 +139,10 @@ def _read(file: Path) -> tuple[bytes, ...]:
     try:
         data = file.read_bytes() if file.stat().st_size <= MAX_BUNDLE else b""
     except OSError as exc:
-        raise InvalidFile(f"{file}: cannot be read: {exc.strerror}") from exc
+        raise InvalidFile(f"{file}: cannot be read: {exc.strerror}", hint=_HINT) from exc
     certificates = parse(data)
     if not certificates:
-        raise InvalidFile(f"{file}: expected CA certificates in PEM text, found none")
+        raise InvalidFile(f"{file}: expected CA certificates in PEM text, found none", hint=_HINT)
     _check(certificates, file)
     return certificates
 
@@ -152,7 +153,7 @@ def _check(certificates: Sequence[bytes], file: Path) -> None:
         # All at once: a context for each would take 0.1 s for a system's bundle.
         context.load_verify_locations(cadata=b"".join(certificates))
     except (ssl.SSLError, ValueError) as exc:
-        raise InvalidFile(f"{file}: holds something that is no X.509 certificate") from exc
+        raise InvalidFile(f"{file}: holds something that is no X.509 certificate", hint=_HINT) from exc
 
 
 def _certificates_in(folder: Path) -> list[Path]:

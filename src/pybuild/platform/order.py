@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pybuild.errors import BuilderUnusable
-from pybuild.platform.fetch import Fetched, fetch, fetch_entry
+from pybuild.events import warn
 from pybuild.spec.order import OrderFile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from pybuild.platform.fetch import Fetched
     from pybuild.spec.builder import Builder
     from pybuild.spec.order import Order
     from pybuild.spec.project import GroupEntry, Project
@@ -34,23 +35,33 @@ def chosen_order(
 ) -> ChosenOrder:
     """`words`: of `--buildpack`, in order. pre and post of project.toml surround the builder's own groups only."""
     folder = app if app.is_dir() else app.parent
-
-    def entries(found: Sequence[GroupEntry]) -> list[Fetched]:
-        return [fetch_entry(entry, app=folder, builder=builder, scratch=scratch) for entry in found]
-
-    if words:
-        own = [fetch(word, folder=_here(), builder=builder, scratch=scratch) for word in words]
-    else:
-        own = entries(project.group)
+    own = _named(words, builder, scratch) if words else _listed(project.group, folder, builder, scratch)
     if own:
         group = tuple(fetched.ref for fetched in own)
         return ChosenOrder(order=OrderFile(order=(group,)), fetched=_new(own))
-    pre, post = entries(project.pre), entries(project.post)
-    around = tuple(f.ref for f in pre), tuple(f.ref for f in post)
-    order: Order = tuple((*around[0], *group, *around[1]) for group in _builders_order(builder))
-    return ChosenOrder(
-        order=OrderFile(order=order, order_extensions=builder.order_extensions), fetched=_new([*pre, *post])
-    )
+    if builder.order_extensions:
+        warn(f"the image extensions of {builder.name} are left out: they are not supported yet")
+    before = _listed(project.pre, folder, builder, scratch)
+    after = _listed(project.post, folder, builder, scratch)
+    first, last = tuple(each.ref for each in before), tuple(each.ref for each in after)
+    order: Order = tuple((*first, *group, *last) for group in _builders_order(builder))
+    return ChosenOrder(order=OrderFile(order=order), fetched=_new([*before, *after]))
+
+
+def _named(words: Sequence[str], builder: Builder, scratch: Path) -> list[Fetched]:
+    from pathlib import Path
+
+    from pybuild.platform.fetch import fetch
+
+    return [fetch(word, folder=Path.cwd(), builder=builder, scratch=scratch) for word in words]
+
+
+def _listed(entries: Sequence[GroupEntry], app: Path, builder: Builder, scratch: Path) -> list[Fetched]:
+    if not entries:
+        return []
+    from pybuild.platform.fetch import fetch_entry
+
+    return [fetch_entry(entry, app=app, builder=builder, scratch=scratch) for entry in entries]
 
 
 def _builders_order(builder: Builder) -> Order:
@@ -64,9 +75,3 @@ def _builders_order(builder: Builder) -> Order:
 
 def _new(found: Sequence[Fetched]) -> tuple[Fetched, ...]:
     return tuple(fetched for fetched in found if fetched.modules)
-
-
-def _here() -> Path:
-    from pathlib import Path
-
-    return Path()

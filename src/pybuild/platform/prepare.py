@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,14 +16,15 @@ from typing import TYPE_CHECKING
 
 from pybuild import engine, events
 from pybuild.buildenv.container import ContainerBuildEnv, ContainerSpec
-from pybuild.errors import BuilderUnusable, InvalidFile
+from pybuild.errors import BuilderUnusable, InvalidFile, InvalidInput
 from pybuild.oci.reference import Reference
 from pybuild.platform import ownership, volumes
 from pybuild.platform.builder import read_builder
 from pybuild.platform.caches import forget, state_folder
 from pybuild.platform.environment import proxy_environ, user_environ
+from pybuild.platform.order import chosen_order
 from pybuild.platform.publish import destination
-from pybuild.platform.pull import present
+from pybuild.platform.pull import is_ours, present
 from pybuild.platform.request import DEFAULT_WORKSPACE
 from pybuild.platform.run_image import mirrors_of, run_image
 from pybuild.platform.selection import Selection
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
     import docker
 
+    from pybuild.platform.order import ChosenOrder
     from pybuild.platform.request import BuildRequest
     from pybuild.platform.source import Source
     from pybuild.spec.api import ApiVersion
@@ -51,7 +54,7 @@ _PROJECT_FORMAT = "https://buildpacks.io/docs/reference/config/project-descripto
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """All that is known before the container is made. `scratch`: a folder that ends with the build."""
+    """All that is known before the container is made."""
 
     client: docker.APIClient
     request: BuildRequest
@@ -62,7 +65,7 @@ class Prepared:
     run_image_size: int
     run_image_names: RunImageName
     user: dict[str, str]
-    scratch: Path
+    chosen: ChosenOrder
     app_dir: str
     api: ApiVersion
     volume: str
@@ -76,7 +79,7 @@ def prepared(request: BuildRequest) -> Iterator[Prepared]:
     for warning in project.warnings:
         events.warn(warning)
     user = user_environ(
-        project=project.env, files=request.env_files, words=request.env, caller=request.caller
+        project=project.environ(), files=request.env_files, words=request.env, caller=request.caller
     )
     source = open_source(request.path, Selection.of(include=project.include, exclude=project.exclude))
     client = engine.connect()
@@ -86,10 +89,12 @@ def prepared(request: BuildRequest) -> Iterator[Prepared]:
     run_name, run_stored = run_image(
         builder, given=request.run_image, app=request.image, get=lambda name: target.run_image(name, builder)
     )
+    _check_names(request, builder.name, run_name)
+    app_dir = request.workspace or project.workspace or DEFAULT_WORKSPACE
+    _check_volumes(request, app_dir)
     store = target.store(Reference.parse(run_name), builder)
     with closing(store), tempfile.TemporaryDirectory(prefix="pybuild-") as scratch:
-        app_dir = request.workspace or project.workspace or DEFAULT_WORKSPACE
-        key = f"{builder.name} {app_dir}"
+        key = f"{builder.name} {builder.uid}:{builder.gid} {app_dir}"
         yield Prepared(
             client=client,
             request=request,
@@ -100,12 +105,38 @@ def prepared(request: BuildRequest) -> Iterator[Prepared]:
             run_image_size=run_stored.size if target.measures(run_stored) else 0,
             run_image_names=mirrors_of(run_name, builder.run_images),
             user=user,
-            scratch=Path(scratch),
+            chosen=chosen_order(
+                request.buildpacks, project, builder, app=request.path, scratch=Path(scratch)
+            ),
             app_dir=app_dir,
             api=_platform_api(builder),
             volume=volumes.volume_name(request.image.name, key),
             store=store,
         )
+
+
+def _check_names(request: BuildRequest, builder: str, run_image_name: str) -> None:
+    """Refuse a name that would replace what builds are made with (S-46)."""
+    taken = {
+        Reference.parse(name).name: what
+        for name, what in ((builder, "the builder"), (run_image_name, "the run image"))
+    }
+    for name in (request.image, *request.tags):
+        what = taken.get(name.name, "one of pybuild's own images" if is_ours(name) else "")
+        if what:
+            raise InvalidInput(
+                f"the image cannot be named {name}: that is {what}", hint="choose another name"
+            )
+
+
+def _check_volumes(request: BuildRequest, app_dir: str) -> None:
+    for volume in request.volumes:
+        target = volume.split(":")[1]
+        if target == app_dir or target.startswith(f"{app_dir}/") or app_dir.startswith(f"{target}/"):
+            raise InvalidInput(
+                f"the volume {volume!r} would hide the app in {app_dir}",
+                hint="mount it somewhere else, such as /data",
+            )
 
 
 def _project(request: BuildRequest) -> Project:
@@ -170,7 +201,7 @@ def opened(prepared: Prepared) -> Iterator[tuple[ContainerBuildEnv, bool]]:
         image=request.image.familiar,
         builder=builder.name,
     ) as opened:
-        opened.env.start_soon()
+        _start(opened.env, request)
         volumes.mark_used(state_folder(), opened.volume)
         yield opened.env, opened.private
 
@@ -180,8 +211,14 @@ def looked_into(prepared: Prepared) -> Iterator[ContainerBuildEnv]:
     """The same container without a cache: to look at an app must neither make a cache nor wait for a build."""
     spec = replace(_container_spec(prepared), labels=owner_labels(prepared))
     with ContainerBuildEnv.create(prepared.client, spec) as env:
-        env.start_soon()
+        _start(env, prepared.request)
         yield env
+
+
+def _start(env: ContainerBuildEnv, request: BuildRequest) -> None:
+    if request.timeout:
+        env.deadline = time.monotonic() + request.timeout
+    env.start_soon()
 
 
 def _container_spec(prepared: Prepared) -> ContainerSpec:

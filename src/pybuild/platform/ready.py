@@ -17,7 +17,7 @@ from pybuild.platform import certificates
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from pybuild.buildenv.container import ContainerBuildEnv
+    from pybuild.buildenv.api import BuildEnv
     from pybuild.platform.fetch import Fetched
     from pybuild.platform.source import Source
 
@@ -31,7 +31,7 @@ class Readied:
 
 
 def make_ready(
-    env: ContainerBuildEnv,
+    env: BuildEnv,
     *,
     source: Source,
     app_dir: str,

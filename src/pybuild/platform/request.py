@@ -11,16 +11,15 @@ from typing import TYPE_CHECKING
 from pybuild.errors import InvalidInput
 from pybuild.oci.reference import REGISTRY, Reference
 from pybuild.platform.pull import PULL_POLICIES, PullPolicy
-from pybuild.spec.project import check_workspace
+from pybuild.spec.project import RESERVED_FOLDERS, check_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 DEFAULT_WORKSPACE = "/workspace"
 
-# Folders of the build container that a user's volume must not hide, and sockets that give the engine away.
-_RESERVED = ("/cnb", "/layers", "/platform", "/proc", "/sys", "/dev")
-_SOCKETS = {"/var/run/docker.sock", "/run/docker.sock", "/run/podman/podman.sock"}
+# Where engines have their sockets: who can see one has this machine.
+_SOCKETS = ("/run/docker.sock", "/run/podman/podman.sock", "/run/containerd/containerd.sock")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +27,9 @@ class BuildRequest:
     """One build. `image` is its own name, `tags` further ones. `created`: seconds since 1970, None for the constant.
 
     `publish`: into the registry that the names say, instead of the engine. `insecure`: registries (`host[:port]`)
-    whose certificate is not checked, or that have none. `workspace`: "" to take project.toml's or the default. `caller`: the variables pybuild was started with.
+    whose certificate is not checked, or that have none. `timeout`: seconds after which everything in the build
+    container ends, 0 for no limit. `workspace`: "" to take project.toml's or the default. `caller`: the variables
+    pybuild was started with.
     """
 
     image: Reference
@@ -49,6 +50,7 @@ class BuildRequest:
     clear_cache: bool = False
     publish: bool = False
     insecure: tuple[str, ...] = ()
+    timeout: float = 0
     caller: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -73,6 +75,7 @@ def build_request(
     clear_cache: bool = False,
     publish: bool = False,
     insecure_registries: Sequence[str] = (),
+    timeout: float = 0,
 ) -> BuildRequest:
     """The request that these words make. Raises `InvalidInput` for the first one that means nothing."""
     names = [Reference.parse(name) for name in (image, *tags)]
@@ -106,6 +109,7 @@ def build_request(
         clear_cache=clear_cache,
         publish=publish,
         insecure=tuple(map(_registry, insecure_registries)),
+        timeout=timeout,
         caller=caller,
     )
 
@@ -118,21 +122,32 @@ def checked_volume(word: str) -> str:
     source, target, mode = parts[0], parts[1], parts[2] if len(parts) == 3 else "ro"
     plain = str(PurePosixPath(target))
     if not plain.startswith("/") or ".." in PurePosixPath(target).parts:
-        raise InvalidInput(f"the volume {word!r} needs an absolute path in the build, found {target!r}")
-    reserved = plain == "/" or any(plain == taken or plain.startswith(f"{taken}/") for taken in _RESERVED)
+        raise InvalidInput(
+            f"the volume {word!r} needs an absolute path in the build, found {target!r}",
+            hint="--volume ./data:/data:ro",
+        )
+    reserved = plain == "/" or any(
+        plain == taken or plain.startswith(f"{taken}/") for taken in RESERVED_FOLDERS
+    )
     if reserved and not (plain.startswith("/platform/bindings/") and mode == "ro"):
-        raise InvalidInput(f"the volume {word!r} would hide {plain}, which the build needs")
+        raise InvalidInput(
+            f"the volume {word!r} would hide {plain}, which the build needs", hint="--volume ./data:/data:ro"
+        )
     if "/" in source or source.startswith("."):
         path = Path(source).expanduser().resolve()
         if not path.exists():
             raise InvalidInput(f"the volume {word!r}: there is no {path}", hint=f"mkdir -p {path}")
         source = str(path)
-        if source in _SOCKETS or path.is_socket() or (mode == "rw" and source == "/"):
+        # Read-only does not help: to connect to a socket is not to write to a file.
+        if path.is_socket() or any(Path(socket).is_relative_to(path) for socket in _SOCKETS):
             raise InvalidInput(
                 f"the volume {word!r} would give buildpacks this machine", hint="mount a folder of data"
             )
     elif not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", source):
-        raise InvalidInput(f"the volume {word!r}: {source!r} is neither a path nor the name of a volume")
+        raise InvalidInput(
+            f"the volume {word!r}: {source!r} is neither a path nor the name of a volume",
+            hint="--volume ./data:/data:ro",
+        )
     return f"{source}:{plain}:{mode}"
 
 

@@ -59,7 +59,7 @@ def test_only_wildcards_are_special_in_a_pattern(pattern: str, word: str) -> Non
 
 class TestReadList:
     def test_readable_files_have_sizes_and_others_reasons(self) -> None:
-        data = b"r/a\0l/b\0o/c\0x/d\0r/new\nline\0\0" + b"12\n7\n"
+        data = b"r/a\0l/b\0o/c\0x/d\0r/new\nline\0\0" + b"12\n7\0" + b"too large..." + b"content"
 
         assert scripts.read_list(data, limit=10) == (
             {
@@ -69,10 +69,20 @@ class TestReadList:
                 "/d": Refused(why="permission denied"),
             },
             {"/new\nline": 7},
+            {"/new\nline": b"content"},
         )
 
+    def test_many_bytes_do_not_come_at_once(self) -> None:
+        size = scripts.AT_ONCE + 1
+
+        assert scripts.read_list(f"r/a\0\0{size}\0".encode(), limit=size) == ({}, {"/a": size}, {})
+
+    def test_contents_of_another_length_are_an_error(self) -> None:
+        with pytest.raises(BuildError, match="changed while they were read"):
+            scripts.read_list(b"r/a\0\0007\0short", limit=10)
+
     def test_an_empty_list_is_empty(self) -> None:
-        assert scripts.read_list(b"\0", limit=1) == ({}, {})
+        assert scripts.read_list(b"\0", limit=1) == ({}, {}, {})
 
     def test_a_list_without_sizes_is_an_error(self) -> None:
         with pytest.raises(BuildError, match="longer than its list of sizes"):

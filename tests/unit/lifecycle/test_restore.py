@@ -38,7 +38,7 @@ def exported(word: str, *, sha: str = ONE) -> dict[str, LayerMetadata]:
 
 
 def kept(
-    word: str, *, diff_id: str = ONE, stamp: str = "stamp", sboms: dict[str, str] | None = None
+    word: str, *, diff_id: str = ONE, stamp: str = "stamp", sboms: Mapping[str, str] | None = None
 ) -> KeptLayer:
     return KeptLayer(
         diff_id=diff_id if "L" in word else "",

@@ -1,0 +1,471 @@
+"""What machines and people do to a build under way: signals, kills, full disks, damaged caches, two builds at once.
+
+After each: the previous image is the same and runs, nothing is left on the engine, and the next build succeeds
+with the image that a clean build makes. Reliability: G1, G2, G4, G5, G10, F-05, F-06, F-16, F-18, F-20, F-22,
+F-23, F-25, F-31, S-26.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pybuild.errors import DiskFull
+from support.cli import result
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from support.cli import Lab, Running
+
+pytestmark = pytest.mark.docker
+
+# One cached launch layer that is kept when it is there, and a process that reads from it. `/marks/<word>` makes
+# a build stop at a place, or do more, so that a test can have another build of the same buildpack.
+DETECT = "touch /marks/detecting; [ ! -e /marks/stop-detect ] || sleep 60"
+BUILD = """\
+touch /marks/building
+[ ! -e /marks/stop-build ] || sleep 60
+layer=$1/deps
+if [ -e "$layer.toml" ] && [ -e "$layer/data" ]; then echo "layer: kept"; else
+  echo "layer: made"
+  mkdir -p "$layer"
+  echo "data of version $(cat version)" > "$layer/data"
+  [ ! -e /marks/big ] || head -c 200000000 /dev/zero > "$layer/big"
+fi
+printf '[types]\\nlaunch = true\\ncache = true\\n[metadata]\\nversion = "1"\\n' > "$layer.toml"
+cat > "$1/launch.toml" <<TOML
+[[processes]]
+type = "web"
+command = ["/bin/cat", "$layer/data", "file.txt"]
+default = true
+TOML"""
+
+
+CLEAN: dict[str, str] = {}
+
+
+class Faults:
+    """A lab with an app that has been built once; knows what a clean build of it gives."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        (lab.app / "version").write_text("1\n")
+        self.words = ["--buildpack", lab.buildpack(detect=DETECT, build=BUILD)]
+        self.first = str(result(lab.build(*self.words, "--json"))["image_id"])
+        self.mark("building", there=False)
+        self.mark("detecting", there=False)
+
+    def mark(self, word: str, *, there: bool = True) -> Path:
+        path = self.lab.marks / word
+        if there:
+            path.touch()
+        else:
+            path.unlink(missing_ok=True)
+        return path
+
+    def start(self) -> Running:
+        return self.lab.start_build(*self.words)
+
+    def check_unharmed(self) -> None:
+        """E0, G1: nothing is left, the previous image is the same and runs."""
+        assert self.lab.leftovers() == []
+        assert self.lab.image_id() == self.first
+        assert self.lab.output_of() == "data of version 1\nan app\n"
+
+    def check_next_build(self) -> None:
+        """The next build succeeds, and gives what a build without any past gives."""
+        for word in ("stop-detect", "stop-build", "big"):
+            self.mark(word, there=False)
+        (self.lab.app / "file.txt").write_text("a changed app\n")
+        found = result(self.lab.build(*self.words, "--json"))
+        if self.lab.builder not in CLEAN:
+            # The name is no part of an image, so one clean build will do for all tests.
+            clean = result(self.lab.build(*self.words, "--json", name="clean"))
+            CLEAN[self.lab.builder] = str(clean["image_id"])
+        assert found["image_id"] == CLEAN[self.lab.builder]
+        assert self.lab.output_of() == "data of version 1\na changed app\n"
+
+
+@pytest.fixture
+def faults(lab: Lab) -> Faults:
+    return Faults(lab)
+
+
+def stopped_in(faults: Faults, phase: str) -> Running:
+    """A build that is in this phase now."""
+    if phase == "DETECTING":
+        faults.mark("stop-detect")
+    elif phase in {"RESTORING", "BUILDING"}:
+        faults.mark("stop-build")
+    elif phase == "EXPORTING":
+        faults.mark("big")
+        shutil.rmtree(faults.lab.state)
+    running = faults.start()
+    if phase == "DETECTING":
+        running.wait_for_file(faults.lab.marks / "detecting")
+    elif phase == "BUILDING":
+        running.wait_for_file(faults.lab.marks / "building")
+    elif phase == "PREPARING":
+        time.sleep(0.4)
+    else:
+        running.wait_for(f"===> {phase}")
+    if phase == "EXPORTING":
+        running.wait_for("Saving")
+    return running
+
+
+PHASES = ["PREPARING", "ANALYZING", "DETECTING", "RESTORING", "BUILDING", "EXPORTING"]
+
+
+@pytest.mark.parametrize(
+    ("phase", "number"),
+    [
+        *((phase, signal.SIGINT) for phase in PHASES),
+        ("BUILDING", signal.SIGTERM),
+        ("EXPORTING", signal.SIGTERM),
+    ],
+)
+def test_a_signal_ends_a_build_within_two_seconds_in_every_phase(
+    faults: Faults, phase: str, number: signal.Signals
+) -> None:
+    """F-20, G1, G2."""
+    outcome = stopped_in(faults, phase).stop(number)
+
+    outcome.failed(128 + number, "stopped")
+    assert outcome.seconds < 2
+    faults.check_unharmed()
+    faults.check_next_build()
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_kill_9_in_any_phase_leaves_nothing_that_outlives_it(faults: Faults, phase: str) -> None:
+    """F-18, F-31, G1, G10: the container ends with the process that drives it."""
+    outcome = stopped_in(faults, phase).stop(signal.SIGKILL)
+
+    assert outcome.code == -signal.SIGKILL
+    faults.check_unharmed()
+    faults.check_next_build()
+
+
+def test_a_second_ctrl_c_ends_at_once(faults: Faults) -> None:
+    """F-20."""
+    running = stopped_in(faults, "BUILDING")
+
+    running.process.send_signal(signal.SIGINT)
+    outcome = running.stop(signal.SIGINT)
+
+    assert outcome.code == 130
+    assert outcome.seconds < 1
+    faults.check_unharmed()
+    faults.check_next_build()
+
+
+def test_a_hang_up_ends_a_build_like_ctrl_c(faults: Faults) -> None:
+    """F-20."""
+    outcome = stopped_in(faults, "BUILDING").stop(signal.SIGHUP)
+
+    outcome.failed(129, "stopped")
+    faults.check_unharmed()
+
+
+def test_ctrl_c_again_and_again_uses_nothing_up(faults: Faults) -> None:
+    """F-21, in small."""
+    for _ in range(4):
+        faults.mark("building", there=False)
+        assert stopped_in(faults, "BUILDING").stop(signal.SIGINT).code == 130
+
+    faults.check_unharmed()
+    faults.check_next_build()
+
+
+def test_a_build_goes_on_when_nobody_reads_what_it_writes(faults: Faults) -> None:
+    """F-20: `pybuild … 2>&1 | head -1`."""
+    from support.cli import PROGRAM
+
+    words = " ".join(f"'{word}'" for word in faults.lab.build_words(*faults.words))
+    (faults.lab.app / "file.txt").write_text("read by nobody\n")
+    ended = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; '{sys.executable}' -c \"{PROGRAM}\" {words} 2>&1 | head -1"],
+        cwd=faults.lab.app,
+        env=faults.lab.environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.count("\n") == 1
+    assert faults.lab.output_of() == "data of version 1\nread by nobody\n"
+
+
+def test_two_builds_of_one_app_at_once_both_succeed(faults: Faults) -> None:
+    """F-16, G5."""
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        ended = [pool.submit(faults.lab.build, *faults.words) for _ in range(3)]
+        outcomes = [each.result() for each in ended]
+
+    assert [outcome.code for outcome in outcomes] == [0, 0, 0], outcomes[0].text()
+    faults.check_unharmed()
+    faults.check_next_build()
+
+
+def test_a_build_waits_for_another_one_of_the_same_app_and_says_so(faults: Faults) -> None:
+    """F-16, G5: and goes on as soon as that one is killed."""
+    first = stopped_in(faults, "BUILDING")
+    faults.mark("stop-build", there=False)
+
+    second = faults.start()
+    second.wait_for("Waiting for another build")
+    first.stop(signal.SIGKILL)
+
+    assert second.end().code == 0
+    faults.check_unharmed()
+
+
+def test_a_background_child_of_a_buildpack_does_not_keep_the_build_waiting(faults: Faults) -> None:
+    """F-25: it holds standard output open; so does one in a session of its own."""
+    bp = faults.lab.buildpack(build=f"sleep 600 & setsid sleep 600 &\n{BUILD}", name="forks")
+
+    outcome = faults.lab.build("--buildpack", bp, name="forks")
+
+    assert outcome.code == 0, outcome.text()
+    assert outcome.seconds < 20
+
+
+def test_a_buildpack_that_fails_after_writing_layers_changes_nothing(faults: Faults) -> None:
+    """G1: its half-made layer is never used."""
+    failing = faults.lab.buildpack(build=f'{BUILD}\necho broken > "$1/deps/data"; exit 1')
+    assert faults.lab.build("--buildpack", failing).code == 51
+
+    faults.check_unharmed()
+    faults.lab.buildpack(detect=DETECT, build=BUILD)
+    faults.check_next_build()
+
+
+@pytest.mark.parametrize("phase", ["DETECTING", "BUILDING", "EXPORTING"])
+def test_a_build_container_that_is_killed_is_one_clear_error(faults: Faults, phase: str) -> None:
+    """F-19, G1."""
+    assert faults.lab.engine is not None
+    running = stopped_in(faults, phase)
+
+    faults.lab.engine.remove_container(build_container(faults), force=True)
+    outcome = running.end()
+
+    if outcome.code or phase != "EXPORTING":
+        assert outcome.code != 70, outcome.text()
+        outcome.failed(outcome.code, "container")
+        faults.check_unharmed()
+    faults.check_next_build()
+
+
+# --- the cache, damaged
+
+
+def in_volume(lab: Lab, script: str) -> None:
+    """Run a script as root with the app's cache volume as working directory."""
+    assert lab.engine is not None
+    (volume,) = [name for name in lab.caches() if "clean" not in name]
+    made = lab.engine.create_container(
+        lab.builder,
+        entrypoint=["/bin/sh", "-ec", f"cd /cache\n{script}"],
+        command=[],
+        user="0:0",
+        labels={"pybuild.test": lab.prefix},
+        host_config=lab.engine.create_host_config(binds=[f"{volume}:/cache"]),
+    )
+    try:
+        lab.engine.start(made)
+        assert lab.engine.wait(made)["StatusCode"] == 0, lab.engine.logs(made)
+    finally:
+        lab.engine.remove_container(made, force=True)
+
+
+DAMAGE = {
+    "one byte, same size and time": "touch -r acme_bp/deps/data t; printf X | dd of=acme_bp/deps/data conv=notrunc bs=1"
+    " 2>/dev/null; touch -r t acme_bp/deps/data; rm t",
+    "truncated": ": > acme_bp/deps/data",
+    "gone": "rm acme_bp/deps/data",
+    "another file": "echo more > acme_bp/deps/more",
+    "a folder instead": "rm acme_bp/deps/data; mkdir acme_bp/deps/data",
+    "a link instead": "rm acme_bp/deps/data; ln -s /etc/passwd acme_bp/deps/data",
+    "another mode": "chmod 4755 acme_bp/deps/data",
+    "another owner": "rm acme_bp/deps/data; echo 'data of version 1' > acme_bp/deps/data",
+    "the layer is gone": "rm -r acme_bp/deps",
+    "the layer is a link": "mv acme_bp/deps other; ln -s ../other acme_bp/deps",
+    "everything is gone": "rm -r acme_bp",
+    "the folder is a file": "rm -r acme_bp; echo hello > acme_bp",
+    "the folder is a link out": "rm -r acme_bp; ln -s /etc acme_bp",
+    "strange names": "mkdir -- 'a b' '-rf'; touch 'x\ny' .hidden; mkfifo fifo",
+    "another layer": "mkdir -p acme_bp/extra; echo '[types]' > acme_bp/extra.toml",
+    "unreadable": "chmod 0 acme_bp/deps",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
+def test_a_damaged_cache_is_noticed_and_never_fails_a_build(faults: Faults, damage: str) -> None:
+    """F-22, G4, S-26: the build succeeds, and its image is a clean build's."""
+    in_volume(faults.lab, damage)
+
+    outcome = faults.lab.build(*faults.words)
+
+    assert outcome.code == 0, outcome.text()
+    faults.check_unharmed()
+    assert "layer: kept" in faults.lab.build(*faults.words).stderr, "the build after that has a cache again"
+
+
+INDEX = {
+    "empty": b"",
+    "garbage": b"\x00\xff\xfe garbage",
+    "cut": b'{"version":',
+    "another shape": b"[1, 2, 3]",
+    "wrong types": b'{"version":1,"owner":3,"layers":{"acme/bp":[]}}',
+    "deep": b"[" * 100_000,
+    "names that leave": b'{"version":1,"owner":"x","layers":{"../../etc":{"../../x":{}}}}',
+}
+
+
+@pytest.mark.parametrize("content", INDEX.values(), ids=INDEX.keys())
+def test_a_damaged_index_of_the_cache_never_fails_a_build(faults: Faults, content: bytes) -> None:
+    """F-22, F-30, G4."""
+    (index,) = faults.lab.state.glob("*.json")
+    index.write_bytes(content)
+
+    outcome = faults.lab.build(*faults.words)
+
+    assert outcome.code == 0, outcome.text()
+    faults.check_unharmed()
+    faults.check_next_build()
+
+
+def test_an_index_that_is_a_folder_never_fails_a_build(faults: Faults) -> None:
+    """F-22, G4: nor does one that cannot be replaced."""
+    (index,) = faults.lab.state.glob("*.json")
+    index.unlink()
+    index.mkdir()
+
+    outcome = faults.lab.build(*faults.words)
+
+    assert outcome.code == 0, outcome.text()
+    assert "cannot be remembered" in outcome.stderr
+    faults.check_unharmed()
+
+
+def test_a_previous_image_that_vanishes_costs_only_its_reuse(faults: Faults) -> None:
+    """F-23: removed while the next build runs."""
+    assert faults.lab.engine is not None
+    faults.mark("stop-build")
+    running = faults.start()
+    running.wait_for_file(faults.lab.marks / "building")
+
+    faults.lab.engine.remove_image(faults.lab.name(), force=True)
+    faults.mark("stop-build", there=False)
+    end_the_wait(faults)
+
+    assert running.end().code == 0, running.stderr
+    faults.check_unharmed()
+
+
+def build_container(faults: Faults) -> str:
+    """The id of the container that builds the app now."""
+    assert faults.lab.engine is not None
+    containers = faults.lab.engine.containers(filters={"label": "io.pybuild.kind=build"})
+    (ours,) = [
+        str(item["Id"])
+        for item in containers
+        if item["Labels"].get("io.pybuild.image", "").startswith(faults.lab.prefix)
+    ]
+    return ours
+
+
+def end_the_wait(faults: Faults) -> None:
+    """End the waiting `sleep` of the build's container, so that the build goes on."""
+    assert faults.lab.engine is not None
+    script = (
+        'for p in /proc/[0-9]*; do read -r line < $p/comm; [ "$line" != sleep ] || kill "${p#/proc/}"; done'
+    )
+    made = faults.lab.engine.exec_create(build_container(faults), ["/bin/sh", "-c", script])
+    faults.lab.engine.exec_start(made["Id"])
+
+
+# --- disks
+
+
+@contextlib.contextmanager
+def tiny_disk(size: str, *, read_only: bool = False) -> Iterator[Path]:
+    """A file system of this size."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting needs root")
+    folder = Path(tempfile.mkdtemp(prefix="pybuild-test-disk-"))
+    options = f"size={size}{',ro' if read_only else ''}"
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], check=False).returncode:
+        folder.rmdir()
+        pytest.skip("no tmpfs can be mounted here")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+        folder.rmdir()
+
+
+def full(folder: Path) -> None:
+    """Write until nothing more goes in."""
+    with contextlib.suppress(OSError), (folder / "filler").open("wb") as file:
+        while True:
+            file.write(b"\0" * 4096)
+            file.flush()
+
+
+def test_a_full_disk_for_the_state_only_costs_the_next_builds_cache(faults: Faults) -> None:
+    """F-05, F-06, G4."""
+    with tiny_disk("64k") as disk:
+        full(disk)
+        outcome = faults.lab.build(*faults.words, XDG_STATE_HOME=str(disk))
+
+    assert outcome.code == 0, outcome.text()
+    assert "cannot be remembered" in outcome.stderr
+    faults.check_unharmed()
+    faults.check_next_build()
+
+
+def test_a_read_only_home_only_costs_the_next_builds_cache(faults: Faults) -> None:
+    """F-06."""
+    with tiny_disk("64k", read_only=True) as disk:
+        outcome = faults.lab.build(*faults.words, HOME=str(disk), XDG_STATE_HOME="")
+
+    assert outcome.code == 0, outcome.text()
+    assert "cannot be remembered" in outcome.stderr
+    faults.check_unharmed()
+
+
+def test_a_full_temporary_folder_is_told_or_does_not_matter(faults: Faults) -> None:
+    """F-06: E0 when something has to be written there, and success when nothing has."""
+    archive = faults.lab.root / "bp.tgz"
+    subprocess.run(["tar", "-czf", archive, "-C", faults.words[1], "."], check=True)
+    with tiny_disk("64k") as disk:
+        full(disk)
+        outcome = faults.lab.build("--buildpack", str(archive), TMPDIR=str(disk))
+
+    if outcome.code:
+        outcome.failed(DiskFull.exit_code, "no space left")
+    faults.check_unharmed()
+    faults.check_next_build()
+
+
+def test_a_temporary_folder_that_does_not_exist_is_told_or_does_not_matter(faults: Faults) -> None:
+    """F-06."""
+    outcome = faults.lab.build(*faults.words, TMPDIR="/no/such/folder")
+
+    assert outcome.code == 0, outcome.text()
+    faults.check_unharmed()
