@@ -33,7 +33,7 @@ else
     while [ "$i" -lt 100 ]; do
         mkdir "$layer/$i"
         # 200 files of 20,000 bytes
-        (cd "$layer/$i" && seq "$i$key" 9999999999 | head -c 4000000 | split -b 20000 -a 3 - f)
+        (cd "$layer/$i" && yes "$i $key" | head -c 4000000 | split -b 20000 -a 3 - f)
         i=$((i + 1))
     done
 fi
