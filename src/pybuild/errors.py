@@ -11,6 +11,8 @@ PybuildError                     1
 ├── SourceUnusable               7   no app, or one that cannot be read
 ├── DiskFull                     8   on this machine or on the engine
 ├── TimedOut                     9
+├── RegistryError               10   a registry does not answer, or not as one should
+│   └── RegistryDenied          13   it answers, but not to this user
 ├── PlatformApiUnsupported      11   Platform API, "Exit codes"
 ├── BuildpackApiUnsupported     12
 ├── NothingDetected             20   every group failed, none with an error
@@ -108,6 +110,20 @@ class TimedOut(PybuildError):
 
     exit_code = 9
     usual_hint = "try again; if it lasts, see whether the engine is well: docker info"
+
+
+class RegistryError(PybuildError):
+    """A registry does not answer, or answers with something that cannot be believed."""
+
+    exit_code = 10
+    usual_hint = "see whether the registry is well and its name is right"
+
+
+class RegistryDenied(RegistryError):
+    """A registry wants other credentials, or does not let this user do it."""
+
+    exit_code = 13
+    usual_hint = "docker login REGISTRY"
 
 
 class PlatformApiUnsupported(PybuildError):

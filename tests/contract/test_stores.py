@@ -1,4 +1,4 @@
-"""What every place for images must do. So far there is one: a Docker Engine (GO-35, EXP-02, promise "names last")."""
+"""What every place for images must do: a Docker Engine and a registry (GO-35, EXP-02, promise "names last")."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import json
 import tarfile
 import tracemalloc
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,13 +19,15 @@ from pybuild.oci.digest import sha256
 from pybuild.oci.reference import Reference
 from pybuild.stores.api import Layer, StoredImage, Written
 from pybuild.stores.daemon import DaemonStore
+from pybuild.stores.keychain import Keychain
+from pybuild.stores.registry import RegistryStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     import docker
 
-pytestmark = pytest.mark.docker
+    from pybuild.stores.api import ImageStore
 
 
 class TidyStore(DaemonStore):
@@ -39,7 +42,7 @@ class TidyStore(DaemonStore):
 
 
 @pytest.fixture
-def store(engine: docker.APIClient) -> Iterator[TidyStore]:
+def daemon(engine: docker.APIClient) -> Iterator[TidyStore]:
     made = TidyStore(engine)
     made.written = []
     yield made
@@ -50,16 +53,59 @@ def store(engine: docker.APIClient) -> Iterator[TidyStore]:
 
 
 @pytest.fixture
-def base(store: DaemonStore, tiny_image: str) -> StoredImage:
-    found = store.find(tiny_image)
+def daemon_base(daemon: TidyStore, tiny_image: str) -> StoredImage:
+    found = daemon.find(tiny_image)
     assert found is not None
     return found
 
 
 @pytest.fixture
-def name(test_run: str, request: pytest.FixtureRequest) -> Reference:
-    digits = hashlib.sha256(request.node.name.encode()).hexdigest()[:8]
-    return Reference.parse(f"{test_run}/store-{digits}")
+def daemon_name(test_run: str, request: pytest.FixtureRequest) -> Reference:
+    return Reference.parse(f"{test_run}/store-{_digits(request)}")
+
+
+@pytest.fixture(params=[pytest.param("daemon", marks=pytest.mark.docker), "registry"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def store(kind: str, request: pytest.FixtureRequest) -> Iterator[ImageStore]:
+    """Each of the stores that there are."""
+    if kind == "daemon":
+        yield request.getfixturevalue("daemon")
+        return
+    request.getfixturevalue("registry").put_image("acme/run", "latest", [bytes(1024)])
+    environ = {"HOME": "/nonexistent"}
+    made = RegistryStore(Keychain(environ), environ=environ)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def base_name(kind: str, request: pytest.FixtureRequest) -> str:
+    if kind == "daemon":
+        return str(request.getfixturevalue("tiny_image"))
+    return f"{request.getfixturevalue('registry').host}/acme/run:latest"
+
+
+@pytest.fixture
+def base(store: ImageStore, base_name: str) -> StoredImage:
+    found = store.find(base_name)
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def name(kind: str, request: pytest.FixtureRequest) -> Reference:
+    if kind == "daemon":
+        found: Reference = request.getfixturevalue("daemon_name")
+        return found
+    return Reference.parse(f"{request.getfixturevalue('registry').host}/acme/store-{_digits(request)}")
+
+
+def _digits(request: pytest.FixtureRequest) -> str:
+    return hashlib.sha256(request.node.name.encode()).hexdigest()[:8]
 
 
 def _layer(content: str, *, known: bool = True) -> Layer:
@@ -100,6 +146,12 @@ def _config(base: StoredImage, label: str = "") -> Callable[[Sequence[str]], byt
     return make
 
 
+def _all_images(kind: str, request: pytest.FixtureRequest) -> set[object]:
+    if kind == "registry":
+        return set(request.getfixturevalue("registry").manifests)
+    return {image["Id"] for image in request.getfixturevalue("engine").images(all=True)}
+
+
 def _run(engine: docker.APIClient, image: str) -> str:
     container = engine.create_container(image, network_disabled=True)["Id"]
     try:
@@ -124,22 +176,23 @@ def _saved(engine: docker.APIClient, image: str) -> tuple[bytes, list[str]]:
         return content(entry["Config"]), [sha256(content(layer)) for layer in entry["Layers"]]
 
 
-def test_a_name_that_nobody_has_is_not_found(store: DaemonStore, name: Reference) -> None:
+def test_a_name_that_nobody_has_is_not_found(store: ImageStore, name: Reference) -> None:
     assert store.find(name) is None
 
 
-def test_a_found_image_tells_its_layers_names_and_configuration(base: StoredImage, tiny_image: str) -> None:
-    assert tiny_image in base.names
+def test_a_found_image_tells_its_layers_names_and_configuration(base: StoredImage, base_name: str) -> None:
+    assert base_name in base.names
     assert base.config["rootfs"] == {"type": "layers", "diff_ids": list(base.diff_ids)}
     assert (base.config["os"], base.size > 0) == ("linux", True)
 
 
+@pytest.mark.docker
 def test_a_new_image_has_the_layers_of_its_base_and_its_own_and_runs(
-    engine: docker.APIClient, store: DaemonStore, base: StoredImage, name: Reference
+    engine: docker.APIClient, daemon: TidyStore, daemon_base: StoredImage, daemon_name: Reference
 ) -> None:
     layers = [_layer("one", known=False), _layer("two")]
 
-    written = store.write(base, layers, _config(base), [name], None)
+    written = daemon.write(daemon_base, layers, _config(daemon_base), [daemon_name], None)
 
     assert written.changed
     assert written.sent_bytes == sum(layer.size for layer in layers)
@@ -147,15 +200,15 @@ def test_a_new_image_has_the_layers_of_its_base_and_its_own_and_runs(
     assert (
         saved
         == list(written.diff_ids)
-        == [*base.diff_ids, *(_layer(text).diff_id for text in ("one", "two"))]
+        == [*daemon_base.diff_ids, *(_layer(text).diff_id for text in ("one", "two"))]
     )
     assert sha256(config) == written.image_id
     assert validate.image_faults(config, saved) == []
-    assert _run(engine, name.familiar) == "two"
+    assert _run(engine, daemon_name.familiar) == "two"
 
 
 def test_only_the_configuration_is_sent_when_all_layers_are_there(
-    store: DaemonStore, base: StoredImage, name: Reference
+    store: ImageStore, base: StoredImage, name: Reference
 ) -> None:
     layers = [_layer("one"), _layer("two")]
     store.write(base, layers, _config(base, "old"), [name], None)
@@ -170,42 +223,56 @@ def test_only_the_configuration_is_sent_when_all_layers_are_there(
     assert (found.id, found.labels) == (written.image_id, {"label": "new"})
 
 
+@pytest.mark.docker
 def test_from_the_first_changed_layer_on_all_are_sent(
-    engine: docker.APIClient, store: DaemonStore, base: StoredImage, name: Reference
+    engine: docker.APIClient, daemon: TidyStore, daemon_base: StoredImage, daemon_name: Reference
 ) -> None:
     low, old, high = (_layer(text) for text in ("low", "old", "high"))
-    store.write(base, [low, old, high], _config(base), [name], None)
+    daemon.write(daemon_base, [low, old, high], _config(daemon_base), [daemon_name], None)
     new = _layer("new", known=False)
 
-    written = store.write(base, [_unreadable(low), new, high], _config(base), [name], store.find(name))
+    written = daemon.write(
+        daemon_base,
+        [_unreadable(low), new, high],
+        _config(daemon_base),
+        [daemon_name],
+        daemon.find(daemon_name),
+    )
 
     assert written.sent_bytes == new.size + high.size
-    assert _run(engine, name.familiar) == "high"
+    assert _run(engine, daemon_name.familiar) == "high"
 
 
 def test_an_unchanged_image_is_not_sent_at_all(
-    store: DaemonStore, base: StoredImage, name: Reference, test_run: str
+    kind: str, store: ImageStore, base: StoredImage, name: Reference
 ) -> None:
     layers = [_layer("same")]
     first = store.write(base, layers, _config(base), [name], None)
-    other = Reference.parse(f"{test_run}/other-name:2")
+    other = replace(name, tag="2")
 
     again = store.write(base, list(map(_unreadable, layers)), _config(base), [name, other], store.find(name))
 
-    assert again == Written(
-        image_id=first.image_id, changed=False, sent_bytes=0, size=first.size, diff_ids=first.diff_ids
-    )
+    # Another name is a change to a registry, which keeps each of them apart.
+    assert again == replace(first, changed=kind == "registry", sent_bytes=0)
     found = store.find(other)
     assert found is not None
-    assert sorted(found.names) == sorted([name.familiar, other.familiar])
+    assert found.id == first.image_id
+    assert other.familiar in found.names
+    unnamed = store.write(base, list(map(_unreadable, layers)), _config(base), [name, other], found)
+    assert unnamed == replace(first, changed=False, sent_bytes=0)
 
 
 @pytest.mark.parametrize("fault", ["breaks off", "too short", "too long", "other digest", "bad config"])
 def test_whatever_fails_the_old_image_keeps_its_name_and_nothing_is_left(
-    engine: docker.APIClient, store: DaemonStore, base: StoredImage, name: Reference, fault: str
+    kind: str,
+    store: ImageStore,
+    base: StoredImage,
+    name: Reference,
+    fault: str,
+    request: pytest.FixtureRequest,
 ) -> None:
     old = store.write(base, [_layer("old")], _config(base), [name], None)
-    images = {image["Id"] for image in engine.images(all=True)}
+    images = _all_images(kind, request)
     new = _layer("new content")
 
     def broken() -> Iterator[bytes]:
@@ -226,59 +293,62 @@ def test_whatever_fails_the_old_image_keeps_its_name_and_nothing_is_left(
     found = store.find(name)
     assert found is not None
     assert found.id == old.image_id
-    assert {image["Id"] for image in engine.images(all=True)} == images
-    assert _run(engine, name.familiar) == "old"
+    assert _all_images(kind, request) == images
+    assert b"".join(store.read_layer(found, old.diff_ids[-1])) == b"".join(_layer("old").open())
 
 
+@pytest.mark.docker
 def test_the_engines_refusal_is_an_error_and_leaves_the_old_image(
-    store: DaemonStore, base: StoredImage, name: Reference
+    daemon: TidyStore, daemon_base: StoredImage, daemon_name: Reference
 ) -> None:
-    old = store.write(base, [_layer("old")], _config(base), [name], None)
+    old = daemon.write(daemon_base, [_layer("old")], _config(daemon_base), [daemon_name], None)
     junk = Layer(
         diff_id=None, size=2048, open=lambda: iter([b"no tar at all" * 157 + bytes(7)]), created_by=""
     )
 
     with pytest.raises(ExportError, match="would not take the image"):
-        store.write(base, [junk], _config(base), [name], None)
+        daemon.write(daemon_base, [junk], _config(daemon_base), [daemon_name], None)
 
-    found = store.find(name)
+    found = daemon.find(daemon_name)
     assert found is not None
     assert found.id == old.image_id
 
 
+@pytest.mark.docker
 def test_layers_that_the_engine_lost_are_sent_after_all(
-    engine: docker.APIClient, store: DaemonStore, base: StoredImage, name: Reference
+    engine: docker.APIClient, daemon: TidyStore, daemon_base: StoredImage, daemon_name: Reference
 ) -> None:
     layers = [_layer("lost layer 1"), _layer("lost layer 2")]
-    gone = replace(base, diff_ids=(*base.diff_ids, *(str(layer.diff_id) for layer in layers)))
+    gone = replace(daemon_base, diff_ids=(*daemon_base.diff_ids, *(str(layer.diff_id) for layer in layers)))
 
-    written = store.write(base, layers, _config(base), [name], gone)
+    written = daemon.write(daemon_base, layers, _config(daemon_base), [daemon_name], gone)
 
-    assert _run(engine, name.familiar) == "lost layer 2"
-    # The second attempt has everything, the base too.
+    assert _run(engine, daemon_name.familiar) == "lost layer 2"
+    # The second attempt has everything, the daemon_base too.
     assert written.sent_bytes > sum(layer.size for layer in layers)
 
 
+@pytest.mark.docker
 def test_an_engine_that_keeps_images_in_containerd_gets_every_layer(
     engine: docker.APIClient,
-    store: DaemonStore,
-    base: StoredImage,
-    name: Reference,
+    daemon: TidyStore,
+    daemon_base: StoredImage,
+    daemon_name: Reference,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     status = [["driver-type", "io.containerd.snapshotter.v1"]]
     monkeypatch.setattr(engine, "info", lambda: {"DriverStatus": status})
     layer = _layer("complete")
 
-    written = store.write(base, [layer], _config(base), [name], None)
+    written = daemon.write(daemon_base, [layer], _config(daemon_base), [daemon_name], None)
 
     assert written.sent_bytes == layer.size + sum(
-        len(b"".join(store.read_layer(base, diff_id))) for diff_id in base.diff_ids
+        len(b"".join(daemon.read_layer(daemon_base, diff_id))) for diff_id in daemon_base.diff_ids
     )
-    assert _run(engine, name.familiar) == "complete"
+    assert _run(engine, daemon_name.familiar) == "complete"
 
 
-def test_a_layer_can_be_read_back(store: DaemonStore, base: StoredImage, name: Reference) -> None:
+def test_a_layer_can_be_read_back(store: ImageStore, base: StoredImage, name: Reference) -> None:
     layer = _layer("to be read")
     store.write(base, [layer], _config(base), [name], None)
     image = store.find(name)
@@ -288,8 +358,9 @@ def test_a_layer_can_be_read_back(store: DaemonStore, base: StoredImage, name: R
         assert b"".join(store.read_layer(image, str(layer.diff_id))) == b"".join(layer.open())
 
 
+@pytest.mark.docker
 def test_a_file_can_be_read_through_links_and_no_container_is_left(
-    engine: docker.APIClient, store: DaemonStore, base: StoredImage, name: Reference
+    engine: docker.APIClient, daemon: TidyStore, daemon_base: StoredImage, daemon_name: Reference
 ) -> None:
     entries = [
         (tar.TarEntry(b"/etc/os-release", tar.SYMLINK, 0o777, 0, 0, 0, b"../usr/lib/os-release"), b""),
@@ -298,19 +369,19 @@ def test_a_file_can_be_read_through_links_and_no_container_is_left(
     ]
     archive = b"".join(tar.write(entries))
     layer = Layer(diff_id=None, size=len(archive), open=lambda: iter([archive]), created_by="")
-    store.write(base, [layer], _config(base), [name], None)
-    image = store.find(name)
+    daemon.write(daemon_base, [layer], _config(daemon_base), [daemon_name], None)
+    image = daemon.find(daemon_name)
     assert image is not None
     before = len(engine.containers(all=True, filters={"ancestor": image.id}))
 
-    read = [store.read_file(image, path) for path in ("/etc/os-release", "/dangling", "/missing", "/etc")]
+    read = [daemon.read_file(image, path) for path in ("/etc/os-release", "/dangling", "/missing", "/etc")]
 
     assert read == [b"ID=x", None, None, None]
     assert len(engine.containers(all=True, filters={"ancestor": image.id})) == before
 
 
 def test_a_deleted_image_is_gone_and_deleting_it_again_is_no_error(
-    store: DaemonStore, base: StoredImage, name: Reference
+    store: ImageStore, base: StoredImage, name: Reference
 ) -> None:
     store.write(base, [_layer("short-lived")], _config(base), [name], None)
     image = store.find(name)
@@ -322,13 +393,13 @@ def test_a_deleted_image_is_gone_and_deleting_it_again_is_no_error(
     assert store.find(name) is None
 
 
-def test_a_digest_cannot_be_given_as_a_name(store: DaemonStore, base: StoredImage) -> None:
+def test_a_digest_cannot_be_given_as_a_name(store: ImageStore, base: StoredImage) -> None:
     with pytest.raises(InvalidReference, match="cannot be given"):
         store.write(base, [], _config(base), [Reference.parse(f"x@sha256:{'0' * 64}")], None)
 
 
 def test_a_large_layer_passes_with_little_memory(
-    store: DaemonStore, base: StoredImage, name: Reference
+    store: ImageStore, base: StoredImage, name: Reference
 ) -> None:
     size = 64 << 20
     entry = tar.TarEntry(b"/large", tar.FILE, 0o644, 0, 0, size)
@@ -347,5 +418,50 @@ def test_a_large_layer_passes_with_little_memory(
     finally:
         tracemalloc.stop()
 
-    assert written.sent_bytes == layer.size
+    assert 0 < written.sent_bytes <= layer.size
     assert peak < 8 << 20
+
+
+def test_a_file_of_lower_layers_is_found_unless_a_higher_one_hides_it(
+    store: ImageStore, base: StoredImage, name: Reference
+) -> None:
+    low = [
+        (tar.TarEntry(b"/usr/lib/os-release", tar.FILE, 0o644, 0, 0, 4), b"ID=x"),
+        (tar.TarEntry(b"/gone", tar.FILE, 0o644, 0, 0, 1), b"1"),
+    ]
+    high = [
+        (tar.TarEntry(b"/etc/os-release", tar.SYMLINK, 0o777, 0, 0, 0, b"../usr/lib/os-release"), b""),
+        (tar.TarEntry(b"/.wh.gone", tar.FILE, 0o644, 0, 0, 0), b""),
+    ]
+    layers = []
+    for entries in (low, high):
+        archive = b"".join(tar.write(entries))
+        layers.append(
+            Layer(
+                diff_id=None,
+                size=len(archive),
+                open=partial(lambda data: iter([data]), archive),
+                created_by="",
+            )
+        )
+    store.write(base, layers, _config(base), [name], None)
+    image = store.find(name)
+    assert image is not None
+
+    read = [store.read_file(image, path) for path in ("/etc/os-release", "/gone", "/missing")]
+
+    assert read == [b"ID=x", None, None]
+
+
+def test_only_a_changed_layer_is_read_again(store: ImageStore, base: StoredImage, name: Reference) -> None:
+    low, old, high = (_layer(text) for text in ("low", "old", "high"))
+    first = store.write(base, [low, old, high], _config(base), [name], None)
+
+    written = store.write(
+        base, [_unreadable(low), _layer("new"), high], _config(base), [name], store.find(name)
+    )
+
+    assert written.changed
+    assert 0 < written.sent_bytes < 10_000
+    assert written.diff_ids[:-2] == first.diff_ids[:-2]
+    assert written.diff_ids[-1] == first.diff_ids[-1]

@@ -105,6 +105,16 @@ def source_options(function: Any) -> Any:
 @click.option(
     "--creation-time", metavar="TIME", help="Seconds since 1970, or `now`; default: a constant, 1980."
 )
+@click.option(
+    "--publish", is_flag=True, help="Write the image to the registry in its name, not to the engine."
+)
+@click.option(
+    "--insecure-registry",
+    "insecure_registries",
+    multiple=True,
+    metavar="HOST[:PORT]",
+    help="Registry whose certificate is not checked, or that has none.",
+)
 @click.option("--clear-cache", is_flag=True, help="Forget what earlier builds kept.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")
 @output_options
@@ -114,6 +124,8 @@ def command(
     tags: tuple[str, ...],
     default_process: str,
     creation_time: str | None,
+    publish: bool,
+    insecure_registries: tuple[str, ...],
     clear_cache: bool,
     as_json: bool,
     quiet: bool,
@@ -134,6 +146,8 @@ def command(
             default_process=default_process,
             creation_time=creation_time,
             clear_cache=clear_cache,
+            publish=publish,
+            insecure_registries=insecure_registries,
             caller=os.environ,
             **source,
         )
@@ -162,13 +176,16 @@ def _show(shown: Console, result: BuildResult) -> None:
     """The end of a build: what it is, what was reused, how long it took, what to type next."""
     name = result.names[0]
     shown.line("")
-    shown.line(f"Successfully built image '{name}'", style="32")
+    done = "published" if result.digest else "built"
+    shown.line(f"Successfully {done} image '{name}'", style="32")
     made = (
         f"{result.reused} of {result.reused + result.added} layers reused"
         if result.reused
         else "all layers new"
     )
     rows = [("size", _size(result))]
+    if result.digest:
+        rows.append(("digest", result.digest))
     rows.append(
         ("layers", "nothing changed" if not result.changed else f"{made}, {human_size(result.sent)} sent")
     )
@@ -204,6 +221,7 @@ def _as_data(result: BuildResult, timings: dict[str, float]) -> dict[str, Any]:
         "image": result.names[0],
         "names": list(result.names),
         "image_id": result.image_id,
+        "digest": result.digest or None,
         "changed": result.changed,
         "size_bytes": result.size,
         "above_run_image_bytes": max(result.size - result.base_size, 0) if result.base_size else None,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pybuild.errors import AnalyzeError, InvalidFile
+from pybuild.errors import AnalyzeError, InvalidArchive, InvalidFile
 from pybuild.events import detail, info, warn
 from pybuild.spec.labels import LIFECYCLE_METADATA, LifecycleMetadata
 from pybuild.spec.target import Distro, Target
@@ -40,7 +40,7 @@ def analyze(store: ImageStore, *, previous: Reference | str, run_image: str) -> 
             f"the run image {run_image!r} was not found",
             hint=f"docker pull {run_image}, or name another one with --run-image",
         )
-    found = store.find(previous)
+    found = _previous_image(store, previous)
     metadata = None
     if found is None:
         info(f'Image with name "{previous}" not found')
@@ -53,6 +53,15 @@ def analyze(store: ImageStore, *, previous: Reference | str, run_image: str) -> 
         previous=found,
         metadata=metadata,
     )
+
+
+def _previous_image(store: ImageStore, name: Reference) -> StoredImage | None:
+    try:
+        return store.find(name)
+    except (InvalidFile, InvalidArchive) as exc:
+        # A damaged one must not stand in the way of the next good one (F-14).
+        warn(f"nothing of the previous image {name} is reused: {exc}")
+        return None
 
 
 def _previous_metadata(image: StoredImage, name: str) -> LifecycleMetadata | None:

@@ -140,13 +140,21 @@ def export(env: BuildEnv, store: ImageStore, inputs: ExportInputs) -> Exported:
         layer_ids={key: sha[layer] for key, layer in new.buildpacks.items()},
         names=names,
         index=_index(inputs, found, new, sha),
-        report=Report(
-            tags=tuple(str(n) for n in inputs.names), image_id=written.image_id.removeprefix("sha256:")
-        ),
+        report=_report(inputs, written),
         processes=inputs.built.metadata.processes,
         default_process=default,
         reused=sum(diff_id in previous for diff_id in sha.values()),
         added=sum(diff_id not in previous for diff_id in sha.values()),
+    )
+
+
+def _report(inputs: ExportInputs, written: Written) -> Report:
+    """A registry's image is told by its digest, an engine's by its id (platform.md, "report.toml")."""
+    return Report(
+        tags=tuple(str(name) for name in inputs.names),
+        image_id="" if written.digest else written.image_id.removeprefix("sha256:"),
+        digest=written.digest,
+        manifest_size=written.manifest_size,
     )
 
 
@@ -250,7 +258,7 @@ def _lifecycle_metadata(
         process_types=sha[new.process_types] if new.process_types else "",
         run_image=RunImageOf(
             top_layer=base.diff_ids[-1] if base.diff_ids else "",
-            reference=base.id.removeprefix("sha256:"),
+            reference=base.reference or base.id.removeprefix("sha256:"),
             name=inputs.run_image if modern else RunImageName(),
         ),
         stack=inputs.run_image,

@@ -16,7 +16,7 @@ DOCKER_HUB = "docker.io"
 EXAMPLE = "example: registry.example.com/team/my-app:1.0"
 
 _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
-_REGISTRY = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:]+\])(?::[0-9]{{1,5}})?")
+REGISTRY = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:]+\])(?::[0-9]{{1,5}})?")
 _COMPONENT = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _LONGEST = 255
@@ -39,7 +39,7 @@ class Reference:
         """
         name, tag, digest = _cut(text)
         registry, repository = _located(name)
-        if _REGISTRY.fullmatch(registry) is None:
+        if REGISTRY.fullmatch(registry) is None:
             raise _wrong(text, f"{registry!r} is no registry's host name or host:port")
         for component in repository.split("/"):
             _check_component(text, component)

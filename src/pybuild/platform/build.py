@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pybuild import __version__, events
 from pybuild.platform.caches import read_index, write_index
 from pybuild.platform.environment import proxy_environ
-from pybuild.platform.prepare import LAYERS_DIR, looked_into, opened, owner_labels, prepared
+from pybuild.platform.prepare import LAYERS_DIR, looked_into, opened, prepared
 
 if TYPE_CHECKING:
     from pybuild.buildenv.container import ContainerBuildEnv
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from pybuild.platform.request import BuildRequest
     from pybuild.spec.launch import Process
     from pybuild.spec.order import GroupElement
-    from pybuild.stores.daemon import DaemonStore
 
 REPOSITORY = "github.com/pybuild/pybuild"
 LAUNCHER_PATH = "/cnb/lifecycle/launcher"
@@ -33,7 +32,8 @@ LAUNCHER_PATH = "/cnb/lifecycle/launcher"
 class BuildResult:
     """The image, and how it came to be. Sizes in bytes; `seconds` of wall time; `changed` False: it was there.
 
-    `base_size`: of the run image below it, 0 when unknown.
+    `base_size`: of the run image below it, 0 when unknown. `digest`: of the manifest, for an image in a registry;
+    its sizes are those of compressed layers.
     """
 
     names: tuple[str, ...]
@@ -50,6 +50,7 @@ class BuildResult:
     run_image: str
     seconds: float
     base_size: int = 0
+    digest: str = ""
     ports: tuple[str, ...] = ()
 
     @property
@@ -68,7 +69,7 @@ def build(request: BuildRequest) -> BuildResult:
 
         index = None if request.clear_cache or private else read_index(ready.volume, str(request.image))
         inputs = replace(_create_inputs(env, ready), cache=index)
-        created = create(env, _store(ready), _with_launcher(env, ready, inputs))
+        created = create(env, ready.store, _with_launcher(env, ready, inputs))
         if not private:
             write_index(ready.volume, created.exported.index)
     exported = created.exported
@@ -87,6 +88,7 @@ def build(request: BuildRequest) -> BuildResult:
         run_image=ready.run_image,
         seconds=time.monotonic() - start,
         base_size=ready.run_image_size,
+        digest=exported.written.digest,
     )
 
 
@@ -99,15 +101,9 @@ def detection(request: BuildRequest) -> Detected:
 
         inputs = _create_inputs(env, ready)
         with events.phase("ANALYZING"):
-            analysis = analyze(_store(ready), previous=inputs.previous, run_image=inputs.run_image)
+            analysis = analyze(ready.store, previous=inputs.previous, run_image=inputs.run_image)
         with events.phase("DETECTING"):
             return detect(env, detect_inputs(inputs, analysis, platform_given(env, inputs, analysis)))
-
-
-def _store(ready: Prepared) -> DaemonStore:
-    from pybuild.stores.daemon import DaemonStore
-
-    return DaemonStore(ready.client, labels=owner_labels(ready))
 
 
 def _create_inputs(env: ContainerBuildEnv, ready: Prepared) -> CreateInputs:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ from pybuild.platform.builder import read_builder
 from pybuild.platform.caches import forget, state_folder
 from pybuild.platform.environment import proxy_environ, user_environ
 from pybuild.platform.order import chosen_order
+from pybuild.platform.publish import destination
 from pybuild.platform.pull import is_ours, present
 from pybuild.platform.request import DEFAULT_WORKSPACE
 from pybuild.platform.run_image import mirrors_of, run_image
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     from pybuild.spec.api import ApiVersion
     from pybuild.spec.builder import Builder
     from pybuild.spec.run_image import RunImageName
+    from pybuild.stores.daemon import DaemonStore
+    from pybuild.stores.registry import RegistryStore
 
 LAYERS_DIR = "/layers"
 _PROJECT_LIMIT = 1 << 20
@@ -66,6 +69,7 @@ class Prepared:
     app_dir: str
     api: ApiVersion
     volume: str
+    store: DaemonStore | RegistryStore
 
 
 @contextmanager
@@ -80,14 +84,16 @@ def prepared(request: BuildRequest) -> Iterator[Prepared]:
     source = open_source(request.path, Selection.of(include=project.include, exclude=project.exclude))
     client = engine.connect()
     volumes.sweep(client)
+    target = destination(client, request)
     builder = _builder(client, request, project)
     run_name, run_stored = run_image(
-        client, builder, given=request.run_image, app=request.image, policy=request.pull_policy
+        builder, given=request.run_image, app=request.image, get=lambda name: target.run_image(name, builder)
     )
     _check_names(request, builder.name, run_name)
     app_dir = request.workspace or project.workspace or DEFAULT_WORKSPACE
     _check_volumes(request, app_dir)
-    with tempfile.TemporaryDirectory(prefix="pybuild-") as scratch:
+    store = target.store(Reference.parse(run_name), builder)
+    with closing(store), tempfile.TemporaryDirectory(prefix="pybuild-") as scratch:
         key = f"{builder.name} {builder.uid}:{builder.gid} {app_dir}"
         yield Prepared(
             client=client,
@@ -96,7 +102,7 @@ def prepared(request: BuildRequest) -> Iterator[Prepared]:
             source=source,
             builder=builder,
             run_image=run_name,
-            run_image_size=run_stored.size,
+            run_image_size=run_stored.size if target.measures(run_stored) else 0,
             run_image_names=mirrors_of(run_name, builder.run_images),
             user=user,
             chosen=chosen_order(
@@ -105,6 +111,7 @@ def prepared(request: BuildRequest) -> Iterator[Prepared]:
             app_dir=app_dir,
             api=_platform_api(builder),
             volume=volumes.volume_name(request.image.name, key),
+            store=store,
         )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from pybuild.errors import InvalidInput
-from pybuild.oci.reference import Reference
+from pybuild.oci.reference import REGISTRY, Reference
 from pybuild.platform.pull import PULL_POLICIES, PullPolicy
 from pybuild.spec.project import RESERVED_FOLDERS, check_workspace
 
@@ -26,8 +26,10 @@ _SOCKETS = ("/run/docker.sock", "/run/podman/podman.sock", "/run/containerd/cont
 class BuildRequest:
     """One build. `image` is its own name, `tags` further ones. `created`: seconds since 1970, None for the constant.
 
-    `timeout`: seconds after which everything in the build container ends, 0 for no limit.
-    `workspace`: "" to take project.toml's or the default. `caller`: the variables pybuild was started with.
+    `publish`: into the registry that the names say, instead of the engine. `insecure`: registries (`host[:port]`)
+    whose certificate is not checked, or that have none. `timeout`: seconds after which everything in the build
+    container ends, 0 for no limit. `workspace`: "" to take project.toml's or the default. `caller`: the variables
+    pybuild was started with.
     """
 
     image: Reference
@@ -46,6 +48,8 @@ class BuildRequest:
     default_process: str = ""
     created: int | None = None
     clear_cache: bool = False
+    publish: bool = False
+    insecure: tuple[str, ...] = ()
     timeout: float = 0
     caller: Mapping[str, str] = field(default_factory=dict)
 
@@ -69,6 +73,8 @@ def build_request(
     default_process: str = "",
     creation_time: str | None = None,
     clear_cache: bool = False,
+    publish: bool = False,
+    insecure_registries: Sequence[str] = (),
     timeout: float = 0,
 ) -> BuildRequest:
     """The request that these words make. Raises `InvalidInput` for the first one that means nothing."""
@@ -77,6 +83,11 @@ def build_request(
         if name.digest:
             raise InvalidInput(
                 f"{word!r} has a digest: a new image is named by a tag", hint="leave out @sha256:…"
+            )
+        if publish and name.registry != names[0].registry:
+            raise InvalidInput(
+                f"the tag {word!r} is on {name.registry}, the image on {names[0].registry}",
+                hint="with --publish all names must be on one registry",
             )
     return BuildRequest(
         image=names[0],
@@ -96,6 +107,8 @@ def build_request(
         default_process=default_process,
         created=_creation_time(creation_time),
         clear_cache=clear_cache,
+        publish=publish,
+        insecure=tuple(map(_registry, insecure_registries)),
         timeout=timeout,
         caller=caller,
     )
@@ -136,6 +149,15 @@ def checked_volume(word: str) -> str:
             hint="--volume ./data:/data:ro",
         )
     return f"{source}:{plain}:{mode}"
+
+
+def _registry(word: str) -> str:
+    if REGISTRY.fullmatch(word) is None:
+        raise InvalidInput(
+            f"{word!r} is no registry: expected a host name or host:port",
+            hint="--insecure-registry registry.example.com:5000",
+        )
+    return word
 
 
 def _pull_policy(text: str) -> PullPolicy:

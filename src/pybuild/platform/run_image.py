@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pybuild.errors import BuilderUnusable, PybuildError
+from pybuild.errors import BuilderUnusable, PybuildError, RegistryError
 from pybuild.events import detail, info
 from pybuild.oci.reference import Reference
-from pybuild.platform.pull import PullPolicy, PullRefused, present
+from pybuild.platform.pull import PullRefused
 from pybuild.spec.run_image import RunImageName
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    import docker
 
     from pybuild.spec.builder import Builder
     from pybuild.stores.api import StoredImage
@@ -52,22 +50,22 @@ def choose(names: Sequence[str], get: Callable[[str], StoredImage]) -> tuple[str
     for name in names:
         try:
             return name, get(name)
-        except PullRefused as exc:
+        except (PullRefused, RegistryError) as exc:
             detail(f"the run image {name} cannot be used: {exc}")
             first = first or exc
     raise first or BuilderUnusable("the builder names no run image", hint="name one with --run-image")
 
 
 def run_image(
-    client: docker.APIClient, builder: Builder, *, given: str, app: Reference, policy: PullPolicy
+    builder: Builder, *, given: str, app: Reference, get: Callable[[Reference], StoredImage]
 ) -> tuple[str, StoredImage]:
-    """The run image's name and the image itself, in the engine. `given`: the user's choice, or "".
+    """The run image's name and the image itself. `given`: the user's choice, or ""; `get`: where to look.
 
     Raises `PybuildError` with a hint when there is none to be had, and `BuilderUnusable` for one of another
     operating system or architecture than the builder.
     """
     names = (given,) if given else candidates(builder.run_images, registry=app.registry)
-    name, image = choose(names, lambda each: present(client, Reference.parse(each), policy))
+    name, image = choose(names, lambda each: get(Reference.parse(each)))
     ours, theirs = builder.target, image.config
     if (theirs.get("os"), theirs.get("architecture")) != (ours.os, ours.arch):
         raise BuilderUnusable(

@@ -39,6 +39,7 @@ class StoredImage:
     `id`: what the store calls it: the configuration's digest in a daemon, the manifest's in a registry.
     `config`: its configuration file as far as the store shows it (keys of the OCI image-spec), history included.
     `names`: every tag that points at it. `digest_names`: `name@sha256:…` known for it. `size`: bytes, 0 unknown.
+    `reference`: in a registry, the complete name by which it can be found for ever; "" elsewhere.
     """
 
     id: str
@@ -48,17 +49,23 @@ class StoredImage:
     names: tuple[str, ...] = ()
     digest_names: tuple[str, ...] = ()
     size: int = 0
+    reference: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """What a write did. `sent_bytes`: layer content sent. `changed` False: the image was there already."""
+    """What a write did. `sent_bytes`: layer content sent. `changed` False: the image was there already.
+
+    `digest`, `manifest_size` (bytes): of the manifest, in a registry. `size`: of its layers as the store keeps them.
+    """
 
     image_id: str
     changed: bool
     sent_bytes: int
     size: int
     diff_ids: tuple[str, ...]
+    digest: str = ""
+    manifest_size: int = 0
 
 
 class ImageStore(Protocol):

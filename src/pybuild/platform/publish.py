@@ -1,0 +1,97 @@
+"""Where an image goes: into the engine, or into a registry; and where its run image is looked for.
+
+With a registry, credentials stay in this process, and whether we may write there is asked before anything is made.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from pybuild.platform import ownership
+from pybuild.platform.pull import PullRefused, is_ours, present
+from pybuild.stores.daemon import DaemonStore
+
+if TYPE_CHECKING:
+    import docker
+
+    from pybuild.oci.reference import Reference
+    from pybuild.platform.request import BuildRequest
+    from pybuild.spec.builder import Builder
+    from pybuild.stores.api import StoredImage
+    from pybuild.stores.registry import RegistryStore
+
+
+class Destination(Protocol):
+    """A kind of place for the new image."""
+
+    def run_image(self, name: Reference, builder: Builder) -> StoredImage:
+        """The run image of that name. Raises `PullRefused` or `RegistryError` if there is none to be had."""
+        ...
+
+    def store(self, run_image: Reference, builder: Builder) -> DaemonStore | RegistryStore:
+        """The store to write into, which finds the run image, too."""
+        ...
+
+    def measures(self, run_image: StoredImage) -> bool:
+        """Whether its size is comparable with that of an image written there."""
+        ...
+
+
+def destination(client: docker.APIClient, request: BuildRequest) -> Destination:
+    """What the request asks for. Raises `RegistryDenied` if this user may not push there (F-11)."""
+    if not request.publish:
+        return _Engine(client, request)
+    from pybuild.stores.keychain import Keychain
+    from pybuild.stores.registry import RegistryStore
+
+    store = RegistryStore(Keychain(request.caller), environ=request.caller, insecure=request.insecure)
+    store.check_push([request.image, *request.tags])
+    return _Registry(client, request, store)
+
+
+class _Engine:
+    def __init__(self, client: docker.APIClient, request: BuildRequest) -> None:
+        self._client, self._request = client, request
+
+    def run_image(self, name: Reference, builder: Builder) -> StoredImage:  # noqa: ARG002
+        return present(self._client, name, self._request.pull_policy)
+
+    def store(self, run_image: Reference, builder: Builder) -> DaemonStore:  # noqa: ARG002
+        return _daemon(self._client, self._request, builder)
+
+    def measures(self, run_image: StoredImage) -> bool:  # noqa: ARG002
+        return True
+
+
+class _Registry:
+    """Run images that pybuild made itself are in no registry: the engine lends them, and they go along."""
+
+    def __init__(self, client: docker.APIClient, request: BuildRequest, store: RegistryStore) -> None:
+        self._client, self._request, self._store = client, request, store
+
+    def run_image(self, name: Reference, builder: Builder) -> StoredImage:
+        found = self.store(name, builder).find(name)
+        if found is None:
+            where = "on this machine" if is_ours(name) else f"on {name.registry}"
+            raise PullRefused(
+                f"the run image {name} was not found {where}",
+                hint="docker push it there, or name another one with --run-image",
+            )
+        return found
+
+    def store(self, run_image: Reference, builder: Builder) -> RegistryStore:
+        from pybuild.stores.manifests import Platform
+
+        target = builder.target
+        platform = Platform(os=target.os, arch=target.arch, variant=target.variant)
+        lent = [run_image] if is_ours(run_image) else []
+        return self._store.lending(platform, _daemon(self._client, self._request, builder), lent)
+
+    def measures(self, run_image: StoredImage) -> bool:
+        # The engine tells the size of files, a registry that of compressed layers.
+        return bool(run_image.reference)
+
+
+def _daemon(client: docker.APIClient, request: BuildRequest, builder: Builder) -> DaemonStore:
+    labels = ownership.labels("build", image=request.image.familiar, builder=builder.name)
+    return DaemonStore(client, labels=labels)

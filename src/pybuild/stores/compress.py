@@ -1,0 +1,157 @@
+"""Layers made small for a registry: gzip, written as it streams, and read back with every limit checked.
+
+Why this library and this level: docs/adr/0006-compression.md.
+
+Specification: OCI image-spec, "layer"; RFC 1952. The header has no name and no time, so equal tars stay equal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import tempfile
+import weakref
+import zlib
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any
+
+from pybuild.errors import DiskFull, InvalidArchive
+from pybuild.oci.digest import Hashing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_PIECE = 1 << 20
+_GZIP = b"\x1f\x8b"
+_ZSTD = b"\x28\xb5\x2f\xfd"
+_WITH_HEADER = 31  # zlib's word for: a window of 32 KiB, and gzip's header and trailer
+MAX_LAYER = 64 << 30
+"""Most bytes of one layer's tar that are read from a registry."""
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
+class Packed:
+    """A compressed layer in a temporary file. `size`, `digest`: compressed; `diff_id`, `tar_size`: not.
+
+    The file goes with this value, never before: a sender that was given up may still be reading it, and another
+    file could have got its number.
+    """
+
+    file: IO[bytes]
+    size: int
+    digest: str
+    diff_id: str
+    tar_size: int
+
+    def __post_init__(self) -> None:
+        weakref.finalize(self, self.file.close)
+
+    def pieces(self, start: int = 0) -> Iterator[bytes]:
+        """From byte `start` on. Several readers do not disturb each other."""
+        while piece := os.pread(self.file.fileno(), _PIECE, start):
+            yield piece
+            start += len(piece)
+
+
+def pack(chunks: Iterable[bytes]) -> Packed:
+    """Compress a tar into a temporary file; memory stays flat. Raises `DiskFull`."""
+    content, compressed = Hashing(chunks), hashlib.sha256()
+    compressor = _compressor()
+    file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as what is read from it
+    size = 0
+    try:
+        for piece in _compressed(content, compressor):
+            compressed.update(piece)
+            size += file.write(piece)
+        file.flush()
+    except OSError as exc:
+        file.close()
+        raise _full(exc) from exc
+    except BaseException:
+        file.close()
+        raise
+    return Packed(file, size, f"sha256:{compressed.hexdigest()}", content.digest, content.size)
+
+
+def _compressed(chunks: Iterable[bytes], compressor: Any) -> Iterator[bytes]:
+    # isal's output depends on where one call ends and the next begins; equal tars must become equal blobs (GEN-17).
+    for block in _blocks(chunks):
+        if piece := compressor.compress(block):
+            yield piece
+    yield compressor.flush()
+
+
+def _blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes in blocks of one size, the last one shorter."""
+    waiting = bytearray()
+    for chunk in chunks:
+        waiting += chunk
+        if len(waiting) >= _PIECE:
+            whole = len(waiting) - len(waiting) % _PIECE
+            with memoryview(waiting) as view:
+                for start in range(0, whole, _PIECE):
+                    yield bytes(view[start : start + _PIECE])
+            del waiting[:whole]
+    if waiting:
+        yield bytes(waiting)
+
+
+def _compressor() -> Any:
+    try:
+        from isal import isal_zlib
+    except ImportError:
+        # The phases run in builder images with nothing but Python.
+        return zlib.compressobj(1, zlib.DEFLATED, _WITH_HEADER)
+    return isal_zlib.compressobj(1, isal_zlib.DEFLATED, _WITH_HEADER)
+
+
+def _full(exc: OSError) -> Exception:
+    import errno
+
+    if exc.errno not in {errno.ENOSPC, errno.EDQUOT}:
+        return exc
+    return DiskFull(
+        f"no space left in {tempfile.gettempdir()} for a compressed layer",
+        hint="free some space, or set TMPDIR to a folder on a larger disk",
+    )
+
+
+def unpack(chunks: Iterable[bytes], *, diff_id: str) -> Iterator[bytes]:
+    """The tar in a blob, compressed or not; `InvalidArchive` at its end if it is not what `diff_id` says."""
+    content = Hashing(_uncompressed(chunks, diff_id))
+    for piece in content:
+        if content.size > MAX_LAYER:
+            raise InvalidArchive(f"the layer {diff_id} is larger than {MAX_LAYER >> 30} GiB")
+        yield piece
+    if content.digest != diff_id:
+        raise InvalidArchive(f"the registry gave other content for the layer {diff_id}")
+
+
+def _uncompressed(chunks: Iterable[bytes], diff_id: str) -> Iterator[bytes]:
+    source = iter(chunks)
+    first = next(source, b"")
+    while len(first) < len(_ZSTD) and (more := next(source, b"")):
+        first += more
+    if first.startswith(_ZSTD):
+        raise InvalidArchive(f"the layer {diff_id} is compressed with zstd, which is not read yet")
+    if not first.startswith(_GZIP):
+        yield first
+        yield from source
+        return
+    inflate = zlib.decompressobj(_WITH_HEADER)
+    try:
+        for piece in itertools.chain((first,), source):
+            rest = piece
+            while rest:
+                if inflate.eof:  # gzip files may follow each other, as those of pigz and eStargz do
+                    inflate = zlib.decompressobj(_WITH_HEADER)
+                # At most so much at a time: a small blob may hold very much.
+                yield inflate.decompress(rest, _PIECE)
+                rest = inflate.unused_data if inflate.eof else inflate.unconsumed_tail
+        while not inflate.eof and (tail := inflate.decompress(b"", _PIECE)):
+            yield tail
+    except zlib.error as exc:
+        raise InvalidArchive(f"the layer {diff_id} cannot be decompressed: {exc}") from exc
+    if not inflate.eof:
+        raise InvalidArchive(f"the layer {diff_id} ends too soon")

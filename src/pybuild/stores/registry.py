@@ -1,0 +1,205 @@
+"""Images in a registry: looked up without their layers, written by sending what it lacks, the manifests last.
+
+A layer that the previous image has keeps its descriptor: it is neither read nor compressed again. While one
+layer is read and compressed, those before it are already on their way.
+
+Specification: platform.md, "exporter"; OCI distribution-spec. Manifests: byte-identity with the Go lifecycle.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pybuild.errors import InvalidArchive, InvalidReference
+from pybuild.events import detail
+from pybuild.oci.digest import is_digest
+from pybuild.oci.reference import DOCKER_HUB, Reference
+from pybuild.stores import blobs, compress, manifests, peek
+from pybuild.stores.api import StoredImage
+from pybuild.stores.blobs import Place
+from pybuild.stores.exchange import Patience
+from pybuild.stores.manifests import Platform
+from pybuild.stores.push import Missing, Push
+from pybuild.stores.transport import Transport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+
+    from pybuild.stores.api import ImageStore, Layer, Written
+    from pybuild.stores.keychain import Keychain
+    from pybuild.stores.manifests import Manifest
+
+
+class RegistryStore:
+    """The images of registries. `insecure`: those (`host[:port]`) that may be spoken to without checked TLS.
+
+    `platform`: which image of an index is meant. `lender`: another store that has the images named in `lent`; one of
+    them may be the base of what is written here, and its layers are sent like new ones.
+    """
+
+    def __init__(
+        self,
+        keychain: Keychain,
+        *,
+        environ: Mapping[str, str] | None = None,
+        insecure: Collection[str] = (),
+        platform: Platform | None = None,
+        patience: Patience | None = None,
+        lender: ImageStore | None = None,
+        lent: Collection[Reference] = (),
+    ) -> None:
+        self._keychain = keychain
+        self._environ = os.environ if environ is None else environ
+        self._insecure = frozenset(insecure)
+        self._platform = platform or Platform()
+        self._patience = patience or Patience()
+        self._lender = lender
+        self._lent = frozenset(lent)
+        self._transports: dict[str, Transport] = {}
+        self._known: dict[str, tuple[Place, Manifest]] = {}
+
+    def lending(
+        self, platform: Platform, lender: ImageStore | None, lent: Collection[Reference]
+    ) -> RegistryStore:
+        """The same store for another platform and lender; connections and what is known are shared."""
+        other = RegistryStore(
+            self._keychain,
+            environ=self._environ,
+            insecure=self._insecure,
+            platform=platform,
+            patience=self._patience,
+            lender=lender,
+            lent=lent,
+        )
+        other._transports, other._known = self._transports, self._known
+        return other
+
+    def find(self, name: Reference | str) -> StoredImage | None:
+        """The image of that name; None when the registry has none. Of an index, the image for our platform.
+
+        A bare digest finds only what this store found or wrote before.
+        """
+        if isinstance(name, str) and is_digest(name):
+            known = next((key for key in self._known if key.endswith(name)), None)
+            if known is None:
+                return None
+            name = known
+        ref = name if isinstance(name, Reference) else Reference.parse(name)
+        if self._lender is not None and ref in self._lent:
+            return self._lender.find(ref)
+        place = self._place(ref)
+        manifest = manifests.find(place, ref.digest or ref.tag, self._platform)
+        if manifest is None:
+            return None
+        key = _by_digest(place, manifest.digest)
+        self._known[key] = (place, manifest)
+        return StoredImage(
+            id=manifest.digest,
+            config=manifest.config,
+            diff_ids=manifest.diff_ids,
+            labels=manifest.config["config"].get("Labels", {}),
+            names=(ref.familiar,) if ref.tag else (),
+            digest_names=(f"{ref.familiar_repository}@{manifest.digest}",),
+            size=sum(layer["size"] for layer in manifest.value["layers"] or ()),
+            reference=key,
+        )
+
+    def write(
+        self,
+        base: StoredImage,
+        layers: Sequence[Layer],
+        make_config: Callable[[Sequence[str]], bytes],
+        names: Sequence[Reference],
+        previous: StoredImage | None,
+    ) -> Written:
+        """See `ImageStore.write`. All names must be of one registry. `sent_bytes`: of layers, compressed."""
+        _check_names(names)
+        old = self._known.get(previous.reference) if previous else None
+        job = partial(
+            Push,
+            base=base,
+            names=names,
+            place=self._place,
+            base_held=self._known.get(base.reference),
+            lender=self._lender,
+        )
+        try:
+            written, manifest = job(previous=old).carry_out(layers, make_config)
+        except Missing as exc:
+            detail(f"{exc}; every layer is looked at anew")
+            written, manifest = job(previous=None, doubt=True).carry_out(layers, make_config)
+        place = self._place(names[0])
+        self._known[_by_digest(place, manifest.digest)] = (place, manifest)
+        return written
+
+    def read_layer(self, image: StoredImage, diff_id: str) -> Iterator[bytes]:
+        """See `ImageStore.read_layer`. The blob's digest is checked, too."""
+        if image.reference not in self._known:
+            if self._lender is None:
+                raise InvalidArchive(f"the image {image.id} is not of this registry")
+            yield from self._lender.read_layer(image, diff_id)
+            return
+        place, manifest = self._known[image.reference]
+        layer = manifest.layers.get(diff_id)
+        if layer is None:
+            raise InvalidArchive(f"the image {image.reference} has no layer {diff_id}")
+        yield from compress.unpack(blobs.read(place, layer["digest"], layer["size"]), diff_id=diff_id)
+
+    def read_file(self, image: StoredImage, path: str) -> bytes | None:
+        """See `ImageStore.read_file`; 1 MiB at most. Reads layers from the top until it is found."""
+        return peek.read_file(image.diff_ids, partial(self.read_layer, image), path)
+
+    def delete(self, image: StoredImage) -> None:
+        """See `ImageStore.delete`. Raises `RegistryError` where the registry keeps everything for ever."""
+        if image.reference in self._known:
+            place, _ = self._known.pop(image.reference)
+            place.transport.ask(
+                "DELETE",
+                f"{place.path}/manifests/{image.id}",
+                scopes=(f"repository:{place.repository}:pull,push,delete",),
+                expect=(200, 202, 404),
+            )
+
+    def check_push(self, names: Sequence[Reference]) -> None:
+        """Raise `RegistryDenied` if this user may not write one of these repositories (F-11)."""
+        _check_names(names)
+        for name in {name.repository: name for name in names}.values():
+            blobs.may_push(self._place(name))
+
+    def close(self) -> None:
+        """End all connections."""
+        for transport in self._transports.values():
+            transport.close()
+
+    def _place(self, name: Reference) -> Place:
+        transport = self._transports.get(name.registry)
+        if transport is None:
+            transport = self._transports[name.registry] = Transport(
+                registry=name.registry,
+                keychain=self._keychain,
+                environ=self._environ,
+                insecure=name.registry in self._insecure,
+                patience=self._patience,
+            )
+        return Place(transport=transport, repository=name.repository)
+
+
+def _by_digest(place: Place, digest: str) -> str:
+    """The name that is this image for ever, as the Go lifecycle writes it."""
+    host = "index.docker.io" if place.registry == DOCKER_HUB else place.registry
+    return f"{host}/{place.repository}@{digest}"
+
+
+def _check_names(names: Sequence[Reference]) -> None:
+    for name in names:
+        if name.digest:
+            raise InvalidReference(
+                f"{name} cannot be given to an image: a digest is not chosen", hint="use a tag"
+            )
+        if name.registry != names[0].registry:
+            raise InvalidReference(
+                f"{name} is not on the registry of {names[0]}, {names[0].registry}",
+                hint="all names of one published image must be on one registry",
+            )

@@ -1,0 +1,208 @@
+"""`pybuild build --publish`, to Debian's docker-registry and to one that fails: nothing is sent twice, denied is told early."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pybuild.errors import InvalidInput, RegistryDenied, RegistryError
+from support.cli import result
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import docker
+
+    from support.cli import Lab, Outcome
+    from support.registry import DebianRegistry, Registry
+
+pytestmark = pytest.mark.docker
+
+BUILD = """\
+mkdir -p "$1/dep"
+[ -f "$1/dep/file" ] || echo "a dependency" > "$1/dep/file"
+printf '[types]\\nlaunch = true\\ncache = true\\n' > "$1/dep.toml"
+cat > "$1/launch.toml" <<'TOML'
+[[processes]]
+type = "web"
+command = ["/bin/cat", "file.txt"]
+default = true
+TOML"""
+
+
+@pytest.fixture
+def run_image(engine: docker.APIClient, gnu_image: str, debian_registry: DebianRegistry) -> Iterator[str]:
+    """The tests' run image, in the registry."""
+    name = f"{debian_registry.host}/acme/run"
+    auth = {"username": "builder", "password": "correct horse"}
+    engine.tag(gnu_image, name, "1")
+    pushed = list(engine.push(name, "1", auth_config=auth, stream=True, decode=True))
+    assert not any("error" in step for step in pushed), pushed
+    yield f"{name}:1"
+    engine.remove_image(f"{name}:1", force=True)
+
+
+def publish(lab: Lab, image: str, *words: str, **environ: str) -> Outcome:
+    options = ("--builder", lab.builder, "--network", "none", "--no-color", "--publish")
+    return lab.run("build", image, *options, *words, **environ)
+
+
+def test_an_image_is_published_once_and_only_what_changed_is_sent_again(
+    engine: docker.APIClient, lab: Lab, debian_registry: DebianRegistry, run_image: str
+) -> None:
+    image = f"{debian_registry.host}/acme/app"
+    other = f"{image}:2"
+    words = ("--run-image", run_image, "--tag", other, "--buildpack", lab.buildpack(build=BUILD), "--json")
+    config = {"DOCKER_CONFIG": str(debian_registry.config)}
+
+    first = result(publish(lab, image, *words, **config))
+    after_first = len(debian_registry.writes())
+    second = result(publish(lab, image, *words, **config))
+    after_second = debian_registry.writes()[after_first:]
+    (lab.app / "file.txt").write_text("another app\n")
+    third = result(publish(lab, image, *words, **config))
+
+    assert first["changed"] is True
+    assert after_first > 0
+    assert (second["changed"], second["sent_bytes"], second["digest"]) == (False, 0, first["digest"])
+    # To see whether a push is allowed an upload is begun and taken back; nothing else.
+    assert [write.split("/")[0].strip() for write in after_second] in ([], ["POST", "DELETE"])
+    assert third["changed"] is True
+    assert 0 < int(str(third["sent_bytes"])) < 1000
+    assert third["digest"] != first["digest"]
+    auth = {"username": "builder", "password": "correct horse"}
+    engine.pull(f"{debian_registry.host}/acme/app", tag="2", auth_config=auth)
+    assert _run(engine, other) == "another app\n"
+
+
+def _run(engine: docker.APIClient, image: str) -> str:
+    made = engine.create_container(image, network_disabled=True)
+    try:
+        engine.start(made)
+        assert engine.wait(made)["StatusCode"] == 0
+        return str(engine.logs(made).decode())
+    finally:
+        engine.remove_container(made, force=True)
+        engine.remove_image(image, force=True)
+
+
+def test_a_run_image_of_pybuilds_own_goes_along_from_the_engine(
+    engine: docker.APIClient, lab: Lab, debian_registry: DebianRegistry, gnu_image: str, test_run: str
+) -> None:
+    """`pybuild/…` images are made on this machine: no registry has them, and none is asked."""
+    engine.tag(gnu_image, f"pybuild/{test_run}", "1")
+    image = f"{debian_registry.host}/acme/whole"
+    words = ("--run-image", f"pybuild/{test_run}:1", "--buildpack", lab.buildpack(build=BUILD), "--json")
+    config = {"DOCKER_CONFIG": str(debian_registry.config)}
+    try:
+        first = result(publish(lab, image, *words, **config))
+        again = result(publish(lab, image, *words, **config))
+    finally:
+        engine.remove_image(f"pybuild/{test_run}:1")
+
+    assert int(str(first["sent_bytes"])) > 1_000_000
+    assert (again["changed"], again["sent_bytes"]) == (False, 0)
+    engine.pull(image, tag="latest", auth_config={"username": "builder", "password": "correct horse"})
+    assert _run(engine, f"{image}:latest") == "an app\n"
+
+
+def test_who_may_not_push_learns_it_before_the_build_starts(
+    lab: Lab, debian_registry: DebianRegistry
+) -> None:
+    """F-11."""
+    words = ("--run-image", "x", "--buildpack", lab.buildpack(build="echo ran >&2"))
+
+    outcome = publish(lab, f"{debian_registry.host}/acme/app", *words)
+
+    outcome.failed(RegistryDenied.exit_code, "401")
+    assert "DETECTING" not in outcome.stderr
+    assert f"docker login {debian_registry.host}" in outcome.stderr
+
+
+def test_a_run_image_that_the_registry_lacks_is_named(lab: Lab, registry: Registry) -> None:
+    words = ("--run-image", f"{registry.host}/no/run", "--buildpack", lab.buildpack(build=BUILD))
+
+    publish(lab, f"{registry.host}/acme/app", *words).failed(1, f"{registry.host}/no/run", "not found")
+
+
+def test_a_registry_that_fails_at_the_end_leaves_name_and_cache(
+    lab: Lab, registry: Registry, engine: docker.APIClient
+) -> None:
+    """F-07: E0."""
+    registry.put_image("acme/run", "latest", [b"".ljust(1024, b"\0")])
+    registry.put_image("acme/app", "latest", [b"".ljust(1024, b"\0")])
+    before = dict(registry.manifests)
+    words = ("--run-image", f"{registry.host}/acme/run", "--buildpack", lab.buildpack(build=BUILD))
+    fault = registry.fail("PUT", "/manifests/", status=400, times=100)
+
+    outcome = publish(lab, f"{registry.host}/acme/app", *words)
+
+    outcome.failed(RegistryError.exit_code, "status 400")
+    assert registry.manifests == before
+    fault.times = 0
+    assert publish(lab, f"{registry.host}/acme/app", *words).code == 0
+    assert registry.manifests != before
+
+
+def test_ctrl_c_ends_a_push_to_a_registry_that_hangs(lab: Lab, registry: Registry) -> None:
+    """F-12, F-20, G2."""
+    import signal
+
+    registry.put_image("acme/run", "latest", [b"".ljust(1024, b"\0")])
+    registry.fail("PATCH", "/uploads/", how="hang", times=100)
+    words = ("--run-image", f"{registry.host}/acme/run", "--buildpack", lab.buildpack(build=BUILD))
+    options = ("--builder", lab.builder, "--network", "none", "--no-color", "--publish")
+    running = lab.start("build", f"{registry.host}/acme/app", *options, *words)
+    running.wait_for("===> EXPORTING")
+    _wait_for(lambda: bool(registry.asked("PATCH")))
+
+    outcome = running.stop(signal.SIGINT)
+
+    assert (outcome.code, outcome.seconds < 2) == (130, True)
+
+
+def _wait_for(holds: object) -> None:
+    import time
+
+    until = time.monotonic() + 20
+    assert callable(holds)
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def test_a_damaged_previous_image_is_no_obstacle(lab: Lab, registry: Registry) -> None:
+    """F-14: a warning, and a build without reuse."""
+    registry.put_image("acme/run", "latest", [b"".ljust(1024, b"\0")])
+    registry.put_manifest("acme/app", "latest", "application/vnd.oci.image.manifest.v1+json", b"{junk")
+    words = ("--run-image", f"{registry.host}/acme/run", "--buildpack", lab.buildpack(build=BUILD))
+
+    outcome = publish(lab, f"{registry.host}/acme/app", *words)
+
+    assert outcome.code == 0, outcome.text()
+    assert "nothing of the previous image" in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["127.0.0.1:1/a", "--publish", "--tag", "127.0.0.2:1/a"], "127.0.0.2:1"),
+        (["a", "--publish", "--insecure-registry", "http://x/"], "http://x/"),
+    ],
+)
+def test_names_that_cannot_be_published_are_refused(words_lab: Lab, words: list[str], said: str) -> None:
+    words_lab.run("build", *words).failed(InvalidInput.exit_code, said)
+
+
+def test_a_password_is_never_shown(lab: Lab, registry: Registry) -> None:
+    registry.auth = "basic"
+    auth = '{"%s": "Basic dXNlcjpoaWRkZW4tcGFzc3dvcmQ="}' % registry.host  # noqa: UP031
+
+    outcome = publish(lab, f"{registry.host}/acme/app", "--verbose", CNB_REGISTRY_AUTH=auth)
+
+    outcome.failed(RegistryDenied.exit_code, "401")
+    assert "hidden-password" not in outcome.text()
+    assert "dXNlcjpoaWRkZW4tcGFzc3dvcmQ" not in outcome.text()
+    assert os.environ.get("CNB_REGISTRY_AUTH") is None

@@ -1,0 +1,90 @@
+"""Layers compressed for a registry and read back: equal bytes for equal tars, every damage found, memory flat."""
+
+from __future__ import annotations
+
+import gzip
+import random
+import sys
+import tracemalloc
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pybuild.errors import InvalidArchive
+from pybuild.oci.digest import sha256
+from pybuild.stores import compress
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CONTENT = random.Random(7).randbytes(100_000) + bytes(3_000_000)
+
+
+def pieces(data: bytes, size: int = 70_000) -> Iterator[bytes]:
+    return (data[start : start + size] for start in range(0, len(data), size))
+
+
+@pytest.fixture(params=["isal", "zlib"])
+def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways: the fast library, and where there is nothing but Python."""
+    if request.param == "isal":
+        pytest.importorskip("isal")
+    else:
+        monkeypatch.setitem(sys.modules, "isal", None)
+    return str(request.param)
+
+
+def test_a_layer_is_compressed_once_and_told_by_both_digests(library: str) -> None:
+    packed = compress.pack(pieces(CONTENT))
+
+    blob = b"".join(packed.pieces())
+    assert gzip.decompress(blob) == CONTENT
+    assert (packed.size, packed.digest) == (len(blob), sha256(blob))
+    assert (packed.tar_size, packed.diff_id) == (len(CONTENT), sha256(CONTENT))
+    assert b"".join(packed.pieces(1000)) == blob[1000:]
+
+
+def test_equal_tars_become_equal_blobs_however_they_come(library: str) -> None:
+    """GEN-17."""
+    assert compress.pack(pieces(CONTENT)).digest == compress.pack(pieces(CONTENT, 1 << 20)).digest
+
+
+@pytest.mark.parametrize("size", [1, 7, 1 << 20])
+def test_what_was_compressed_reads_back_in_pieces_of_any_size(size: int) -> None:
+    data = CONTENT[:3000]
+    for blob in (gzip.compress(data), data, gzip.compress(data[:100]) + gzip.compress(data[100:])):
+        assert b"".join(compress.unpack(pieces(blob, size), diff_id=sha256(data))) == data
+
+
+@pytest.mark.parametrize(
+    ("blob", "said"),
+    [
+        (gzip.compress(CONTENT)[:-9], "ends too soon"),
+        (gzip.compress(CONTENT)[:10] + b"\xff" * 100, "decompressed"),
+        (gzip.compress(b"other"), "other content"),
+        (b"other", "other content"),
+        (b"", "other content"),
+        (b"\x28\xb5\x2f\xfd rest", "zstd"),
+    ],
+)
+def test_damage_is_found(blob: bytes, said: str) -> None:
+    with pytest.raises(InvalidArchive, match=said):
+        list(compress.unpack(pieces(blob), diff_id=sha256(CONTENT)))
+
+
+def test_a_small_blob_that_holds_very_much_takes_little_memory_and_has_an_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """S-44, G8."""
+    monkeypatch.setattr(compress, "MAX_LAYER", 32 << 20)
+    bomb = gzip.compress(bytes(64 << 20))
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidArchive, match="larger than"):
+            for _ in compress.unpack([bomb], diff_id=sha256(b"")):
+                pass
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 8 << 20
