@@ -55,7 +55,7 @@ def analyze(store: ImageStore, *, previous: Reference | str, run_image: str) -> 
     )
 
 
-def _previous_image(store: ImageStore, name: Reference) -> StoredImage | None:
+def _previous_image(store: ImageStore, name: Reference | str) -> StoredImage | None:
     try:
         return store.find(name)
     except (InvalidFile, InvalidArchive) as exc:
