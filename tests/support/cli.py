@@ -90,6 +90,16 @@ class Outcome:
         assert "Traceback" not in self.stderr, told
 
 
+def _peak(process: int) -> int:
+    """The most bytes that a process has had in memory so far; 0 when it has ended."""
+    try:
+        text = Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return 0
+    found = re.search(r"VmHWM:\s+(\d+) kB", text)
+    return int(found[1]) << 10 if found else 0
+
+
 class Running:
     """A command under way; its output is read from files, so that it never waits for us."""
 
@@ -114,6 +124,17 @@ class Running:
                 stderr=err,
                 start_new_session=True,
             )
+
+    def peak_memory(self) -> int:
+        """Wait for its end; the most bytes that it has had in memory.
+
+        Asked of the process itself: what wait4 tells counts ours too, of which that one was a copy at first.
+        """
+        peak = 0
+        while self.process.poll() is None:
+            peak = max(peak, _peak(self.process.pid))
+            time.sleep(0.02)
+        return peak
 
     def wait_for(self, text: str, *, seconds: float = 60) -> None:
         """Return as soon as standard error has `text`."""
