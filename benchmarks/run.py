@@ -162,17 +162,18 @@ def _pack_command(pack: str, image: str, builder: str, app: Path) -> list[str]:
 def _clean_up(tools: list[Tool], workload: Workload) -> None:
     """Remove the images and cache volumes of this run, and nothing else."""
     images = [image for tool in tools for image in tool.images]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "check": False}
-    subprocess.run([_pybuild(), "cache", "rm", *tools[0].images], **quiet)  # type: ignore[call-overload]
+    _quietly(_pybuild(), "cache", "rm", *tools[0].images)
     listed = subprocess.run(
         ["docker", "volume", "ls", "-q"], capture_output=True, text=True, check=False
     ).stdout
     volumes = [name for name in listed.split() if name.startswith("pack-cache-pybuild-bench_pack-")]
-    for words in (
-        ["rmi", "-f", *images, workload.builder, workload.trivial_builder],
-        ["volume", "rm", *volumes],
-    ):
-        subprocess.run(["docker", *words], **quiet)  # type: ignore[call-overload]
+    _quietly("docker", "rmi", "-f", *images, workload.builder, workload.trivial_builder)
+    _quietly("docker", "volume", "rm", *volumes)
+
+
+def _quietly(*words: str) -> None:
+    """Run a program that may fail, because what it removes may be gone."""
+    subprocess.run(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
 
 
 if __name__ == "__main__":
