@@ -126,7 +126,8 @@ def main() -> None:
         except BrokenPipeError:
             # Nobody reads any more; Python would complain about it when it closes the stream.
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    sys.exit(code)
+    # Everything is closed and written. To free all modules one by one takes Python 30 ms more, and helps nobody.
+    os._exit(code)
 
 
 def _failed(message: str, hint: str, code: int) -> int:

@@ -98,8 +98,7 @@ def create(env: BuildEnv, store: ImageStore, inputs: CreateInputs) -> Created:
     with phase("BUILDING"):
         built = build(env, _build_inputs(inputs, detected))
     with phase("EXPORTING"):
-        untouched = uploaded != "" and uploaded == _app_stamp(env, inputs)
-        exported = export(env, store, _export_inputs(inputs, analysis, built, untouched=untouched))
+        exported = export(env, store, _export_inputs(inputs, analysis, built, uploaded))
     return Created(exported=exported, detected=detected)
 
 
@@ -154,10 +153,7 @@ def _build_inputs(inputs: CreateInputs, detected: Detected) -> BuildInputs:
     )
 
 
-def _export_inputs(
-    inputs: CreateInputs, analysis: Analysis, built: Built, *, untouched: bool
-) -> ExportInputs:
-    """`untouched`: no buildpack changed the app, so what was uploaded is what is exported."""
+def _export_inputs(inputs: CreateInputs, analysis: Analysis, built: Built, uploaded: str) -> ExportInputs:
     return ExportInputs(
         built=built,
         analysis=analysis,
@@ -173,7 +169,8 @@ def _export_inputs(
         exec_env=inputs.exec_env,
         project=inputs.project,
         cache=inputs.cache,
-        upload=inputs.upload if untouched else "",
+        upload=inputs.upload,
+        uploaded=uploaded,
     )
 
 

@@ -10,7 +10,7 @@ Specification: platform.md, "exporter"; buildpack.md, "Export Process". Layer or
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pybuild import gojson
@@ -71,7 +71,7 @@ class ExportInputs:
 
     `names`: all names of the new image, the first one is its own. `run_image`: name and mirrors for the label.
     `cache`: what is known of the layers in place. `upload`: digest of what the platform put into the app
-    directory; "" if unknown or if a buildpack changed it since. `created`: RFC 3339.
+    directory, "" if unknown; `uploaded`: the stamp that the directory had then. `created`: RFC 3339.
     """
 
     built: Built
@@ -89,6 +89,7 @@ class ExportInputs:
     project: ProjectMetadata = field(default_factory=ProjectMetadata)
     cache: CacheIndex | None = None
     upload: str = ""
+    uploaded: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +119,9 @@ def export(env: BuildEnv, store: ImageStore, inputs: ExportInputs) -> Exported:
         folder = inputs.launcher.sboms or posixpath.dirname(inputs.launcher.path)
         add_lifecycle_sboms(env, inputs.layers_dir, folder)
     found = collect(env, inputs.built, layers_dir=inputs.layers_dir, app_dir=inputs.app_dir)
+    if not inputs.uploaded or found.listings[inputs.app_dir].stamp != inputs.uploaded:
+        # A buildpack changed the app: it is not what was uploaded any more.
+        inputs = replace(inputs, upload="")
     new = image_layers(env, store, inputs, found)
     changes = _changes(inputs, new, entrypoint)
     base = inputs.analysis.run_image

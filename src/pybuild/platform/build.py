@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from pybuild.buildenv.container import ContainerBuildEnv
     from pybuild.lifecycle.create import CreateInputs
     from pybuild.lifecycle.detect import Detected
+    from pybuild.lifecycle.image_layers import LauncherSource
     from pybuild.platform.prepare import Prepared
     from pybuild.platform.request import BuildRequest
+    from pybuild.spec.builder import Builder
+    from pybuild.spec.labels import LauncherIdentity
     from pybuild.spec.launch import Process
     from pybuild.spec.order import GroupElement
 
@@ -68,8 +71,7 @@ def build(request: BuildRequest) -> BuildResult:
         from pybuild.lifecycle.create import create
 
         index = None if request.clear_cache or private else read_index(ready.volume, str(request.image))
-        inputs = replace(_create_inputs(env, ready), cache=index)
-        created = create(env, ready.store, _with_launcher(env, ready, inputs))
+        created = create(env, ready.store, replace(_create_inputs(env, ready), cache=index))
         if not private:
             write_index(ready.volume, created.exported.index)
     exported = created.exported
@@ -110,13 +112,11 @@ def _create_inputs(env: ContainerBuildEnv, ready: Prepared) -> CreateInputs:
     """Upload everything, and say what is asked for."""
     from pybuild.lifecycle import image_config
     from pybuild.lifecycle.create import CreateInputs, Places
-    from pybuild.lifecycle.image_layers import LauncherSource
     from pybuild.platform.certificates import host_certificates
     from pybuild.platform.ready import make_ready
-    from pybuild.spec.labels import LauncherIdentity
 
     request, builder = ready.request, ready.builder
-    readied = make_ready(
+    sending = make_ready(
         env,
         source=ready.source,
         app_dir=ready.app_dir,
@@ -124,6 +124,8 @@ def _create_inputs(env: ContainerBuildEnv, ready: Prepared) -> CreateInputs:
         trusted=host_certificates(request.caller),
         fetched=ready.chosen.fetched,
     )
+    launcher, identity = _launcher(env, builder)
+    readied = sending.finish()
     return CreateInputs(
         names=(request.image, *request.tags),
         previous=request.image,
@@ -137,15 +139,15 @@ def _create_inputs(env: ContainerBuildEnv, ready: Prepared) -> CreateInputs:
         places=Places(layers=LAYERS_DIR, app=ready.app_dir),
         default_process=request.default_process,
         created=image_config.created_time(request.created),
-        launcher=LauncherSource(),
-        launcher_identity=LauncherIdentity(version=__version__, repository=REPOSITORY, commit=""),
+        launcher=launcher,
+        launcher_identity=identity,
         skip_layers=request.clear_cache,
         upload=readied.upload,
     )
 
 
-def _with_launcher(env: ContainerBuildEnv, ready: Prepared, inputs: CreateInputs) -> CreateInputs:
-    """The builder's own launcher where it has one; what it says of its version goes into the label."""
+def _launcher(env: ContainerBuildEnv, builder: Builder) -> tuple[LauncherSource, LauncherIdentity]:
+    """The builder's own launcher where it has one, and what it says of its version; else ours."""
     from pybuild.lifecycle.image_layers import LauncherSource
     from pybuild.spec.labels import LauncherIdentity
 
@@ -154,15 +156,11 @@ def _with_launcher(env: ContainerBuildEnv, ready: Prepared, inputs: CreateInputs
         "/cnb/lifecycle/lifecycle -version 2>/dev/null || true"
     ).decode(errors="replace")
     if not shown:
-        return inputs
+        return LauncherSource(), LauncherIdentity(version=__version__, repository=REPOSITORY, commit="")
     said = shown.splitlines()[1:]
     version, _, commit = (said[0] if said else "").partition("+")
-    return replace(
-        inputs,
-        launcher=LauncherSource(path=LAUNCHER_PATH, key=ready.builder.image_id),
-        launcher_identity=LauncherIdentity(
-            version=version or ready.builder.lifecycle_version,
-            repository="github.com/buildpacks/lifecycle",
-            commit=commit,
-        ),
+    return LauncherSource(path=LAUNCHER_PATH, key=builder.image_id), LauncherIdentity(
+        version=version or builder.lifecycle_version,
+        repository="github.com/buildpacks/lifecycle",
+        commit=commit,
     )

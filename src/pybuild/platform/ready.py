@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from pybuild.buildenv.api import BuildEnv
     from pybuild.platform.fetch import Fetched
-    from pybuild.platform.source import Source
+    from pybuild.platform.source import Source, Upload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,33 @@ class Readied:
     environ: Mapping[str, str]
 
 
+class Sending:
+    """Everything on its way into the environment; what does not depend on it can be looked at meanwhile."""
+
+    def __init__(self, env: BuildEnv, files: Mapping[str, bytes], upload: Upload, environ: Mapping[str, str]):
+        self._env = env
+        self._files = files
+        self._upload = upload
+        self._environ = environ
+        self._failure: BaseException | None = None
+        # The engine takes 60 ms for the smallest of archives.
+        self._thread = threading.Thread(target=self._send, name="upload", daemon=True)
+        self._thread.start()
+
+    def _send(self) -> None:
+        try:
+            self._env.unpack("/", itertools.chain(_root_owned(self._files), self._upload))
+        except BaseException as exc:  # noqa: BLE001 - it is raised where the upload is waited for
+            self._failure = exc
+
+    def finish(self) -> Readied:
+        """Wait until all is there; raise what went wrong."""
+        self._thread.join()
+        if self._failure is not None:
+            raise self._failure
+        return Readied(upload=self._upload.digest, environ=self._environ)
+
+
 def make_ready(
     env: BuildEnv,
     *,
@@ -38,8 +66,8 @@ def make_ready(
     user_environ: Mapping[str, str],
     trusted: tuple[bytes, ...],
     fetched: Iterable[Fetched] = (),
-) -> Readied:
-    """Upload everything; two round trips, one more for each further buildpack."""
+) -> Sending:
+    """Begin to upload everything; two round trips, one more for each further buildpack."""
     delivery = certificates.Delivery(files={}, environ={})
     if trusted:
         found = env.read_files(certificates.SYSTEM_BUNDLES, limit=certificates.MAX_BUNDLE)
@@ -49,8 +77,7 @@ def make_ready(
         env.unpack("/", module.tar())
     files = {f"/platform/env/{name}": os.fsencode(value) for name, value in user_environ.items()}
     upload = source.upload(uid=env.uid, gid=env.gid, prefix=app_dir)
-    env.unpack("/", itertools.chain(_root_owned({**files, **delivery.files}), upload))
-    return Readied(upload=upload.digest, environ=delivery.environ)
+    return Sending(env, {**files, **delivery.files}, upload, delivery.environ)
 
 
 def _root_owned(files: Mapping[str, bytes]) -> Iterator[bytes]:

@@ -55,7 +55,7 @@ class Ready:
 
     def make(self, **options: Any) -> Readied:
         words = {"app_dir": "/var/www", "user_environ": {}, "trusted": (), **options}
-        return make_ready(self.env, source=open_source(self.app), **words)
+        return make_ready(self.env, source=open_source(self.app), **words).finish()
 
     def text(self, path: str) -> str:
         return (self.env.root / path.lstrip("/")).read_bytes().decode(errors="surrogateescape")
