@@ -68,12 +68,24 @@ class Written:
     manifest_size: int = 0
 
 
-class ImageStore(Protocol):
-    """A place where images live. Every method raises `PybuildError` for a store that fails or cannot be reached."""
+class ImageReader(Protocol):
+    """A place where images can be looked at. Every method raises `PybuildError` for one that fails."""
 
     def find(self, name: Reference | str) -> StoredImage | None:
         """The image of that name or id; None when there is none."""
         ...
+
+    def read_layer(self, image: StoredImage, diff_id: str) -> Iterator[bytes]:
+        """The uncompressed tar of one layer, checked against its diff id when it has been read to the end."""
+        ...
+
+    def read_file(self, image: StoredImage, path: str) -> bytes | None:
+        """A small file of the image's root file system, links in it followed; None when there is none."""
+        ...
+
+
+class ImageStore(ImageReader, Protocol):
+    """A place where images live. Every method raises `PybuildError` for a store that fails or cannot be reached."""
 
     def write(
         self,
@@ -88,14 +100,6 @@ class ImageStore(Protocol):
         `make_config` gets the diff ids of all layers, bottom first, as soon as they are known, and returns the
         configuration file's bytes. `previous`: an older image whose layers may serve again.
         """
-        ...
-
-    def read_layer(self, image: StoredImage, diff_id: str) -> Iterator[bytes]:
-        """The uncompressed tar of one layer, checked against its diff id when it has been read to the end."""
-        ...
-
-    def read_file(self, image: StoredImage, path: str) -> bytes | None:
-        """A small file of the image's root file system, links in it followed; None when there is none."""
         ...
 
     def delete(self, image: StoredImage) -> None:
