@@ -60,9 +60,10 @@ class _Counted:
 
 
 class Push:
-    """One write. `base_held`, `previous`: images of registries, whose layers may serve; `lender`: has the base else.
+    """One write. `base_held`, `previous`, `others`: images of registries, whose layers may serve; `lender`: has the base else.
 
-    `doubt`: even what images of the repository have is looked for there.
+    `layer_type`: media type of new layers; Docker's also in an OCI manifest, for so does the Go lifecycle, and the digest is
+    of these bytes. `doubt`: even what images of the repository have is looked for there.
     """
 
     def __init__(
@@ -74,16 +75,19 @@ class Push:
         base_held: tuple[Place, Manifest] | None,
         previous: tuple[Place, Manifest] | None,
         lender: ImageStore | None,
+        others: Iterable[tuple[Place, Manifest]] = (),
+        layer_type: str = model.DOCKER_LAYER,
         doubt: bool = False,
     ) -> None:
         self._base, self._names, self._place = base, names, place
         self._base_manifest = base_held[1] if base_held else None
         self._lender = lender
+        self._layer_type = layer_type
         self._doubt = doubt
         self._target = place(names[0])
         self._senders = Senders(f"Pushing {names[0]}")
         self._reusable: dict[str, tuple[Struct, Place]] = {}
-        for held in (base_held, previous):
+        for held in (*others, base_held, previous):
             if held is not None:
                 self._reusable |= {diff_id: (layer, held[0]) for diff_id, layer in held[1].layers.items()}
         self._layers: dict[str, Struct] = {}
@@ -153,8 +157,7 @@ class Push:
             return
         self._order.append(packed.diff_id)
         self._layers[packed.diff_id] = Struct(
-            # Also in an OCI manifest: so does the Go lifecycle, and the digest is of these bytes.
-            mediaType=model.DOCKER_LAYER,
+            mediaType=self._layer_type,
             size=packed.size,
             digest=packed.digest,
         )

@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING
 
 from pybuild.errors import InvalidArchive, InvalidReference
 from pybuild.events import detail
+from pybuild.gojson import Struct
+from pybuild.oci import model
 from pybuild.oci.digest import is_digest
 from pybuild.oci.reference import DOCKER_HUB, Reference
 from pybuild.stores import blobs, compress, manifests, peek
 from pybuild.stores.api import StoredImage
 from pybuild.stores.blobs import Place
 from pybuild.stores.exchange import Patience
-from pybuild.stores.manifests import Platform
+from pybuild.stores.manifests import Manifest, Platform
 from pybuild.stores.push import Missing, Push
 from pybuild.stores.transport import Transport
 
@@ -29,7 +31,15 @@ if TYPE_CHECKING:
 
     from pybuild.stores.api import ImageStore, Layer, Written
     from pybuild.stores.keychain import Keychain
-    from pybuild.stores.manifests import Manifest
+
+_NOTHING = StoredImage(id="", config={}, diff_ids=(), labels={})
+_EMPTY = Manifest(
+    digest="",
+    media_type=model.OCI_MANIFEST,
+    value=Struct(layers=None),
+    config=Struct(),
+    diff_ids=(),
+)
 
 
 class RegistryStore:
@@ -132,6 +142,33 @@ class RegistryStore:
             written, manifest = job(previous=None, doubt=True).carry_out(layers, make_config)
         place = self._place(names[0])
         self._known[_by_digest(place, manifest.digest)] = (place, manifest)
+        return written
+
+    def write_alone(
+        self,
+        layers: Sequence[Layer],
+        make_config: Callable[[Sequence[str]], bytes],
+        name: Reference,
+        previous: StoredImage | None,
+    ) -> Written:
+        """Write an OCI image that stands on no other. A layer that any image seen here has on that registry is not read."""
+        _check_names([name])
+        job = partial(
+            Push,
+            base=_NOTHING,
+            names=[name],
+            place=self._place,
+            base_held=(self._place(name), _EMPTY),
+            lender=None,
+            layer_type=model.OCI_LAYER,
+        )
+        old = self._known.get(previous.reference) if previous else None
+        near = [held for held in self._known.values() if held[0].registry == name.registry]
+        try:
+            written, _ = job(previous=old, others=near).carry_out(layers, make_config)
+        except Missing as exc:
+            detail(f"{exc}; every layer is looked at anew")
+            written, _ = job(previous=None, doubt=True).carry_out(layers, make_config)
         return written
 
     def read_layer(self, image: StoredImage, diff_id: str) -> Iterator[bytes]:
