@@ -6,7 +6,6 @@ CRE-01, RPT-01, GO-14, GO-80.
 
 from __future__ import annotations
 
-import base64
 import gzip
 import json
 import re
@@ -16,12 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pybuild.oci import model
 from pybuild.oci.digest import sha256
 from pybuild.oci.reference import Reference
 from support import exports, golden, phase_programs
 from support.chroot import base_layer, inside
-from support.registry import PASSWORD, USER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

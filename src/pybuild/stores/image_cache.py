@@ -34,9 +34,10 @@ class ImageCache:
 
     def __init__(self, store: RegistryStore, name: Reference) -> None:
         self._store, self._name = store, name
-        self._looked = False
+        self._looked = self._damaged = False
         self._image: StoredImage | None = None
         self._metadata = CacheMetadata()
+        self._unusable: set[str] = set()
 
     def metadata(self) -> CacheMetadata:
         """See `LayerCache.metadata` (CCH-04, F-13)."""
@@ -51,6 +52,7 @@ class ImageCache:
         try:
             yield from self._store.read_layer(self._image, diff_id)
         except (RegistryError, InvalidArchive) as exc:
+            self._unusable.add(diff_id)
             raise UnusableLayer(f"the cache image {self._name} has no usable layer {diff_id}: {exc}") from exc
 
     def write(
@@ -60,7 +62,7 @@ class ImageCache:
         self._look()
         if self._image is None:
             info("Layer cache not found")
-        known = set(self._image.diff_ids) if self._image else set()
+        known = set(self._image.diff_ids) - self._unusable if self._image else set()
         identified = [_identified(layer) if known else layer for layer in layers]
         for layer in identified:
             info(f"{'Reusing' if layer.diff_id in known else 'Adding'} cache layer '{layer.created_by}'")
@@ -70,7 +72,9 @@ class ImageCache:
         def config(diff_ids: Sequence[str]) -> bytes:
             return _config(diff_ids, describe(diff_ids[: len(layers)]))
 
-        written = self._store.write_alone(sent, config, self._name, self._image)
+        written = self._store.write_alone(
+            sent, config, self._name, self._image, distrusted=self._unusable, doubt=self._damaged
+        )
         return written.diff_ids[: len(layers)]
 
     def _look(self) -> None:
@@ -83,6 +87,7 @@ class ImageCache:
             if label:
                 self._metadata = CacheMetadata.read(label.encode(), where=f"label of {self._name}")
         except (RegistryError, InvalidArchive, InvalidFile) as exc:
+            self._damaged = True
             warn(f"the cache image {self._name} is not used: {exc}")
 
 

@@ -150,8 +150,15 @@ class RegistryStore:
         make_config: Callable[[Sequence[str]], bytes],
         name: Reference,
         previous: StoredImage | None,
+        *,
+        distrusted: Collection[str] = (),
+        doubt: bool = False,
     ) -> Written:
-        """Write an OCI image that stands on no other. A layer that any image seen here has on that registry is not read."""
+        """Write an OCI image that stands on no other. A layer that any image seen here has on that registry is not read.
+
+        Layers of `previous` are looked for; those `distrusted` (diff ids) are made anew. `doubt`: what is there
+        may be damaged, so the image is written in any case.
+        """
         _check_names([name])
         job = partial(
             Push,
@@ -164,11 +171,16 @@ class RegistryStore:
         )
         old = self._known.get(previous.reference) if previous else None
         near = [held for held in self._known.values() if held[0].registry == name.registry]
+        wanted = {layer.diff_id for layer in layers}
+        lost = {diff_id for diff_id in _lost(old) if diff_id in wanted}
+        distrusted = {*distrusted, *lost}
         try:
-            written, _ = job(previous=old, others=near).carry_out(layers, make_config)
+            written, _ = job(previous=old, others=near, distrusted=distrusted, doubt=doubt).carry_out(
+                layers, make_config
+            )
         except Missing as exc:
             detail(f"{exc}; every layer is looked at anew")
-            written, _ = job(previous=None, doubt=True).carry_out(layers, make_config)
+            written, _ = job(previous=None, distrusted=distrusted, doubt=True).carry_out(layers, make_config)
         return written
 
     def read_layer(self, image: StoredImage, diff_id: str) -> Iterator[bytes]:
@@ -221,6 +233,15 @@ class RegistryStore:
                 patience=self._patience,
             )
         return Place(transport=transport, repository=name.repository)
+
+
+def _lost(held: tuple[Place, Manifest] | None) -> Iterator[str]:
+    """Diff ids of the image's layers that its repository lacks."""
+    if held is not None:
+        place, manifest = held
+        for diff_id, layer in manifest.layers.items():
+            if not blobs.exists(place, layer["digest"]):
+                yield diff_id
 
 
 def _by_digest(place: Place, digest: str) -> str:
