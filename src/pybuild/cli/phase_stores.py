@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pybuild.cli.phase_run import PhaseRun, StoreOpener
     from pybuild.stores.api import ImageStore
-    from pybuild.stores.manifests import Platform
+    from pybuild.stores.image_manifest import Platform
     from pybuild.stores.registry import RegistryStore
 
 # How Linux calls machines, and how Go does.
@@ -74,7 +74,7 @@ def _host(word: str) -> str:
 
 def _platform() -> Platform:
     """Of an index, the image for this machine: the phases run in the image that is built on."""
-    from pybuild.stores.manifests import Platform
+    from pybuild.stores.image_manifest import Platform
 
     machine = os.uname().machine
     return Platform(arch=_ARCHITECTURES.get(machine, machine))

@@ -22,7 +22,7 @@ from pybuild.stores import blobs, compress, manifests, peek
 from pybuild.stores.api import StoredImage
 from pybuild.stores.blobs import Place
 from pybuild.stores.exchange import Patience
-from pybuild.stores.manifests import Manifest, Platform
+from pybuild.stores.image_manifest import Manifest, Platform
 from pybuild.stores.push import Missing, Push
 from pybuild.stores.transport import Transport
 
