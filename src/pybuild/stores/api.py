@@ -11,13 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from pybuild.errors import PybuildError
+from pybuild.errors import ExportError, PybuildError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from pybuild.oci.reference import Reference
     from pybuild.spec.cache import CacheMetadata
+    from pybuild.stores.compress import Packed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,13 +27,24 @@ class Layer:
 
     `diff_id` is None while nobody knows it: the store then learns it as the content passes. A given one is
     checked. `open` is called at most once per attempt to send, and only if the store lacks the content; it
-    gives the tar in chunks, `size` bytes in all.
+    gives the tar in chunks, `size` bytes in all. `packed`: where several stores are written, it gives the layer
+    compressed, which is done once for all of them.
     """
 
     diff_id: str | None
     size: int
     open: Callable[[], Iterator[bytes]]
     created_by: str
+    packed: Callable[[], Packed] | None = None
+
+    def check(self, diff_id: str, size: int) -> None:
+        """Raise `ExportError` unless this is what has been read of it."""
+        if self.diff_id not in (None, diff_id) or size != self.size:
+            raise ExportError(
+                f"the layer {self.created_by!r} changed while it was being read: expected {self.size} bytes with"
+                f" {self.diff_id or 'any digest'}, found {size} with {diff_id}",
+                hint="a process of a buildpack may still write there: build again",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
