@@ -21,7 +21,7 @@ from pybuild.stores import blobs, compress, manifests
 from pybuild.stores.api import StoredImage, Written
 from pybuild.stores.blobs import Blob, Remote
 from pybuild.stores.exchange import Refused
-from pybuild.stores.manifests import Manifest
+from pybuild.stores.image_manifest import Manifest
 from pybuild.stores.senders import Senders
 
 if TYPE_CHECKING:

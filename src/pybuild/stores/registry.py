@@ -20,7 +20,7 @@ from pybuild.stores import blobs, compress, manifests, peek
 from pybuild.stores.api import StoredImage
 from pybuild.stores.blobs import Place
 from pybuild.stores.exchange import Patience
-from pybuild.stores.manifests import Platform
+from pybuild.stores.image_manifest import Platform
 from pybuild.stores.push import Missing, Push
 from pybuild.stores.transport import Transport
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from pybuild.stores.api import ImageStore, Layer, Written
+    from pybuild.stores.image_manifest import Manifest
     from pybuild.stores.keychain import Keychain
-    from pybuild.stores.manifests import Manifest
 
 
 class RegistryStore:
