@@ -244,7 +244,7 @@ class _Work:
         analyzed = self._inputs.analyzed
         known = analyzed.run_image.image if analyzed.run_image else ""
         if new and (new != known or self._inputs.detect.platform_api < _ONLY_NEW_SINCE):
-            if not any(_names(image, new) for image in self._inputs.run_images):
+            if not any(same_image(image, new) for image in self._inputs.run_images):
                 events.warn(f"new runtime base image '{new}' not found in run metadata")
             return replace(analyzed, run_image=RunImage(reference=new, image=new, extend=extends))
         if extends and analyzed.run_image:
@@ -330,7 +330,8 @@ def _ignored(files: Sequence[GeneratedFile]) -> list[GeneratedFile]:
     return result[::-1]
 
 
-def _names(image: RunImageName, name: str) -> bool:
+def same_image(image: RunImageName, name: str) -> bool:
+    """Whether `name`, without its digest, is that image's or one of its mirrors'."""
     return any(
         _without_digest(known) == _without_digest(name) for known in (image.image, *image.mirrors) if known
     )
