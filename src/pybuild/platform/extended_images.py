@@ -47,11 +47,14 @@ def forget(client: docker.APIClient, volume: str) -> None:
     for kind in _KINDS:
         try:
             name = name_of(kind, volume)
-            image = _id(client, name)
-            if image:
-                with engine.translating(f"removing the name {name}"):
-                    client.remove_image(name, noprune=True)
-                drop(client, image)
+            with engine.translating(f"removing the image {name}"):
+                found = _inspect(client, name)
+                # With its last name the image itself goes.
+                client.remove_image(name, noprune=True)
+            drop(client, str(found["Id"]))
+            drop(client, str(found.get("Parent") or ""))
+        except engine.NotFound:
+            continue
         except PybuildError as exc:
             events.detail(f"an extended image stays for now: {exc}")
 

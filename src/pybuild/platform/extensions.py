@@ -112,8 +112,7 @@ class EngineExtender:
         base = self._store.find(ready.builder.image_id)
         if base is None:
             raise ExtendError(f"the Docker Engine lost the builder {ready.builder.name}")
-        delivered = self._readied.delivery.files
-        files = {path: delivered[path] for path in certificates.SYSTEM_BUNDLES if path in delivered}
+        files = _bundles(self._readied.delivery)
         applier, config, _ = self._extended("build", base, files, applications)
         spec = replace(
             container_spec(ready),
@@ -178,9 +177,7 @@ class EngineExtender:
         if not trusted:
             return {}
         found = {path: content for path in certificates.SYSTEM_BUNDLES if (content := read(path))}
-        delivery = certificates.deliver(trusted, found, fallback=certificates.host_bundle())
-        names = list(found) or list(certificates.SYSTEM_BUNDLES[:1])
-        return {path: next(iter(delivery.files.values())) for path in names} if delivery.files else {}
+        return _bundles(certificates.deliver(trusted, found, fallback=certificates.host_bundle()))
 
     def _with_files(self, base: StoredImage, files: Mapping[str, bytes]) -> str:
         """The ID of an image of our own: `base` with root's `files`. Equal inputs, equal image."""
@@ -207,3 +204,11 @@ class EngineExtender:
             )
 
         return self._store.write(base, [layer], config, (), None).image_id
+
+
+def _bundles(delivery: certificates.Delivery) -> dict[str, bytes]:
+    """The bundles that tools of the system read; the first of the usual ones where an image has none yet."""
+    found = {path: delivery.files[path] for path in certificates.SYSTEM_BUNDLES if path in delivery.files}
+    if found or not delivery.files:
+        return found
+    return {certificates.SYSTEM_BUNDLES[0]: next(iter(delivery.files.values()))}
