@@ -84,7 +84,9 @@ class Rebased:
     report: Report
 
 
-def run_image_names(image: StoredImage, name: str, platform_api: ApiVersion, registry: str) -> tuple[str, ...]:
+def run_image_names(
+    image: StoredImage, name: str, platform_api: ApiVersion, registry: str
+) -> tuple[str, ...]:
     """Where `image` says that its run image can be found, best first; those on `registry` before the others.
 
     REB-04, GEN-15. Raises `RebaseError` if it says nothing, or nothing that could be looked for.
@@ -252,7 +254,7 @@ def _stack(diff_ids: Sequence[str]) -> str:
 
 
 def _registry_of(name: str) -> str:
-    """"" for a text that is no name: a mirror in a label may be anything."""
+    """ "" for a text that is no name: a mirror in a label may be anything."""
     try:
         return Reference.parse(name).registry
     except InvalidReference:

@@ -11,10 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from pybuild.errors import PybuildError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from pybuild.oci.reference import Reference
+    from pybuild.spec.cache import CacheMetadata
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,5 +121,33 @@ class RebasingStore(ImageStore, Protocol):
         """Write one image: the layers of `base`, then those of `image` that `kept` names, lowest first.
 
         `config`: its configuration file. Of what the store has in that order already nothing is read or sent.
+        """
+        ...
+
+
+class UnusableLayer(PybuildError):
+    """A cache does not have a layer, or not the one that its name says."""
+
+
+class LayerCache(Protocol):
+    """A place where the cached layers of one app are kept between builds, as tars that are known by their diff ids.
+
+    It may have been in other hands: what it says of a layer is worth no more than the layer's digest proves.
+    """
+
+    def metadata(self) -> CacheMetadata:
+        """What the kept layers are. An empty one, if there is none or it cannot be read: a cache may be lost."""
+        ...
+
+    def read(self, diff_id: str) -> Iterator[bytes]:
+        """The uncompressed tar of one layer. `UnusableLayer`, at the latest at its end, if it is not that one."""
+        ...
+
+    def write(
+        self, layers: Sequence[Layer], describe: Callable[[Sequence[str]], CacheMetadata]
+    ) -> Sequence[str]:
+        """Let these layers take the place of those that were kept; return their diff ids, in order.
+
+        `describe` makes the metadata of these. Raises `OSError` or `PybuildError` with the cache as it was.
         """
         ...
