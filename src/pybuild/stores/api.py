@@ -9,7 +9,7 @@ Specification: platform.md, "Outputs of the exporter"; OCI image-spec, "Image Co
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from pybuild.errors import ExportError, PybuildError
 
@@ -119,6 +119,25 @@ class ImageStore(ImageReader, Protocol):
 
     def delete(self, image: StoredImage) -> None:
         """Remove the image with all of its names. A missing one is no error."""
+        ...
+
+
+@runtime_checkable
+class RebasingStore(ImageStore, Protocol):
+    """A place that can put an image's own layers on another base."""
+
+    def restack(
+        self,
+        image: StoredImage,
+        base: StoredImage,
+        kept: Sequence[str],
+        config: bytes,
+        names: Sequence[Reference],
+    ) -> Written:
+        """Write one image: the layers of `base`, then those of `image` that `kept` names, lowest first.
+
+        `config`: its configuration file. Of what the store has in that order already nothing is read or sent.
+        """
         ...
 
 
