@@ -105,7 +105,7 @@ def on_disk(kind: str, tmp_path: Path) -> ImageStore:
     lender.index(lender.image([bytes(1024)], **named("run", "docker.io/library/acme-run:latest")))
     loan: Any = {
         "lender": LayoutReader(Folder(lender.folder)),
-        "lent": [Reference.parse("acme-run")],
+        "lends": Reference.parse("acme-run").__eq__,
     }
     if kind == "oci":
         return LayoutStore(tmp_path / "out", **loan)

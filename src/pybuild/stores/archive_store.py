@@ -19,13 +19,13 @@ from pybuild.stores.assemble import PLAIN, Assembled, Assembly, Form, Held
 from pybuild.stores.coming import Coming, writing
 from pybuild.stores.files import Archive, read
 from pybuild.stores.image_manifest import Platform
-from pybuild.stores.layout import LayoutReader
+from pybuild.stores.layout import LayoutReader, never
 from pybuild.stores.layout_index import INDEX_FILE, LAYOUT_FILE, LayoutIndex, blob_name
 from pybuild.stores.layout_write import LAYOUT_TEXT, held_layers, index_text, named, refuse_digests, written
 from pybuild.stores.saved import MANIFEST_FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from pybuild.oci.reference import Reference
@@ -47,9 +47,9 @@ class ArchiveStore(LayoutReader):
         docker: bool = False,
         platform: Platform | None = None,
         lender: ImageReader | None = None,
-        lent: Collection[Reference] = (),
+        lends: Callable[[Reference | None], bool] = never,
     ) -> None:
-        super().__init__(_Nothing(str(path)), platform=platform, lender=lender, lent=lent)
+        super().__init__(_Nothing(str(path)), platform=platform, lender=lender, lends=lends)
         self.path = path
         self._docker = docker
         self._platform = platform or Platform()

@@ -21,7 +21,7 @@ from pybuild.stores.layout_index import INDEX_FILE, LayoutIndex
 from pybuild.stores.layout_write import held_layers, index_text, make_layout, refuse_digests, settle, written
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from pybuild.stores.api import ImageReader, Layer, Written
@@ -30,10 +30,16 @@ if TYPE_CHECKING:
     from pybuild.stores.layout_index import Found
 
 
+def never(name: Reference | None) -> bool:  # noqa: ARG001
+    """No image is the lender's."""
+    return False
+
+
 class LayoutReader:
     """The images of one layout, to look at. `platform`: which image of an index is meant.
 
-    An image's `id` is its manifest's digest. `lender`: another place, which has the images named in `lent`.
+    An image's `id` is its manifest's digest. `lender`: another place, which has the images for whose name
+    (None for an id) `lends` is true.
     """
 
     def __init__(
@@ -42,12 +48,12 @@ class LayoutReader:
         *,
         platform: Platform | None = None,
         lender: ImageReader | None = None,
-        lent: Collection[Reference] = (),
+        lends: Callable[[Reference | None], bool] = never,
     ) -> None:
         self.where = files.where
         self.index = LayoutIndex(files, platform or Platform())
         self.lender = lender
-        self._lent = frozenset(lent)
+        self._lends = lends
         self.known: dict[str, Manifest] = {}
 
     def find(self, name: Reference | str) -> StoredImage | None:
@@ -78,7 +84,7 @@ class LayoutReader:
 
     def is_lent(self, name: Reference | str) -> bool:
         """Whether it is the lender's image that goes by this name."""
-        return _parsed(name) in self._lent
+        return self.lender is not None and self._lends(_parsed(name))
 
     def _by_config(self, digest: str) -> Found | None:
         for entry in self.index.entries():
@@ -112,10 +118,10 @@ class LayoutStore(LayoutReader):
         *,
         platform: Platform | None = None,
         lender: ImageReader | None = None,
-        lent: Collection[Reference] = (),
+        lends: Callable[[Reference | None], bool] = never,
         form: Form | None = None,
     ) -> None:
-        super().__init__(Folder(path), platform=platform, lender=lender, lent=lent)
+        super().__init__(Folder(path), platform=platform, lender=lender, lends=lends)
         self.path = path
         self._form = form or Form()
 
