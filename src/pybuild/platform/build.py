@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pybuild import __version__, events
 from pybuild.platform.caches import read_index, write_index
+from pybuild.platform.elsewhere import opened_elsewhere
 from pybuild.platform.environment import proxy_environ
 from pybuild.platform.prepare import LAYERS_DIR, looked_into, opened, prepared
 
@@ -66,12 +67,17 @@ class BuildResult:
 def build(request: BuildRequest) -> BuildResult:
     """Carry out the request. Every error is a `PybuildError`; after one, image and cache are as they were."""
     start = time.monotonic()
-    with prepared(request) as ready, opened(ready) as (env, private):
+    with (
+        prepared(request) as ready,
+        opened_elsewhere(request, ready.store) as elsewhere,
+        opened(ready) as (env, private),
+    ):
         # Imported while the container starts: the two take about the same time.
         from pybuild.lifecycle.create import create
 
         index = None if request.clear_cache or private else read_index(ready.volume, str(request.image))
-        created = create(env, ready.store, replace(_create_inputs(env, ready), cache=index))
+        inputs = replace(_create_inputs(env, ready), cache=index, elsewhere=elsewhere)
+        created = create(env, ready.store, inputs)
         if not private:
             write_index(ready.volume, created.exported.index)
     exported = created.exported
