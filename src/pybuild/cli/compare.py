@@ -71,7 +71,9 @@ def command(
     with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps):
         try:
             if app is not None:
-                result: Comparison | BuildComparison = _built(app, builder or "", keep=keep, all_layers=all_layers)
+                result: Comparison | BuildComparison = _built(
+                    app, builder or "", keep=keep, all_layers=all_layers
+                )
             else:
                 from pybuild.platform.compare_stored import compare
 

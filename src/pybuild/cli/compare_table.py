@@ -56,7 +56,7 @@ class _Table:
         yield f"A  {printable(found.a.name)}"
         yield f"B  {printable(found.b.name)}"
         yield ""
-        yield from table(_overview(found), header=("", "A", "B"), width=self._width)
+        yield from table(list(_overview(found)), header=("", "A", "B"), width=self._width)
         yield ""
         yield _verdict(found)
         if not found.identical:
@@ -65,7 +65,7 @@ class _Table:
             for files in found.files:
                 yield from self._section(_files_title(files), self._files(files), more=files.changes.total)
             for section, title in _TITLES.items():
-                yield from self._section(title, self._values(found.of_section(section)))
+                yield from self._section(title, self._values(_told(found, section)))
             yield from self._section("SBOM", self._sboms(found.sbom))
         for note in found.notes:
             yield ""
@@ -77,12 +77,14 @@ class _Table:
             (run.tool, human_time(run.first), human_time(run.rebuild), run.version) for run in result.runs
         ]
         ours, theirs = result.runs
-        rows.append((
-            f"{ours.tool} / {theirs.tool}",
-            f"{ours.first / theirs.first:.2f}",
-            f"{ours.rebuild / theirs.rebuild:.2f}",
-            "",
-        ))
+        rows.append(
+            (
+                f"{ours.tool} / {theirs.tool}",
+                f"{ours.first / theirs.first:.2f}",
+                f"{ours.rebuild / theirs.rebuild:.2f}",
+                "",
+            )
+        )
         yield from table(rows, header=("TOOL", "FIRST BUILD", "REBUILD", "VERSION"), width=self._width)
         yield ""
         yield from table([("Note:", note) for note in result.notes], width=self._width)
@@ -109,9 +111,7 @@ class _Table:
         return f"\x1b[{_STYLES[sign]}m{line}\x1b[0m" if self._colour and sign in _STYLES else line
 
     def _layers(self, pairs: Sequence[LayerPair]) -> Iterator[tuple[str, str]]:
-        rows = [
-            (_SIGNS[pair.change], owner, self._value_of_layer(pair)) for owner, pair in _grouped(pairs)
-        ]
+        rows = [(_SIGNS[pair.change], owner, self._value_of_layer(pair)) for owner, pair in _grouped(pairs)]
         lines = table([(owner, value) for _, owner, value in rows], width=self._width - 4)
         yield from zip([sign for sign, _, _ in rows], lines, strict=True)
 
@@ -124,9 +124,13 @@ class _Table:
             yield _SIGNS[file.change], self._beside(printable(file.path), _what(file))
 
     def _values(self, differences: Iterable[Difference]) -> Iterator[tuple[str, str]]:
+        label = ""
         for found in differences:
-            name = printable(f"{found.path} {found.at}".rstrip())
-            yield _SIGNS[found.change], self._beside(name, self._change(found))
+            if found.at and found.path != label:
+                label = found.path
+                yield _SIGNS["changed"], printable(label)
+            name = f"  {found.at}" if found.at else found.path
+            yield _SIGNS[found.change], self._beside(printable(name), self._change(found))
 
     def _sboms(self, changes: Iterable[SbomChange]) -> Iterator[tuple[str, str]]:
         for found in changes:
@@ -190,11 +194,19 @@ def _verdict(found: Comparison) -> str:
         return "They are the same image: nothing else was looked at."
     if found.same:
         return "They are the same in everything that was compared."
-    parts = [(len(found.changed_layers), "layer")]
-    parts += [(len(found.of_section(section)), title.lower()) for section, title in _TITLES.items()]
-    told = ", ".join(f"{number} in {what}" for number, what in parts[1:] if number)
-    layers = f"{parts[0][0]} layer{'' if parts[0][0] == 1 else 's'}" if parts[0][0] else ""
-    return f"They differ: {', '.join(filter(None, (layers, told)))}."
+    layers = len(found.changed_layers)
+    told = [f"{layers} layer{'' if layers == 1 else 's'}"] if layers else []
+    for section, title in _TITLES.items():
+        if number := len(_told(found, section)):
+            told.append(f"{number} in {title.lower()}")
+    if not told:
+        return "Only their IDs differ: what it comes from is not compared, such as the spelling of a file."
+    return f"They differ: {', '.join(told)}."
+
+
+def _told(found: Comparison, section: Section) -> list[Difference]:
+    """The differences of a section, without the ID: the table begins with it."""
+    return [each for each in found.of_section(section) if (section, each.path) != ("image", "id")]
 
 
 def _grouped(pairs: Sequence[LayerPair]) -> Iterator[tuple[str, LayerPair]]:

@@ -17,7 +17,7 @@ from pybuild.errors import InvalidFile
 from pybuild.platform.image_facts import RUN_IMAGE, UNKNOWN, shared_settings, shown_history
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from pybuild.platform.entry_changes import Change, EntryChanges
     from pybuild.platform.image_facts import ImageFacts, OwnedLayer
@@ -164,11 +164,6 @@ def compare_facts(a: ImageFacts, b: ImageFacts) -> Comparison:
     )
 
 
-def first_changed(pairs: Iterable[LayerPair]) -> LayerPair | None:
-    """The lowest layer that both images have and that differs."""
-    return next((pair for pair in pairs if pair.change == "changed"), None)
-
-
 def layer_pairs(a: Sequence[OwnedLayer], b: Sequence[OwnedLayer]) -> Iterator[LayerPair]:
     """The layers of both by their owners, in the order of A, those that only B has where B has them.
 
@@ -283,7 +278,12 @@ def _config_differences(a: ImageFacts, b: ImageFacts) -> Iterator[Difference]:
         yield from _by_name("config", key, one.get(key), other.get(key))
     if a.env_order != b.env_order and one["Env"] == other["Env"]:
         yield Difference(
-            section="config", path="Env", change="changed", a=list(a.env_order), b=list(b.env_order), at="order"
+            section="config",
+            path="Env",
+            change="changed",
+            a=list(a.env_order),
+            b=list(b.env_order),
+            at="order",
         )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pybuild import engine, events
 from pybuild.errors import InvalidArchive, InvalidInput
 from pybuild.oci.reference import Reference
-from pybuild.platform.compare import LayerFiles, compare_facts, first_changed
+from pybuild.platform.compare import LayerFiles, compare_facts
 from pybuild.platform.entry_changes import entry_changes, read_entries
 from pybuild.platform.image_facts import SBOM, ImageFacts
 from pybuild.platform.sbom_changes import SbomCollector, sbom_changes
@@ -103,7 +103,10 @@ def _registry(stack: ExitStack, environ: Mapping[str, str], insecure: Sequence[s
 
 _PLACES: Mapping[str, Callable[..., DaemonStore | RegistryStore]] = {"docker": _engine, "registry": _registry}
 _WHERE = {"docker": "in the Docker Engine", "registry": "in its registry"}
-_HINTS = {"docker": "docker images; for one in a registry: registry:{name}", "registry": "check the name; docker login"}
+_HINTS = {
+    "docker": "docker images; for one in a registry: registry:{name}",
+    "registry": "check the name; docker login",
+}
 
 
 def _opened(stack: ExitStack, word: str, environ: Mapping[str, str], insecure: Sequence[str]) -> Side:

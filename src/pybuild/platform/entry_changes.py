@@ -216,17 +216,16 @@ def entry_changes(
 def _facts(member: Member, body: Body, collector: Collector | None, path: bytes) -> EntryFacts:
     digest = b""
     if member.kind == tar.FILE:
-        wanted = collector is not None and collector.wants(_text(path))
-        keep = collector if wanted and collector is not None and member.size <= collector.limit else None
+        taker = collector if collector is not None and collector.wants(_text(path)) else None
         hashed, pieces = hashlib.sha256(), []
         for piece in body:
             hashed.update(piece)
-            if keep is not None:
+            if taker is not None and member.size <= taker.limit:
                 pieces.append(piece)
         digest = hashed.digest()
-        if wanted and collector is not None:
-            content = b"".join(pieces) if keep is not None else None
-            collector.take(_text(path), member.size, hashed.hexdigest(), content)
+        if taker is not None:
+            content = b"".join(pieces) if member.size <= taker.limit else None
+            taker.take(_text(path), member.size, hashed.hexdigest(), content)
     return EntryFacts(
         member.kind,
         member.mode,

@@ -141,7 +141,9 @@ class ImageFacts:
             "created": self.about["created"] or None,
             "size_bytes": self.size or None,
             "layers": len(self.layers),
-            "run_image": {"name": self.base.name, "top_layer": self.base.top_layer} if self.base.top_layer else None,
+            "run_image": {"name": self.base.name, "top_layer": self.base.top_layer}
+            if self.base.top_layer
+            else None,
         }
 
 
@@ -172,11 +174,9 @@ def _owned(diff_ids: Sequence[str], metadata: LifecycleMetadata | None) -> Itera
     for owner, diff_id in _owners(metadata) if metadata else ():
         owners[diff_id].append(owner)
     for index, diff_id in enumerate(diff_ids):
-        if index < above:
-            owner = RUN_IMAGE
-        else:
-            # Equal layers have one digest: their owners come in the order of the exporter.
-            owner = owners[diff_id].popleft() if owners.get(diff_id) else UNKNOWN
+        # Equal layers have one digest: their owners come in the order of the exporter.
+        known = owners.get(diff_id) if index >= above else None
+        owner = RUN_IMAGE if index < above else known.popleft() if known else UNKNOWN
         yield OwnedLayer(owner=owner, index=index, diff_id=diff_id)
 
 

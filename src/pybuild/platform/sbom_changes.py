@@ -25,7 +25,11 @@ MOST_FILES = 2_000
 
 _PLACE = re.compile(r"(?:.*/)?sbom/launch/(?P<who>.+)/sbom\.(?P<format>cdx|spdx|syft)\.json", re.DOTALL)
 # Where a document has its components, and what their version is called.
-_LISTS = {"cdx": ("components", "version"), "spdx": ("packages", "versionInfo"), "syft": ("artifacts", "version")}
+_LISTS = {
+    "cdx": ("components", "version"),
+    "spdx": ("packages", "versionInfo"),
+    "syft": ("artifacts", "version"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
