@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -62,8 +63,9 @@ def command(
 ) -> int:
     """Show what differs between the images A and B: base, layers, files, configuration, labels, SBOM.
 
-    An image is NAME or docker:NAME in the engine, registry:NAME in its registry. The files of the first layer that
-    differs are compared, of all with --all-layers; -v leaves nothing out of the table, -q prints nothing at all.
+    An image is NAME or docker:NAME in the engine, registry:NAME in its registry, oci:FOLDER[:TAG],
+    oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME]. The files of the first layer that differs are compared, of all
+    with --all-layers; -v leaves nothing out of the table, -q prints nothing at all.
 
     Exit code: 0 they are the same, 1 they differ, more than 1 they could not be compared.
     """
@@ -112,6 +114,8 @@ def _print(
         from pybuild.cli.compare_table import lines_of
         from pybuild.cli.table import line_width
 
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")  # names in an image are of any alphabet
         for line in lines_of(result, width=line_width(), everything=verbose, colour=_colour(no_color)):
             print(line)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 from pybuild.cli.console import human_size, human_time, printable
 from pybuild.cli.table import table
 from pybuild.platform.compare import Comparison
-from pybuild.platform.image_facts import RUN_IMAGE, UNKNOWN
+from pybuild.platform.image_facts import RUN_IMAGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -58,7 +59,7 @@ class _Table:
         yield ""
         yield from table(list(_overview(found)), header=("", "A", "B"), width=self._width)
         yield ""
-        yield _verdict(found)
+        yield from textwrap.wrap(_verdict(found), self._width)
         if not found.identical:
             if found.layers:
                 yield from self._section("LAYERS, bottom first", self._layers(found.layers), cut=False)
@@ -111,9 +112,10 @@ class _Table:
         return f"\x1b[{_STYLES[sign]}m{line}\x1b[0m" if self._colour and sign in _STYLES else line
 
     def _layers(self, pairs: Sequence[LayerPair]) -> Iterator[tuple[str, str]]:
-        rows = [(_SIGNS[pair.change], owner, self._value_of_layer(pair)) for owner, pair in _grouped(pairs)]
-        lines = table([(owner, value) for _, owner, value in rows], width=self._width - 4)
-        yield from zip([sign for sign, _, _ in rows], lines, strict=True)
+        rows = [(printable(owner), pair) for owner, pair in _grouped(pairs)]
+        widest = max(len(owner) for owner, _ in rows)
+        for owner, pair in rows:
+            yield _SIGNS[pair.change], self._beside(owner.ljust(widest), self._value_of_layer(pair))
 
     def _value_of_layer(self, pair: LayerPair) -> str:
         digests = [self._value(layer.diff_id) for layer in (pair.a, pair.b) if layer is not None]
@@ -221,9 +223,7 @@ def _grouped(pairs: Sequence[LayerPair]) -> Iterator[tuple[str, LayerPair]]:
             yield f"{RUN_IMAGE} ({number} layer{'' if number == 1 else 's'})", waiting[-1]
             waiting = []
         if pair is not None:
-            layer = pair.a or pair.b
-            numbered = pair.owner in (RUN_IMAGE, UNKNOWN) and layer is not None
-            yield f"{pair.owner} {layer.index + 1}" if numbered and layer else pair.owner, pair
+            yield pair.name, pair
 
 
 def _files_title(files: LayerFiles) -> str:
@@ -242,7 +242,7 @@ def _files_title(files: LayerFiles) -> str:
         if changes.reordered
         else "the same files; headers differ that no file shows"
     )
-    return f"FILES of {files.pair.owner}: {', '.join(told) or nothing}"
+    return f"FILES of {printable(files.pair.name)}: {', '.join(told) or nothing}"
 
 
 def _what(file: FileChange) -> str:

@@ -67,6 +67,12 @@ class LayerPair:
     b: OwnedLayer | None
 
     @property
+    def name(self) -> str:
+        """As `OwnedLayer.name`; that of A where it has one."""
+        layer = self.b if self.a is None or (self.a.owner == UNKNOWN and self.b is not None) else self.a
+        return layer.name if layer is not None else self.owner
+
+    @property
     def change(self) -> Change | Literal["same"]:
         """What became of it from A to B."""
         if self.a is None:
@@ -94,7 +100,7 @@ class LayerFiles:
 
     def as_json(self) -> dict[str, Any]:
         """See the classes."""
-        return {"owner": self.pair.owner, **self.changes.as_json()}
+        return {**self.pair.as_json(), **self.changes.as_json()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +173,7 @@ def compare_facts(a: ImageFacts, b: ImageFacts) -> Comparison:
 def layer_pairs(a: Sequence[OwnedLayer], b: Sequence[OwnedLayer]) -> Iterator[LayerPair]:
     """The layers of both by their owners, in the order of A, those that only B has where B has them.
 
-    Layers of the run image, and those whose owner is not known, are paired by what they are and where they stand.
+    Layers of the run image, and those whose owner is not known, are paired by what they are, else by where they stand.
     """
     partners = dict(_partners(a, b))
     paired = {layer.index for layer in partners.values()}
@@ -175,7 +181,8 @@ def layer_pairs(a: Sequence[OwnedLayer], b: Sequence[OwnedLayer]) -> Iterator[La
     yield from (LayerPair(owner=layer.owner, a=None, b=layer) for layer in followers.get(-1, ()))
     for layer in a:
         partner = partners.get(layer.index)
-        yield LayerPair(owner=layer.owner, a=layer, b=partner)
+        owner = partner.owner if partner is not None and layer.owner == UNKNOWN else layer.owner
+        yield LayerPair(owner=owner, a=layer, b=partner)
         if partner is not None:
             following = followers.get(partner.index, ())
             yield from (LayerPair(owner=other.owner, a=None, b=other) for other in following)
@@ -184,14 +191,28 @@ def layer_pairs(a: Sequence[OwnedLayer], b: Sequence[OwnedLayer]) -> Iterator[La
 def _partners(a: Sequence[OwnedLayer], b: Sequence[OwnedLayer]) -> Iterator[tuple[int, OwnedLayer]]:
     """For layers of A, by their index, the layer of B that is the same thing."""
     named = {layer.owner: layer for layer in b if layer.owner not in (RUN_IMAGE, UNKNOWN)}
+    left = []
     for layer in a:
         if layer.owner in named:
             yield layer.index, named.pop(layer.owner)
+        else:
+            left.append(layer)
+    others = [layer for layer in b if layer.owner in (RUN_IMAGE, UNKNOWN) or layer.owner in named]
+    # The same content is the same layer, whoever owns it: a run image is below an app image, too.
+    equal: dict[str, list[OwnedLayer]] = {}
+    for layer in reversed(others):
+        equal.setdefault(layer.diff_id, []).append(layer)
+    rest = []
+    for layer in left:
+        if same := equal.get(layer.diff_id):
+            yield layer.index, same.pop()
+        else:
+            rest.append(layer)
+    unpaired = {layer.index: layer for layers in equal.values() for layer in layers}
     for owner in (RUN_IMAGE, UNKNOWN):
-        ours, theirs = ([layer for layer in side if layer.owner == owner] for side in (a, b))
-        for one, other in aligned(ours, theirs, lambda layer: layer.diff_id):
-            if one is not None and other is not None:
-                yield one.index, other
+        ours = [layer for layer in rest if layer.owner == owner]
+        theirs = [unpaired[index] for index in sorted(unpaired) if unpaired[index].owner == owner]
+        yield from zip((layer.index for layer in ours), theirs, strict=False)
 
 
 def _only_after(b: Sequence[OwnedLayer], paired: set[int]) -> Mapping[int, Sequence[OwnedLayer]]:

@@ -7,23 +7,22 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pybuild import engine, events
+from pybuild import events
 from pybuild.errors import InvalidArchive, InvalidInput
-from pybuild.oci.reference import Reference
 from pybuild.platform.compare import LayerFiles, compare_facts
 from pybuild.platform.entry_changes import entry_changes, read_entries
 from pybuild.platform.image_facts import SBOM, ImageFacts
 from pybuild.platform.sbom_changes import SbomCollector, sbom_changes
 from pybuild.stores.daemon import DaemonStore
+from pybuild.stores.places import open_place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from pybuild.platform.compare import Comparison
     from pybuild.platform.entry_changes import EntryFacts
     from pybuild.platform.image_facts import OwnedLayer
-    from pybuild.stores.api import ImageStore, StoredImage
-    from pybuild.stores.registry import RegistryStore
+    from pybuild.stores.api import ImageReader, StoredImage
 
 
 def compare(
@@ -34,7 +33,8 @@ def compare(
     all_layers: bool = False,
     insecure: Sequence[str] = (),
 ) -> Comparison:
-    """Two images, each where its word says: `docker:NAME` or just NAME, `registry:NAME`.
+    """Two images, each where its word says: `docker:NAME` or just NAME, `registry:NAME`, `oci:FOLDER[:TAG]`,
+    `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:NAME]` (see `stores.places`).
 
     Of the layers that differ the first one is read, in both images, or with `all_layers` each; and the SBOM's if that
     differs. Raises `InvalidInput` for an image that is not there.
@@ -48,7 +48,7 @@ def compare(
 class Side:
     """One of the two images, and the store that it is in. `facts`: of the image."""
 
-    store: ImageStore
+    store: ImageReader
     image: StoredImage
     facts: ImageFacts
 
@@ -63,7 +63,7 @@ def compare_stored(a: Side, b: Side, *, all_layers: bool = False) -> Comparison:
     sboms = (SbomCollector(), SbomCollector())
     files = []
     for pair in wanted:
-        events.info(f"Reading the layer '{pair.owner}' of both images")
+        events.info(f"Reading the layer '{pair.name}' of both images")
         one, other = (
             _entries(side, layer, collector if pair.owner == SBOM else None)
             for side, layer, collector in zip((a, b), (pair.a, pair.b), sboms, strict=True)
@@ -85,38 +85,23 @@ def _entries(
         yield from read_entries(side.store.read_layer(side.image, layer.diff_id), collector)
     except InvalidArchive as exc:
         raise InvalidArchive(
-            f"the layer '{layer.owner}' of {side.facts.name} cannot be compared: {exc}",
+            f"the layer '{layer.name}' of {side.facts.name} cannot be compared: {exc}",
             hint="whatever made this image, let it make it again",
         ) from exc
 
 
-def _engine(stack: ExitStack, environ: Mapping[str, str], insecure: Sequence[str]) -> DaemonStore:  # noqa: ARG001
-    return DaemonStore(stack.enter_context(engine.connect()))
-
-
-def _registry(stack: ExitStack, environ: Mapping[str, str], insecure: Sequence[str]) -> RegistryStore:  # noqa: ARG001
-    from pybuild.stores.keychain import Keychain
-    from pybuild.stores.registry import RegistryStore
-
-    return RegistryStore(Keychain(environ), environ=environ, insecure=insecure)
-
-
-_PLACES: Mapping[str, Callable[..., DaemonStore | RegistryStore]] = {"docker": _engine, "registry": _registry}
-_WHERE = {"docker": "in the Docker Engine", "registry": "in its registry"}
-_HINTS = {
-    "docker": "docker images; for one in a registry: registry:{name}",
-    "registry": "check the name; docker login",
-}
-
-
 def _opened(stack: ExitStack, word: str, environ: Mapping[str, str], insecure: Sequence[str]) -> Side:
     """Find the image. Each side has a store of its own: an engine's keeps the image that it reads layers of."""
-    kind, colon, name = word.partition(":")
-    place, name = (kind, name) if colon and kind in _PLACES else ("docker", word)
-    reference = Reference.parse(name)
-    store = _PLACES[place](stack, environ, insecure)
-    stack.callback(store.close)
-    image = store.find(reference)
+    store, name = open_place(word, environ=environ, insecure=insecure)
+    engines = isinstance(store, DaemonStore)
+    if isinstance(store, DaemonStore):
+        stack.callback(store.close)
+    image = store.find(name)
     if image is None:
-        raise InvalidInput(f"there is no image {name} {_WHERE[place]}", hint=_HINTS[place].format(name=name))
-    return Side(store, image, ImageFacts.of(image, word, complete=not isinstance(store, DaemonStore)))
+        raise InvalidInput(
+            f"there is no image {word}" + (" in the Docker Engine" if engines else ""),
+            hint=f"docker images; for one in a registry: registry:{name}"
+            if engines
+            else "look at the spelling",
+        )
+    return Side(store, image, ImageFacts.of(image, word, complete=not engines))

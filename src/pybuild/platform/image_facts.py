@@ -58,6 +58,11 @@ class OwnedLayer:
     index: int
     diff_id: str
 
+    @property
+    def name(self) -> str:
+        """The owner, with a number where that has many layers: `run image 1`."""
+        return f"{self.owner} {self.index + 1}" if self.owner in (RUN_IMAGE, UNKNOWN) else self.owner
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base:

@@ -128,7 +128,7 @@ def test_a_label_that_is_no_metadata_leaves_layers_without_owners_and_a_note(lab
 
 def test_an_image_that_no_buildpacks_made_is_compared_all_the_same() -> None:
     plain = ImageFacts.of(
-        StoredImage(id=digest(50), config={}, diff_ids=(digest(1), digest(2)), labels={}),
+        StoredImage(id=digest(50), config={}, diff_ids=(digest(61), digest(62)), labels={}),
         "plain",
         complete=True,
     )
@@ -351,4 +351,23 @@ def test_every_layer_is_in_exactly_one_pair(a: list[OwnedLayer], b: list[OwnedLa
 
     assert [pair.a for pair in pairs if pair.a] == a
     assert sorted(pair.b.index for pair in pairs if pair.b) == [layer.index for layer in b]
-    assert all(pair.a is None or pair.b is None or pair.a.owner == pair.b.owner for pair in pairs)
+    assert all(
+        pair.a is None or pair.b is None or pair.change == "same" or pair.a.owner == pair.b.owner
+        for pair in pairs
+    )
+
+
+def test_a_run_image_is_found_again_below_an_app_image() -> None:
+    run_image = ImageFacts.of(
+        StoredImage(id=digest(50), config={}, diff_ids=(digest(0), digest(1)), labels={}),
+        "run",
+        complete=True,
+    )
+
+    pairs = compare_facts(run_image, image()).layers
+
+    assert [(pair.owner, pair.change) for pair in pairs[:3]] == [
+        (RUN_IMAGE, "same"),
+        (RUN_IMAGE, "same"),
+        ("acme/dep:deps", "added"),
+    ]
