@@ -103,6 +103,7 @@ class LayoutReader:
             labels=manifest.config["config"].get("Labels", {}),
             names=found.names,
             size=sum(layer["size"] for layer in manifest.value["layers"] or ()),
+            config_digest=manifest.value["config"]["digest"],
         )
 
 

@@ -151,7 +151,7 @@ class Push:
         elif layer.packed is not None:
             self._take(layer.packed(), layer.diff_id, layer.size, layer.created_by)
         else:
-            self._compress(layer.open(), layer.diff_id, layer.size, layer.created_by)
+            self._compress(layer.open(), layer.diff_id, layer.size or None, layer.created_by)
 
     def _reuse(self, diff_id: str) -> None:
         layer, place = self._reusable[diff_id]
