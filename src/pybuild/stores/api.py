@@ -39,7 +39,7 @@ class Layer:
 
     def check(self, diff_id: str, size: int) -> None:
         """Raise `ExportError` unless this is what has been read of it."""
-        if self.diff_id not in (None, diff_id) or size != self.size:
+        if self.diff_id not in (None, diff_id) or self.size not in (-1, size):
             raise ExportError(
                 f"the layer {self.created_by!r} changed while it was being read: expected {self.size} bytes with"
                 f" {self.diff_id or 'any digest'}, found {size} with {diff_id}",
@@ -73,7 +73,9 @@ class StoredImage:
 class Written:
     """What a write did. `sent_bytes`: layer content sent. `changed` False: the image was there already.
 
-    `digest`, `manifest_size` (bytes): of the manifest, in a registry. `size`: of its layers as the store keeps them.
+    `digest`, `manifest_size` (bytes): of the manifest, where there is one. `size`: of its layers as the store keeps
+    them. `config_digest`: of the configuration, by which engines will know the image; "" where `image_id` is that.
+    `copies`: what became of further places, where one write goes to several.
     """
 
     image_id: str
@@ -83,6 +85,18 @@ class Written:
     diff_ids: tuple[str, ...]
     digest: str = ""
     manifest_size: int = 0
+    config_digest: str = ""
+    copies: tuple[Copied, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copied:
+    """What became of a further place for an image: either `written` or `failure` is there."""
+
+    where: str
+    names: tuple[str, ...]
+    written: Written | None = None
+    failure: PybuildError | None = None
 
 
 class ImageReader(Protocol):
@@ -140,6 +154,14 @@ class RebasingStore(ImageStore, Protocol):
 
         `config`: its configuration file. Of what the store has in that order already nothing is read or sent.
         """
+        ...
+
+
+class OpenStore(ImageStore, Protocol):
+    """A store that holds something of this machine while it is in use: connections, files."""
+
+    def close(self) -> None:
+        """Free it."""
         ...
 
 

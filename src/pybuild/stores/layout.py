@@ -82,6 +82,9 @@ class LayoutReader:
             return self.lender.read_file(image, path)
         return peek.read_file(image.diff_ids, partial(self.read_layer, image), path)
 
+    def close(self) -> None:
+        """Free what it holds: nothing, for a folder."""
+
     def is_lent(self, name: Reference | str) -> bool:
         """Whether it is the lender's image that goes by this name."""
         return self.lender is not None and self._lends(_parsed(name))

@@ -66,6 +66,7 @@ def written(done: Assembled, *, changed: bool) -> Written:
         diff_ids=done.manifest.diff_ids,
         digest=done.manifest.digest,
         manifest_size=len(done.text),
+        config_digest=sha256(done.config),
     )
 
 

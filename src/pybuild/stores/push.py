@@ -134,6 +134,7 @@ class Push:
             diff_ids=tuple(self._order),
             digest=manifest.digest,
             manifest_size=len(text),
+            config_digest=sha256(config),
         )
         return written, manifest
 
