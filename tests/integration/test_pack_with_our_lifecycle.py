@@ -109,35 +109,8 @@ def _said(*words: str) -> str:
 
 @pytest.fixture(scope="module")
 def lifecycle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    sys.path.insert(0, str(ROOT / "scripts"))
-    try:
-        import lifecycle as script  # type: ignore[import-not-found]
-    finally:
-        sys.path.pop(0)
-    made: Path = script.write(tmp_path_factory.mktemp("dist"))[1]
+    made: Path = script("lifecycle").write(tmp_path_factory.mktemp("dist"))[1]
     return made
-
-
-@pytest.fixture
-def lifecycle_image(
-    tmp_path: Path, lifecycle: Path, engine: docker.APIClient, test_run: str
-) -> Iterator[str]:
-    """An image with Python and our lifecycle, as `--lifecycle-image` takes it."""
-    folder = tmp_path / "image"
-    folder.mkdir()
-    with tarfile.open(lifecycle) as tar:
-        tar.extractall(folder, filter="tar")
-    descriptor = tomllib.loads((folder / "lifecycle.toml").read_text())
-    apis = json.dumps(descriptor["apis"]).replace('"', '\\"')
-    (folder / "Dockerfile").write_text(
-        f"FROM {BUILD_BASE}\nUSER root\nCOPY lifecycle /cnb/lifecycle\nWORKDIR /layers\n"
-        f'LABEL io.buildpacks.lifecycle.version="{descriptor["lifecycle"]["version"]}"'
-        f' io.buildpacks.lifecycle.apis="{apis}"\n'
-    )
-    name = f"{test_run}/peer-lifecycle:1"
-    _said("docker", "build", "-q", "-t", name, str(folder))
-    yield name
-    engine.remove_image(name, force=True)
 
 
 @pytest.fixture
