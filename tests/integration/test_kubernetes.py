@@ -59,7 +59,7 @@ cd "$CNB_LAYERS_DIR"
 if [ -f dep/made ]; then echo "kept"; else echo "made"; mkdir -p dep; date > dep/made; fi
 printf '[types]\nlaunch = true\ncache = true\n' > dep.toml
 cat "$CNB_PLATFORM_DIR/env/GREETING" > dep/greeting 2>/dev/null || echo none > dep/greeting
-printf '[[processes]]\ntype = "web"\ncommand = ["cat", "/layers/test_hello/dep/greeting", "file.txt"]\ndefault = true\n' > launch.toml
+printf '[[processes]]\ntype = "web"\ncommand = ["/bin/cat", "/layers/test_hello/dep/greeting", "file.txt"]\ndefault = true\n' > launch.toml
 """
 AUTH = {"username": "builder", "password": "correct horse"}
 

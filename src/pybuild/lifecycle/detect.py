@@ -183,6 +183,9 @@ def effective_order(order: OrderFile, system: System, platform_api: ApiVersion) 
     """`order` with the system buildpacks, which count since Platform API 0.15."""
     if platform_api < _SYSTEM_SINCE:
         return order
+    for verb, refs in (("Prepending", system.pre), ("Appending", system.post)):
+        if refs:
+            events.detail(f"{verb} {len(refs)} system buildpack(s) to group")
     return replace(order, order=with_system(order.order, system))
 
 
