@@ -10,8 +10,6 @@ import json
 import os
 import subprocess
 import sys
-import tarfile
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -107,14 +105,8 @@ def _said(*words: str) -> str:
     return done.stdout
 
 
-@pytest.fixture(scope="module")
-def lifecycle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made: Path = script("lifecycle").write(tmp_path_factory.mktemp("dist"))[1]
-    return made
-
-
 @pytest.fixture
-def peer(tmp_path: Path, lifecycle: Path, engine: docker.APIClient, test_run: str) -> Iterator[Peer]:
+def peer(tmp_path: Path, lifecycle_archive: Path, engine: docker.APIClient, test_run: str) -> Iterator[Peer]:
     _said(sys.executable, "-m", "pybuild", "doctor", "--prepare", "--quiet")
     bin_folder = tmp_path / "buildpack/bin"
     bin_folder.mkdir(parents=True)
@@ -126,7 +118,9 @@ def peer(tmp_path: Path, lifecycle: Path, engine: docker.APIClient, test_run: st
     app.mkdir()
     (app / "name").write_text("world")
     config = tmp_path / "builder.toml"
-    config.write_text(_BUILDER.format(folder=tmp_path, build=BUILD_BASE, run=RUN_BASE, lifecycle=lifecycle))
+    config.write_text(
+        _BUILDER.format(folder=tmp_path, build=BUILD_BASE, run=RUN_BASE, lifecycle=lifecycle_archive)
+    )
     made = Peer(builder=f"{test_run}/peer-builder:1", app=app, image=f"{test_run}/peer-app:1")
     _said(PACK, "builder", "create", made.builder, "--config", str(config), "--pull-policy", "never")
     yield made

@@ -81,14 +81,25 @@ class Pod:
 
     def inside(self, volume: str, script: str) -> str:
         """Do something to a volume as root: what a secret, a claim or an attacker has put there."""
-        words = ("-v", f"{self.volume(volume)}:/v", "--entrypoint", "sh", "-u", "0:0", self.helper, "-c", script)
+        words = (
+            "-v",
+            f"{self.volume(volume)}:/v",
+            "--entrypoint",
+            "sh",
+            "-u",
+            "0:0",
+            self.helper,
+            "-c",
+            script,
+        )
         return _docker("run", "--rm", "--network", "none", *words)
 
     def put(self, volume: str, name: str, content: str, *, mode: str = "0644") -> None:
         """A file in a volume, of root and the pod's group."""
         quoted = content.replace("'", "'\\''")
         self.inside(
-            volume, f"printf %s '{quoted}' > /v/{name} && chown 0:{self.group} /v/{name} && chmod {mode} /v/{name}"
+            volume,
+            f"printf %s '{quoted}' > /v/{name} && chown 0:{self.group} /v/{name} && chmod {mode} /v/{name}",
         )
 
     def run(self, *names: str) -> list[Ended]:
@@ -124,9 +135,7 @@ class Pod:
         return Ended(step=step.name, exit_code=done.returncode, output=done.stdout + done.stderr)
 
 
-def task(
-    file: Path, run: Path, *, params: Mapping[str, str | list[str]], prefix: str, helper: str
-) -> Pod:
+def task(file: Path, run: Path, *, params: Mapping[str, str | list[str]], prefix: str, helper: str) -> Pod:
     """The pod of a Task and a TaskRun of it. `params`: in the place of the run's."""
     spec, ran = yaml.safe_load(file.read_text())["spec"], yaml.safe_load(run.read_text())["spec"]
     given: dict[str, Any] = {one["name"]: one["default"] for one in spec["params"] if "default" in one}
@@ -190,7 +199,12 @@ def _step(one: Mapping[str, Any], template: Mapping[str, Any], values: Mapping[s
 
 
 def _with(step: Step, mounts: Sequence[Mount]) -> Step:
-    return Step(**{**{name: getattr(step, name) for name in Step.__dataclass_fields__}, "mounts": [*step.mounts, *mounts]})
+    return Step(
+        **{
+            **{name: getattr(step, name) for name in Step.__dataclass_fields__},
+            "mounts": [*step.mounts, *mounts],
+        }
+    )
 
 
 def _words(words: Sequence[str], values: Mapping[str, Any]) -> list[str]:

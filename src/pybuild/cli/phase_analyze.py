@@ -15,7 +15,7 @@ from pybuild.buildenv.local import LocalBuildEnv
 from pybuild.cli.phase_caches import Caches, check_access
 from pybuild.cli.phase_run import read_file, write_file
 from pybuild.errors import AnalyzeError, InvalidArchive, InvalidInput, RegistryError
-from pybuild.events import detail, info, warn
+from pybuild.events import info, warn
 from pybuild.lifecycle.analyze import Analysis, analyze
 from pybuild.lifecycle.cached_layers import restore_sboms
 from pybuild.oci.reference import Reference
@@ -175,7 +175,8 @@ def _accessible(store: ImageStore, names: Sequence[str]) -> str:
         else:
             why.append(f"{name} was not found")
     raise AnalyzeError(
-        f"failed to find accessible run image: {'; '.join(why)}", hint="name one that can be read with -run-image"
+        f"failed to find accessible run image: {'; '.join(why)}",
+        hint="name one that can be read with -run-image",
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pybuild.buildenv.local import LocalBuildEnv
 from pybuild.cli.phase_analyze import read_run_images
-from pybuild.cli.phase_run import read_file, write_file
+from pybuild.cli.phase_run import EXTENSIONS_STABLE_SINCE, read_file, write_file
 from pybuild.errors import BuilderUnusable, InvalidFile, InvalidInput, PybuildError
 from pybuild.events import warn
 from pybuild.lifecycle.detect import Detected, DetectInputs, detect
@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 def detector(run: PhaseRun) -> None:
     """The phase."""
     if run.inputs.images:
-        raise InvalidInput(f"failed to parse arguments: received unexpected arguments: {' '.join(run.inputs.images)}")
+        raise InvalidInput(
+            f"failed to parse arguments: received unexpected arguments: {' '.join(run.inputs.images)}"
+        )
     refuse_root("detector")
     detected, asked, analyzed = detect_group(run, LocalBuildEnv(), read_analyzed(run))
     if detected.group.extensions:
@@ -45,7 +47,7 @@ def detect_group(run: PhaseRun, env: BuildEnv, analyzed: Analyzed) -> tuple[Dete
         order = read_file(inputs.order, OrderFile.read)
     except PybuildError as exc:
         raise PybuildError(f"failed to initialize detector: reading order: {exc}", hint=exc.hint) from exc
-    if order.order_extensions and run.api.minor < 13 and run.phase == "detector":
+    if order.order_extensions and run.api < EXTENSIONS_STABLE_SINCE and run.phase == "detector":
         run.guard_experimental("Dockerfiles")
     target = target_of(analyzed)
     try:

@@ -17,6 +17,7 @@ from pybuild.errors import InvalidFile, PybuildError, RegistryError
 from pybuild.events import warn
 from pybuild.lifecycle import privileges
 from pybuild.spec.analyzed import Analyzed
+from pybuild.spec.api import ApiVersion
 from pybuild.spec.labels import LauncherIdentity
 from pybuild.spec.order import Group, OrderFile
 from pybuild.spec.plan import Plan
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from pybuild.lifecycle.inputs import Inputs, PhaseName
-    from pybuild.spec.api import ApiVersion
     from pybuild.stores.api import ImageStore
 
     StoreOpener = Callable[["PhaseRun"], Callable[[], ImageStore]]
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 Parsed = TypeVar("Parsed")
 _LARGEST_FILE = 64 << 20
 _KINDS: Mapping[object, str] = {Analyzed: "analyzed", Group: "group", OrderFile: "order", Plan: "plan"}
+EXTENSIONS_STABLE_SINCE = ApiVersion(0, 13)
+"""Before it, a platform must allow image extensions with CNB_EXPERIMENTAL_MODE (GEN-10)."""
 
 IDENTITY = LauncherIdentity(version=__version__, repository="github.com/pybuild/pybuild", commit="")
 """What goes into the label of images about the lifecycle that made them."""
