@@ -11,9 +11,13 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import docker.errors
 import docker.transport.unixconn  # noqa: F401
+import requests.adapters  # noqa: F401
 
 import pybuild.cli.bug
-import pybuild.cli.phase_create  # noqa: F401 - beforehand: no module can be found from inside a chroot
+import pybuild.cli.phase_create  # beforehand: no module can be found from inside a chroot
+import pybuild.stores.image_cache
+import pybuild.stores.keychain
+import pybuild.stores.registry  # noqa: F401
 from pybuild.cli import phases
 from pybuild.cli.phase_stores import STORES
 from support import phase

@@ -6,12 +6,14 @@ Specification: platform.md, "exporter".
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pybuild.buildenv.local import LocalBuildEnv
 from pybuild.cli.phase_analyze import by_id, check_images, read_run_images, with_launch_cache
+from pybuild.cli.phase_caches import Caches, warn_without_cache
 from pybuild.cli.phase_detect import read_analyzed
-from pybuild.cli.phase_restore import check_group, open_cache, warn_without_cache
+from pybuild.cli.phase_restore import check_group, images_of
 from pybuild.cli.phase_run import read_file, write_file
 from pybuild.errors import ExportError, InvalidInput, InvalidReference, PybuildError
 from pybuild.events import info, warn
@@ -32,8 +34,7 @@ if TYPE_CHECKING:
     from pybuild.cli.phase_run import PhaseRun
     from pybuild.lifecycle.build import Built
     from pybuild.spec.analyzed import Analyzed
-    from pybuild.stores.api import ImageStore
-    from pybuild.stores.tar_cache import TarCache
+    from pybuild.stores.api import ImageStore, LayerCache
 
 _EPOCH_SINCE = 9  # minor version of the Platform API
 
@@ -54,16 +55,18 @@ def exporter(run: PhaseRun) -> None:
     check_images(run, list(inputs.images))
     if inputs.layout:
         run.guard_experimental("export to OCI layout format")
+    run = replace(run, mentioned=images_of(analyzed))
     open_store = run.image_store()
+    caches = Caches(run, open_store)
     run.drop_privileges(inputs.cache_dir, inputs.launch_cache)
     group = read_file(inputs.group, Group.read)
     check_group(group)
-    cache = open_cache(run)
+    cache = caches.open()
     env = LocalBuildEnv()
     store = with_launch_cache(run, open_store())
-    export_image(
-        run, env, store, analyzed, _analysis(store, analyzed), read_built(env, group, inputs.layers), cache
-    )
+    with run.registry_failing_as(ExportError):
+        analysis = _analysis(store, analyzed)
+    export_image(run, env, store, analyzed, analysis, read_built(env, group, inputs.layers), cache)
 
 
 def export_image(
@@ -73,34 +76,35 @@ def export_image(
     analyzed: Analyzed,
     analysis: Analysis,
     built: Built,
-    cache: TarCache | None,
+    cache: LayerCache | None,
 ) -> Exported:
     """Write the image under all its names, the report and the cache. A cache that fails is a warning (GO-81)."""
     inputs = run.inputs
     names = dict.fromkeys([*inputs.images, *inputs.tags])
     project = read_file(inputs.project_metadata, ProjectMetadata.read, missing=ProjectMetadata())
-    exported = export(
-        env,
-        store,
-        ExportInputs(
-            built=built,
-            analysis=analysis,
-            names=[Reference.parse(name) for name in names],
-            run_image=_run_image_names(run, analyzed, built),
-            layers_dir=inputs.layers,
-            app_dir=inputs.app,
-            platform_api=run.api,
-            launcher=launcher_source(env, inputs.launcher, inputs.launcher_sbom),
-            launcher_identity=run.identity,
-            created=_created(run),
-            default_process=inputs.process_type,
-            exec_env=inputs.exec_env,
-            project=project,
-            cache=launch_index(analyzed.metadata, store.cache)
-            if isinstance(store, LaunchCacheStore)
-            else None,
-        ),
-    )
+    with run.registry_failing_as(ExportError):
+        exported = export(
+            env,
+            store,
+            ExportInputs(
+                built=built,
+                analysis=analysis,
+                names=[Reference.parse(name) for name in names],
+                run_image=_run_image_names(run, analyzed, built),
+                layers_dir=inputs.layers,
+                app_dir=inputs.app,
+                platform_api=run.api,
+                launcher=launcher_source(env, inputs.launcher, inputs.launcher_sbom),
+                launcher_identity=run.identity,
+                created=_created(run),
+                default_process=inputs.process_type,
+                exec_env=inputs.exec_env,
+                project=project,
+                cache=launch_index(analyzed.metadata, store.cache)
+                if isinstance(store, LaunchCacheStore)
+                else None,
+            ),
+        )
     try:
         write_file(inputs.report, exported.report.write())
     except PybuildError as exc:

@@ -27,15 +27,17 @@ from pybuild.oci import tar
 from pybuild.spec.cache import CacheMetadata
 from pybuild.spec.labels import BuildpackLayers, LayerMetadata
 from pybuild.spec.names import escape_id
-from pybuild.stores.tar_cache import TarCache, UnusableLayer
+from pybuild.stores.api import UnusableLayer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from pybuild.buildenv.api import BuildEnv
     from pybuild.lifecycle.build import Built, BuiltLayer
     from pybuild.spec.api import ApiVersion
     from pybuild.spec.labels import LifecycleMetadata
+    from pybuild.stores.api import Layer, LayerCache
+    from pybuild.stores.tar_cache import TarCache
 
 _SBOMS_SINCE = 8  # minor version of the Platform API
 _SBOM_FILE = re.compile(
@@ -89,7 +91,7 @@ def launch_index(previous: LifecycleMetadata, cache: TarCache) -> CacheIndex:
     )
 
 
-def restore_from(env: BuildEnv, inputs: RestoreInputs, cache: TarCache | None) -> list[RestorableLayer]:
+def restore_from(env: BuildEnv, inputs: RestoreInputs, cache: LayerCache | None) -> list[RestorableLayer]:
     """Unpack the cached layers that this build may use, write the metadata of all that come back; return those.
 
     A layer whose tar is missing or damaged does not come back, metadata included (GO-07, RST-07). `inputs.cache` is
@@ -125,90 +127,82 @@ def restore_sboms(env: BuildEnv, chunks: Iterable[bytes], layers_dir: str, kind:
 
 def keep_layers(
     env: BuildEnv,
-    cache: TarCache,
+    cache: LayerCache,
     built: Built,
     found: Exportable,
     diff_ids: Mapping[tuple[str, str], str],
     platform_api: ApiVersion,
-) -> None:
-    """Put all cached layers and their SBOMs into the cache and commit it (EXP-20, CCH-02).
+) -> Mapping[tuple[str, str], str]:
+    """Put all cached layers and their SBOMs into the cache (EXP-20, CCH-02); return the layers' diff IDs.
 
-    `found`: what the exporter looked at. `diff_ids`: of the layers that are in the image too, by buildpack and name.
-    Raises `OSError` with the cache as it was.
+    `found`: what the exporter looked at. `diff_ids`: those that are known, by buildpack and name: of layers that are in the
+    image too. Raises `OSError` or `PybuildError` with the cache as it was.
     """
-    keeper = _Keeper(env, cache, found)
-    buildpacks = tuple(
-        BuildpackLayers(
-            id=module.module.id,
-            version=module.module.version,
-            layers={
-                layer.name: LayerMetadata(
-                    sha=keeper.layer(
-                        module.module.id, layer, diff_ids.get((module.module.id, layer.name), "")
-                    ),
-                    data=layer.toml.metadata,
-                    build=layer.toml.build,
-                    launch=layer.toml.launch,
-                    cache=True,
-                )
-                for layer in module.layers
-                if keeper.wants(module.module.id, layer)
-            },
-        )
+    kept = [
+        (module.module.id, layer)
         for module in built.buildpacks
+        for layer in module.layers
+        if _to_keep(module.module.id, layer)
+    ]
+    layers = [
+        replace(
+            _packed(env, found, layer.path, f"{buildpack}:{layer.name}"),
+            diff_id=diff_ids.get((buildpack, layer.name)),
+        )
+        for buildpack, layer in kept
+    ]
+    if platform_api.minor >= _SBOMS_SINCE and "cache" in built.sbom_dirs:
+        path = f"{found.layers_dir}/sbom/cache"
+        layers.append(_packed(env, found, path, "buildpacksio/lifecycle:cache.sbom"))
+
+    def describe(shas: Sequence[str]) -> CacheMetadata:
+        return CacheMetadata(
+            sbom=shas[len(kept)] if len(shas) > len(kept) else "",
+            buildpacks=tuple(
+                BuildpackLayers(
+                    id=module.module.id,
+                    version=module.module.version,
+                    layers={
+                        layer.name: _described(layer, sha)
+                        for (buildpack, layer), sha in zip(kept, shas, strict=False)
+                        if buildpack == module.module.id
+                    },
+                )
+                for module in built.buildpacks
+            ),
+        )
+
+    shas = cache.write(layers, describe)
+    return {(buildpack, layer.name): sha for (buildpack, layer), sha in zip(kept, shas, strict=False)}
+
+
+def _to_keep(buildpack: str, layer: BuiltLayer) -> bool:
+    if layer.toml.cache and not layer.has_directory:
+        warn(f"Failed to cache layer '{buildpack}:{layer.name}' because it has no contents")
+    return layer.toml.cache and layer.has_directory
+
+
+def _described(layer: BuiltLayer, sha: str) -> LayerMetadata:
+    return LayerMetadata(
+        sha=sha, data=layer.toml.metadata, build=layer.toml.build, launch=layer.toml.launch, cache=True
     )
-    sbom = keeper.sboms() if platform_api.minor >= _SBOMS_SINCE and "cache" in built.sbom_dirs else ""
-    cache.commit(CacheMetadata(sbom=sbom, buildpacks=buildpacks))
 
 
-class _Keeper:
-    """Writes layers into a cache."""
-
-    def __init__(self, env: BuildEnv, cache: TarCache, found: Exportable) -> None:
-        self._env = env
-        self._cache = cache
-        self._found = found
-
-    def wants(self, buildpack: str, layer: BuiltLayer) -> bool:
-        """Whether the layer is one to keep."""
-        if layer.toml.cache and not layer.has_directory:
-            warn(f"Failed to cache layer '{buildpack}:{layer.name}' because it has no contents")
-        return layer.toml.cache and layer.has_directory
-
-    def layer(self, buildpack: str, layer: BuiltLayer, diff_id: str) -> str:
-        """Keep one layer; return its diff ID. `diff_id`: of the same files in the image, "" if they are not in it."""
-        name = f"{buildpack}:{layer.name}"
-        if diff_id and self._cache.size(diff_id):
-            try:
-                self._cache.keep(diff_id)
-            except UnusableLayer as exc:
-                warn(f"Skipping reuse for layer {name}: {exc}")
-            else:
-                info(f"Reusing cache layer '{name}'")
-                return diff_id
-        info(f"Adding cache layer '{name}'")
-        return self._cache.add(self._packed(layer.path))
-
-    def sboms(self) -> str:
-        """Keep the SBOMs of cached layers; return the diff ID of their layer."""
-        info("Adding cache layer 'buildpacksio/lifecycle:cache.sbom'")
-        return self._cache.add(self._packed(f"{self._found.layers_dir}/sbom/cache"))
-
-    def _packed(self, path: str) -> Iterator[bytes]:
-        found = self._found
-        listing = found.listings.get(path) or self._env.scan([path])[0]
-        parents = parents_of(path)
-        if any(parent not in found.parents for parent in parents):
-            known = stat_folders(self._env, parents)
-            above = [known[parent] for parent in parents]
-        else:
-            above = found.above(path)
-        planned = dir_layer(listing.entries, above, uid=found.uid, gid=found.gid)
-        return new_layer(self._env, planned, listing, f"cache layer {path}").open()
+def _packed(env: BuildEnv, found: Exportable, path: str, name: str) -> Layer:
+    """A folder as a layer, read when its content is asked for."""
+    listing = found.listings.get(path) or env.scan([path])[0]
+    parents = parents_of(path)
+    if any(parent not in found.parents for parent in parents):
+        known = stat_folders(env, parents)
+        above = [known[parent] for parent in parents]
+    else:
+        above = found.above(path)
+    planned = dir_layer(listing.entries, above, uid=found.uid, gid=found.gid)
+    return new_layer(env, planned, listing, name)
 
 
 def _unpacked(
-    env: BuildEnv, cache: TarCache, layer: RestorableLayer, kept: KeptLayer, layers_dir: str
+    env: BuildEnv, cache: LayerCache, layer: RestorableLayer, kept: KeptLayer, layers_dir: str
 ) -> bool:
     """Whether the layer is in place now. What an unreadable one left is removed."""
     path = layer.path(layers_dir)

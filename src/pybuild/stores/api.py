@@ -11,10 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from pybuild.errors import PybuildError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from pybuild.oci.reference import Reference
+    from pybuild.spec.cache import CacheMetadata
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,4 +103,32 @@ class ImageStore(Protocol):
 
     def delete(self, image: StoredImage) -> None:
         """Remove the image with all of its names. A missing one is no error."""
+        ...
+
+
+class UnusableLayer(PybuildError):
+    """A cache does not have a layer, or not the one that its name says."""
+
+
+class LayerCache(Protocol):
+    """A place where the cached layers of one app are kept between builds, as tars that are known by their diff ids.
+
+    It may have been in other hands: what it says of a layer is worth no more than the layer's digest proves.
+    """
+
+    def metadata(self) -> CacheMetadata:
+        """What the kept layers are. An empty one, if there is none or it cannot be read: a cache may be lost."""
+        ...
+
+    def read(self, diff_id: str) -> Iterator[bytes]:
+        """The uncompressed tar of one layer. `UnusableLayer`, at the latest at its end, if it is not that one."""
+        ...
+
+    def write(
+        self, layers: Sequence[Layer], describe: Callable[[Sequence[str]], CacheMetadata]
+    ) -> Sequence[str]:
+        """Let these layers take the place of those that were kept; return their diff ids, in order.
+
+        `describe` makes the metadata of these. Raises `OSError` or `PybuildError` with the cache as it was.
+        """
         ...

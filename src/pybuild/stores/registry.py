@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING
 
 from pybuild.errors import InvalidArchive, InvalidReference
 from pybuild.events import detail
+from pybuild.gojson import Struct
+from pybuild.oci import model
 from pybuild.oci.digest import is_digest
 from pybuild.oci.reference import DOCKER_HUB, Reference
 from pybuild.stores import blobs, compress, manifests, peek
 from pybuild.stores.api import StoredImage
 from pybuild.stores.blobs import Place
 from pybuild.stores.exchange import Patience
-from pybuild.stores.manifests import Platform
+from pybuild.stores.image_manifest import Manifest, Platform
 from pybuild.stores.push import Missing, Push
 from pybuild.stores.transport import Transport
 
@@ -29,7 +31,15 @@ if TYPE_CHECKING:
 
     from pybuild.stores.api import ImageStore, Layer, Written
     from pybuild.stores.keychain import Keychain
-    from pybuild.stores.manifests import Manifest
+
+_NOTHING = StoredImage(id="", config={}, diff_ids=(), labels={})
+_EMPTY = Manifest(
+    digest="",
+    media_type=model.OCI_MANIFEST,
+    value=Struct(layers=None),
+    config=Struct(),
+    diff_ids=(),
+)
 
 
 class RegistryStore:
@@ -134,6 +144,45 @@ class RegistryStore:
         self._known[_by_digest(place, manifest.digest)] = (place, manifest)
         return written
 
+    def write_alone(
+        self,
+        layers: Sequence[Layer],
+        make_config: Callable[[Sequence[str]], bytes],
+        name: Reference,
+        previous: StoredImage | None,
+        *,
+        distrusted: Collection[str] = (),
+        doubt: bool = False,
+    ) -> Written:
+        """Write an OCI image that stands on no other. A layer that any image seen here has on that registry is not read.
+
+        Layers of `previous` are looked for; those `distrusted` (diff ids) are made anew. `doubt`: what is there
+        may be damaged, so the image is written in any case.
+        """
+        _check_names([name])
+        job = partial(
+            Push,
+            base=_NOTHING,
+            names=[name],
+            place=self._place,
+            base_held=(self._place(name), _EMPTY),
+            lender=None,
+            layer_type=model.OCI_LAYER,
+        )
+        old = self._known.get(previous.reference) if previous else None
+        near = [held for held in self._known.values() if held[0].registry == name.registry]
+        wanted = {layer.diff_id for layer in layers}
+        lost = {diff_id for diff_id in _lost(old) if diff_id in wanted}
+        distrusted = {*distrusted, *lost}
+        try:
+            written, _ = job(previous=old, others=near, distrusted=distrusted, doubt=doubt).carry_out(
+                layers, make_config
+            )
+        except Missing as exc:
+            detail(f"{exc}; every layer is looked at anew")
+            written, _ = job(previous=None, distrusted=distrusted, doubt=True).carry_out(layers, make_config)
+        return written
+
     def read_layer(self, image: StoredImage, diff_id: str) -> Iterator[bytes]:
         """See `ImageStore.read_layer`. The blob's digest is checked, too."""
         if image.reference not in self._known:
@@ -184,6 +233,15 @@ class RegistryStore:
                 patience=self._patience,
             )
         return Place(transport=transport, repository=name.repository)
+
+
+def _lost(held: tuple[Place, Manifest] | None) -> Iterator[str]:
+    """Diff ids of the image's layers that its repository lacks."""
+    if held is not None:
+        place, manifest = held
+        for diff_id, layer in manifest.layers.items():
+            if not blobs.exists(place, layer["digest"]):
+                yield diff_id
 
 
 def _by_digest(place: Place, digest: str) -> str:
