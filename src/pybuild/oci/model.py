@@ -49,6 +49,11 @@ def encode_manifest(value: object, *, where: str = "image manifest") -> bytes:
     return gojson.dumps(manifest(value, where=where)).encode()
 
 
+def descriptor(value: object, *, where: str = "descriptor") -> Struct:
+    """A descriptor in Go's form. Raises `InvalidFile`, naming the key, for a value of the wrong kind."""
+    return _descriptor(value, where)
+
+
 def _struct(**fields: tuple[_Shape, bool]) -> Callable[[object, str], Struct]:
     """An object with these keys in this order; True: written even if empty."""
 

@@ -9,7 +9,7 @@ Specification: platform.md, "Outputs of the exporter"; OCI image-spec, "Image Co
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from pybuild.errors import PybuildError
 
@@ -71,12 +71,24 @@ class Written:
     manifest_size: int = 0
 
 
-class ImageStore(Protocol):
-    """A place where images live. Every method raises `PybuildError` for a store that fails or cannot be reached."""
+class ImageReader(Protocol):
+    """A place where images can be looked at. Every method raises `PybuildError` for one that fails."""
 
     def find(self, name: Reference | str) -> StoredImage | None:
         """The image of that name or id; None when there is none."""
         ...
+
+    def read_layer(self, image: StoredImage, diff_id: str) -> Iterator[bytes]:
+        """The uncompressed tar of one layer, checked against its diff id when it has been read to the end."""
+        ...
+
+    def read_file(self, image: StoredImage, path: str) -> bytes | None:
+        """A small file of the image's root file system, links in it followed; None when there is none."""
+        ...
+
+
+class ImageStore(ImageReader, Protocol):
+    """A place where images live. Every method raises `PybuildError` for a store that fails or cannot be reached."""
 
     def write(
         self,
@@ -93,16 +105,27 @@ class ImageStore(Protocol):
         """
         ...
 
-    def read_layer(self, image: StoredImage, diff_id: str) -> Iterator[bytes]:
-        """The uncompressed tar of one layer, checked against its diff id when it has been read to the end."""
-        ...
-
-    def read_file(self, image: StoredImage, path: str) -> bytes | None:
-        """A small file of the image's root file system, links in it followed; None when there is none."""
-        ...
-
     def delete(self, image: StoredImage) -> None:
         """Remove the image with all of its names. A missing one is no error."""
+        ...
+
+
+@runtime_checkable
+class RebasingStore(ImageStore, Protocol):
+    """A place that can put an image's own layers on another base."""
+
+    def restack(
+        self,
+        image: StoredImage,
+        base: StoredImage,
+        kept: Sequence[str],
+        config: bytes,
+        names: Sequence[Reference],
+    ) -> Written:
+        """Write one image: the layers of `base`, then those of `image` that `kept` names, lowest first.
+
+        `config`: its configuration file. Of what the store has in that order already nothing is read or sent.
+        """
         ...
 
 

@@ -64,7 +64,8 @@ class Push:
 
     `layer_type`: media type of new layers; Docker's also in an OCI manifest, for so does the Go lifecycle, and the digest is
     of these bytes. `distrusted`: diff ids that no image is believed to have. `doubt`: even what images of the repository
-    have is looked for there, and the manifest is written in any case.
+    have is looked for there, and the manifest is written in any case. `rebasing`: the manifest is made from nothing, of
+    Docker's kind whatever the base's is, and the base's layers are described as the base does (GO-79).
     """
 
     def __init__(
@@ -80,9 +81,10 @@ class Push:
         layer_type: str = model.DOCKER_LAYER,
         distrusted: Collection[str] = (),
         doubt: bool = False,
+        rebasing: bool = False,
     ) -> None:
         self._base, self._names, self._place = base, names, place
-        self._base_manifest = base_held[1] if base_held else None
+        self._base_manifest = base_held[1] if base_held and not rebasing else None
         self._lender = lender
         self._layer_type = layer_type
         self._doubt = doubt
@@ -96,6 +98,10 @@ class Push:
                     for diff_id, layer in held[1].layers.items()
                     if diff_id not in distrusted
                 }
+        if rebasing and base_held is not None:
+            for diff_id, layer in base_held[1].layers.items():
+                if self._reusable[diff_id][0] != layer:
+                    self._reusable[diff_id] = (layer, base_held[0])
         self._layers: dict[str, Struct] = {}
         self._order: list[str] = []
         self._blobs: dict[str, Blob] = {}
