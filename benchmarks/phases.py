@@ -118,7 +118,9 @@ class Target:
     run_image: str
 
 
-def compare(workload: Workload, go_program: Path, *, rounds: int, only: str | None = None) -> list[dict[str, object]]:
+def compare(
+    workload: Workload, go_program: Path, *, rounds: int, only: str | None = None
+) -> list[dict[str, object]]:
     """All rounds; one row for each target and step. Exits if the two make different images."""
     memory = _MEMORY if _MEMORY.is_dir() else None
     with tempfile.TemporaryDirectory(prefix="pybuild-bench-", dir=memory) as name, _registry() as registry:
@@ -132,13 +134,20 @@ def compare(workload: Workload, go_program: Path, *, rounds: int, only: str | No
             for target in (each for each in targets if only in (None, each.name)):
                 for number in range(rounds):
                     for each in lifecycles if number % 2 == 0 else reversed(lifecycles):
-                        _round(each, target, workload, number)
-            return [_row(target.name, step, *lifecycles) for target in targets for step in STEPS if lifecycles[0].found[target.name, step]]
+                        _round(each, target, number)
+            return [
+                _row(target.name, step, *lifecycles)
+                for target in targets
+                for step in STEPS
+                if lifecycles[0].found[target.name, step]
+            ]
 
 
 def print_table(rows: Sequence[dict[str, object]]) -> None:
     """The rows, with what is above its goal marked."""
-    print(f"{'phase':30} {'pybuild':>9} {'Go':>9} {'ratio':>7} {'cpu':>8} {'Go cpu':>8} {'ratio':>7} {'MB':>6}")
+    print(
+        f"{'phase':30} {'pybuild':>9} {'Go':>9} {'ratio':>7} {'cpu':>8} {'Go cpu':>8} {'ratio':>7} {'MB':>6}"
+    )
     for row in rows:
         numbers = {key: float(str(value)) for key, value in row.items() if key not in ("target", "step")}
         marks = ["slower than Go"] * (numbers["ratio"] > 1)
@@ -175,7 +184,18 @@ def _containers(lifecycles: Sequence[Lifecycle], workload: Workload) -> Iterator
             shutil.copytree(workload.app, each.folder / "workspace", dirs_exist_ok=True)
             mounts = [f"{each.folder / name}:/{name}" for name in (*_FOLDERS, "program")]
             mounts.append(f"{endpoint}:/var/run/docker.sock")
-            words = ["docker", "run", "-d", "--rm", "--network", "host", "--user", "0:0", "--entrypoint", "sleep"]
+            words = [
+                "docker",
+                "run",
+                "-d",
+                "--rm",
+                "--network",
+                "host",
+                "--user",
+                "0:0",
+                "--entrypoint",
+                "sleep",
+            ]
             words += [word for mount in mounts for word in ("-v", mount)]
             done = subprocess.run(
                 [*words, workload.builder, "7200"], capture_output=True, text=True, check=True
@@ -190,7 +210,7 @@ def _containers(lifecycles: Sequence[Lifecycle], workload: Workload) -> Iterator
             _quietly("docker", "rmi", "-f", *each.images)
 
 
-def _round(tool: Lifecycle, target: Target, workload: Workload, number: int) -> None:
+def _round(tool: Lifecycle, target: Target, number: int) -> None:
     """A first build, its cache lost and made again, and a build with nothing changed."""
     image = f"{target.place}-{tool.name}:{number}"
     if target.name == "engine":
