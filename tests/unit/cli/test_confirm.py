@@ -154,9 +154,7 @@ def test_system_buildpacks_belong_to_the_group_since_platform_api_0_15(confirm: 
     assert confirm(_member("node", "2"), "", api="0.15")[0] == 22
 
 
-@pytest.mark.parametrize(
-    "text", ["nonsense", "[[group]]\nid = 3\n"]
-)
+@pytest.mark.parametrize("text", ["nonsense", "[[group]]\nid = 3\n"])
 def test_files_that_are_none_end_with_an_error_of_one_line(confirm: Confirm, text: str) -> None:
     code, said = confirm(text, "")
 
