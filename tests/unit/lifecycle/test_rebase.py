@@ -145,7 +145,7 @@ def other(image: StoredImage, **changes: str) -> StoredImage:
         (
             {"architecture": "arm64", "distro_version": "13"},
             "architecture: {app} has amd64, the run image {run} arm64; "
-            + "distribution's version: {app} has 12, the run image {run} 13",
+            "distribution's version: {app} has 12, the run image {run} 13",
         ),
     ],
 )
