@@ -1,4 +1,4 @@
-"""What a rebase makes of two configurations, and which checks refuse it (pure); recorded ones are in test_golden_rebase."""
+"""What a rebase makes of two configurations, and which checks refuse it (pure); recorded ones are in test_rebaser."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pybuild.stores.api import StoredImage
 
 RUN, APP = "registry.example.com/run:1", "registry.example.com/app:1"
+ARM = "architecture: {app} has amd64, the run image {run} arm64"
 OLD_STACK = {
     "io.buildpacks.stack.id": "io.old",
     "io.buildpacks.stack.mixins": '["git", "build:make", "run:ssl"]',
@@ -138,14 +139,13 @@ def other(image: StoredImage, **changes: str) -> StoredImage:
     ("changes", "words"),
     [
         ({"os": "plan9"}, "operating system: {app} has linux, the run image {run} plan9"),
-        ({"architecture": "arm64"}, "architecture: {app} has amd64, the run image {run} arm64"),
+        ({"architecture": "arm64"}, ARM),
         ({"variant": "v8"}, "variant: {app} has v7, the run image {run} v8"),
         ({"distro_name": "alpine"}, "distribution: {app} has debian, the run image {run} alpine"),
         ({"distro_version": "13"}, "distribution's version: {app} has 12, the run image {run} 13"),
         (
             {"architecture": "arm64", "distro_version": "13"},
-            "architecture: {app} has amd64, the run image {run} arm64; "
-            "distribution's version: {app} has 12, the run image {run} 13",
+            f"{ARM}; distribution's version: {{app}} has 12, the run image {{run}} 13",
         ),
     ],
 )
