@@ -16,19 +16,21 @@ from pybuild import __version__
 from pybuild.errors import InvalidFile, PybuildError, RegistryError
 from pybuild.events import warn
 from pybuild.lifecycle import privileges
+from pybuild.spec.api import ApiVersion
 from pybuild.spec.labels import LauncherIdentity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from pybuild.lifecycle.inputs import Inputs, PhaseName
-    from pybuild.spec.api import ApiVersion
     from pybuild.stores.api import ImageStore
 
     StoreOpener = Callable[["PhaseRun"], Callable[[], ImageStore]]
 
 Parsed = TypeVar("Parsed")
 _LARGEST_FILE = 64 << 20
+EXTENSIONS_STABLE_SINCE = ApiVersion(0, 13)
+"""Before it, a platform must allow image extensions with CNB_EXPERIMENTAL_MODE (GEN-10)."""
 
 IDENTITY = LauncherIdentity(version=__version__, repository="github.com/pybuild/pybuild", commit="")
 """What goes into the label of images about the lifecycle that made them."""

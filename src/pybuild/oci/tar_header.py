@@ -36,7 +36,10 @@ LONGEST_RECORDS = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class TarEntry:
-    """One entry to write. `name` as it shall stand in the archive; `kind` one type flag; `size` bytes of content."""
+    """One entry to write. `name` as it shall stand in the archive; `kind` one type flag; `size` bytes of content.
+
+    `xattrs`: pax records of extended attributes, by key, as `Member` has them.
+    """
 
     name: bytes
     kind: bytes
@@ -47,11 +50,15 @@ class TarEntry:
     linkname: bytes = b""
     devmajor: int = 0
     devminor: int = 0
+    xattrs: tuple[tuple[bytes, bytes], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One entry as it was read; nothing about it is safe. `size`: bytes of content, 0 unless it is a file."""
+    """One entry as it was read; nothing about it is safe. `size`: bytes of content, 0 unless it is a file.
+
+    `xattrs`: pax records of extended attributes (`SCHILY.xattr.…`), by key; those of file capabilities, mostly.
+    """
 
     name: bytes
     kind: bytes
@@ -63,6 +70,7 @@ class Member:
     linkname: bytes
     devmajor: int
     devminor: int
+    xattrs: tuple[tuple[bytes, bytes], ...] = ()
 
 
 def header(entry: TarEntry, *, mtime: int = EPOCH) -> bytes:
@@ -99,9 +107,11 @@ def _records(entry: TarEntry) -> bytes | None:
         and _plain(entry.name + entry.linkname)
         and max(entry.uid, entry.gid) <= _OCTAL_7
         and entry.size <= _OCTAL_11
+        and not entry.xattrs
     ):  # nearly all entries
         return None
     found = [
+        *((key, value, True) for key, value in entry.xattrs),
         (b"gid", b"%d" % entry.gid, entry.gid > _OCTAL_7),
         (b"linkpath", entry.linkname, len(entry.linkname) > 100 or not _plain(entry.linkname)),
         (b"path", entry.name, len(entry.name) > 100 or not _plain(entry.name)),
@@ -249,9 +259,11 @@ def described(member: Member, records: Mapping[bytes, bytes]) -> Member:
         linkname,
         member.devmajor,
         member.devminor,
+        tuple(sorted((key, value) for key, value in records.items() if key.startswith(_XATTR))),
     )
 
 
+_XATTR = b"SCHILY.xattr."
 _ENTRY_KINDS = b"01234567"
 PATH_KEYS = frozenset((b"path", b"linkpath", b"size"))
 

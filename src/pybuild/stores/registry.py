@@ -114,6 +114,7 @@ class RegistryStore:
             digest_names=(f"{ref.familiar_repository}@{manifest.digest}",),
             size=sum(layer["size"] for layer in manifest.value["layers"] or ()),
             reference=key,
+            config_digest=manifest.value["config"]["digest"],
         )
 
     def write(
