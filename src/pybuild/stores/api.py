@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """A layer to add. `size`: bytes of its uncompressed tar, known before it is read.
+    """A layer to add. `size`: bytes of its uncompressed tar, known before it is read; 0 if only a registry need not know it.
 
     `diff_id` is None while nobody knows it: the store then learns it as the content passes. A given one is
     checked. `open` is called at most once per attempt to send, and only if the store lacks the content; it
