@@ -105,11 +105,11 @@ def restore_from(env: BuildEnv, inputs: RestoreInputs, cache: TarCache | None) -
         if layer.kept is None or (cache and _unpacked(env, cache, layer, layer.kept, inputs.layers_dir)):
             restored.append(layer)
     write_metadata(env, inputs, restored)
-    if inputs.platform_api.minor >= _SBOMS_SINCE:
-        if cache and metadata.sbom and not inputs.skip_layers:
+    if inputs.platform_api.minor >= _SBOMS_SINCE and not inputs.skip_layers:
+        if cache and metadata.sbom:
             info("Restoring data for SBOM from cache")
             restore_sboms(env, cache.read(metadata.sbom), inputs.layers_dir, "cache")
-        _put_sboms_beside(env, inputs.layers_dir, [] if inputs.skip_layers else restored)
+        _put_sboms_beside(env, inputs.layers_dir, restored)
     return restored
 
 
