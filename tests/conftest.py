@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-pytest_plugins = ["support.engine", "support.cli", "support.chroot", "support.registry"]
+pytest_plugins = ["support.engine", "support.cli", "support.chroot", "support.registry", "support.extensions"]

@@ -16,7 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 Phase = Literal[
-    "ANALYZING", "DETECTING", "RESTORING", "EXTENDING", "BUILDING", "EXPORTING", "REBASING", "PREPARING"
+    "ANALYZING",
+    "DETECTING",
+    "GENERATING",
+    "EXTENDING",
+    "RESTORING",
+    "BUILDING",
+    "EXPORTING",
+    "REBASING",
+    "PREPARING",
 ]
 
 

@@ -17,8 +17,8 @@ from pybuild.oci.digest import sha256
 from pybuild.oci.reference import Reference
 from pybuild.stores.api import Layer, StoredImage, Written
 from pybuild.stores.exchange import Patience
+from pybuild.stores.image_manifest import DOCKER_INDEX, OCI_INDEX, Platform
 from pybuild.stores.keychain import Keychain
-from pybuild.stores.manifests import DOCKER_INDEX, OCI_INDEX, Platform
 from pybuild.stores.registry import RegistryStore
 from support.images import FolderStore
 

@@ -17,6 +17,7 @@ from pybuild.lifecycle.analyze import analyze
 from pybuild.lifecycle.build import Built, BuiltBuildpack, BuiltLayer
 from pybuild.lifecycle.create import CreateInputs, Places, create
 from pybuild.lifecycle.export import ExportInputs, export
+from pybuild.lifecycle.extended import read_extended
 from pybuild.lifecycle.image_layers import LauncherSource
 from pybuild.oci.reference import Reference
 from pybuild.platform.run_image import mirrors_of
@@ -143,6 +144,9 @@ def _export(case: Mapping[str, Any], env: LocalBuildEnv, store: FolderStore) -> 
             project=ProjectMetadata.read(project.read_bytes(), str(project))
             if project.exists()
             else ProjectMetadata(),
+            extended=read_extended(
+                "/layers/extended/run", with_config="extend = true" in case.get("note", "")
+            ),
         ),
     )
 

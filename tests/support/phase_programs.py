@@ -8,15 +8,21 @@ from __future__ import annotations
 import io
 import os
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import docker.errors
 import docker.transport.unixconn  # noqa: F401
+import requests.adapters  # noqa: F401
 
 import pybuild.cli.bug
-import pybuild.cli.phase_create  # noqa: F401 - beforehand: no module can be found from inside a chroot
+import pybuild.cli.phase_create  # beforehand: no module can be found from inside a chroot
+import pybuild.stores.image_cache
+import pybuild.stores.keychain
+import pybuild.stores.registry  # noqa: F401
 from pybuild.cli import phases
 from pybuild.cli.phase_stores import STORES
+from pybuild.spec.analyzed import Analyzed
 from support import phase
 from support.chroot import plant
 from support.exports import IDENTITY, clear
@@ -103,6 +109,8 @@ def replay(
             ]
         ended = []
         for words in commands:
+            if words[0] == "exporter" and "extend = true" in case.get("note", ""):
+                _mark_extended()
             ended.append(call(words, environ, store, opened=opened, read=_FILES))
             store = ended[-1].store
         done.append((ended, build["expected"]))
@@ -116,6 +124,14 @@ _FILES = (
     "/layers/plan.toml",
     "/layers/config/metadata.toml",
 )
+
+
+def _mark_extended() -> None:
+    """What the detector does when an extension has a run.Dockerfile."""
+    path = Path("/layers/analyzed.toml")
+    analyzed = Analyzed.read(path.read_bytes(), str(path))
+    assert analyzed.run_image is not None
+    path.write_bytes(replace(analyzed, run_image=replace(analyzed.run_image, extend=True)).write())
 
 
 def _text(path: str) -> str | None:

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pybuild.buildenv.local import LocalBuildEnv
+from pybuild.cli.phase_caches import Caches, check_access
 from pybuild.cli.phase_run import read_file, write_file
-from pybuild.errors import InvalidInput
-from pybuild.events import info, warn
+from pybuild.errors import AnalyzeError, InvalidArchive, InvalidInput, RegistryError
+from pybuild.events import detail, info, warn
 from pybuild.lifecycle.analyze import Analysis, analyze
 from pybuild.lifecycle.cached_layers import restore_sboms
 from pybuild.oci.reference import Reference
@@ -23,6 +24,8 @@ from pybuild.stores.launch_cache import LaunchCacheStore
 from pybuild.stores.tar_cache import TarCache
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pybuild.cli.phase_run import PhaseRun
     from pybuild.spec.run_image import RunImageName
     from pybuild.stores.api import ImageStore, StoredImage
@@ -36,8 +39,9 @@ def analyzer(run: PhaseRun) -> None:
     if run.inputs.layout:
         run.guard_experimental("export to OCI layout format")
     open_store = run.image_store()
+    caches = Caches(run, open_store)
     run.drop_privileges(run.inputs.layers, run.inputs.cache_dir, run.inputs.launch_cache)
-    analyze_images(run, with_launch_cache(run, open_store()))
+    analyze_images(run, with_launch_cache(run, open_store()), caches)
 
 
 def resolved(run: PhaseRun) -> PhaseRun:
@@ -50,9 +54,10 @@ def resolved(run: PhaseRun) -> PhaseRun:
         )
     if not inputs.previous_image:
         inputs = replace(inputs, previous_image=inputs.images[0])
-    if not inputs.run_image:
-        inputs = replace(inputs, run_image=_run_image(run))
-    return replace(run, inputs=inputs)
+    if inputs.run_image:
+        return replace(run, inputs=inputs)
+    near, *others = _run_images(run)
+    return replace(run, inputs=replace(inputs, run_image=near), mentioned=(near, *others))
 
 
 def check_images(run: PhaseRun, names: list[str], *, most: int | None = None) -> None:
@@ -73,8 +78,6 @@ def check_images(run: PhaseRun, names: list[str], *, most: int | None = None) ->
     for name in (inputs.previous_image, inputs.run_image, inputs.cache_image):
         if name and not (inputs.daemon and _BARE_ID.fullmatch(name)):
             Reference.parse(name)
-    if inputs.cache_image:
-        raise InvalidInput("-cache-image is not supported yet", hint="use -cache-dir with a volume")
     if inputs.launch_cache and not inputs.daemon:
         warn("Ignoring -launch-cache, only intended for use with -daemon")
 
@@ -86,21 +89,27 @@ def with_launch_cache(run: PhaseRun, store: ImageStore) -> ImageStore:
     return LaunchCacheStore(store, TarCache.open(run.inputs.launch_cache))
 
 
-def analyze_images(run: PhaseRun, store: ImageStore) -> tuple[Analysis, Analyzed]:
-    """Look at both images; write analyzed.toml and the previous image's SBOMs."""
+def analyze_images(run: PhaseRun, store: ImageStore, caches: Caches) -> tuple[Analysis, Analyzed]:
+    """Look at both images, and whether the new one may be written; write analyzed.toml and the previous image's SBOMs."""
     inputs = run.inputs
     previous = by_id(inputs.previous_image)
-    analysis = analyze(
-        store,
-        previous=previous if previous.startswith("sha256:") else Reference.parse(previous),
-        run_image=inputs.run_image,
-    )
-    metadata = analysis.metadata
-    if analysis.previous and metadata and metadata.sbom and run.api.minor >= 8 and not inputs.skip_layers:
-        info("Restoring data for SBOM from previous image")
-        restore_sboms(
-            LocalBuildEnv(), store.read_layer(analysis.previous, metadata.sbom), inputs.layers, "launch"
+    with run.registry_failing_as(AnalyzeError):
+        caches.check(AnalyzeError)
+        name = inputs.run_image
+        if run.store_kind == "registry":
+            check_access(store, [*inputs.images, *inputs.tags], AnalyzeError)
+            name = _accessible(store, run.mentioned) or name
+        analysis = analyze(
+            store,
+            previous=previous if previous.startswith("sha256:") else Reference.parse(previous),
+            run_image=name,
         )
+        metadata = analysis.metadata
+        if analysis.previous and metadata and metadata.sbom and run.api.minor >= 8 and not inputs.skip_layers:
+            info("Restoring data for SBOM from previous image")
+            restore_sboms(
+                LocalBuildEnv(), store.read_layer(analysis.previous, metadata.sbom), inputs.layers, "launch"
+            )
     analyzed = _analyzed(run, analysis)
     write_file(inputs.analyzed, analyzed.write())
     return analysis, analyzed
@@ -108,7 +117,7 @@ def analyze_images(run: PhaseRun, store: ImageStore) -> tuple[Analysis, Analyzed
 
 def reference_of(image: StoredImage) -> str:
     """What analyzed.toml and labels call an image: its digest reference, or a daemon's id without `sha256:`."""
-    return image.id.removeprefix("sha256:")
+    return image.reference or image.id.removeprefix("sha256:")
 
 
 def by_id(reference: str) -> str:
@@ -127,8 +136,8 @@ def read_run_images(run: PhaseRun) -> tuple[RunImageName, ...]:
     return read_file(path, RunToml.read, missing=RunToml()).images
 
 
-def _run_image(run: PhaseRun) -> str:
-    """GEN-15. In a daemon every image is taken to be accessible: what is missing shows when it is looked for."""
+def _run_images(run: PhaseRun) -> list[str]:
+    """Image and mirrors, those on the registry of the app image first (GEN-15)."""
     images = read_run_images(run)
     if not images or not images[0].image:
         raise InvalidInput(
@@ -137,7 +146,25 @@ def _run_image(run: PhaseRun) -> str:
         )
     names = (images[0].image, *images[0].mirrors)
     registry = Reference.parse(run.inputs.images[0]).registry
-    return next((name for name in names if Reference.parse(name).registry == registry), names[0])
+    return sorted(names, key=lambda name: Reference.parse(name).registry != registry)
+
+
+def _accessible(store: ImageStore, names: Sequence[str]) -> str:
+    """The first of several names that can be read; "" if none can, or there is no choice.
+
+    An engine is not asked: there what is missing shows when it is looked for.
+    """
+    from pybuild.stores.registry import RegistryStore
+
+    if len(names) < 2 or not isinstance(store, RegistryStore):
+        return ""
+    for name in names:
+        try:
+            if store.find(name) is not None:
+                return name
+        except (RegistryError, InvalidArchive) as exc:
+            detail(f"the run image {name} cannot be used: {exc}")
+    return ""
 
 
 def _analyzed(run: PhaseRun, analysis: Analysis) -> Analyzed:
@@ -148,7 +175,7 @@ def _analyzed(run: PhaseRun, analysis: Analysis) -> Analyzed:
         metadata=analysis.metadata or LifecycleMetadata(),
         run_image=RunImage(
             reference=reference_of(analysis.run_image),
-            image=run.inputs.run_image if modern else "",
+            image=analysis.run_image_name if modern else "",
             target=analysis.target if modern else None,
         ),
     )

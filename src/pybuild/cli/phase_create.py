@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from pybuild.buildenv.local import LocalBuildEnv
 from pybuild.cli.phase_analyze import analyze_images, resolved, with_launch_cache
 from pybuild.cli.phase_build import build_group
+from pybuild.cli.phase_caches import Caches, warn_without_cache
 from pybuild.cli.phase_detect import detect_group
 from pybuild.cli.phase_export import export_image
-from pybuild.cli.phase_restore import open_cache, restore_layers, warn_without_cache
+from pybuild.cli.phase_restore import restore_layers
 from pybuild.errors import DetectError
 from pybuild.events import phase
 
@@ -30,13 +31,14 @@ def creator(run: PhaseRun) -> None:
     if inputs.layout:
         run.guard_experimental("export to OCI layout format")
     open_store = run.image_store()
+    caches = Caches(run, open_store)
     run.drop_privileges(inputs.cache_dir, inputs.launch_cache, inputs.layers)
     run = replace(run, environ={**run.environ, **_user_environ(inputs.uid)})
-    cache = open_cache(run)
+    cache = caches.open()
     store = with_launch_cache(run, open_store())
     env = LocalBuildEnv()
     with phase("ANALYZING"):
-        analysis, analyzed = analyze_images(run, store)
+        analysis, analyzed = analyze_images(run, store, caches)
     with phase("DETECTING"):
         detected, _, _ = detect_group(run, env, analyzed)
         if detected.group.extensions:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pybuild.buildenv.local import LocalBuildEnv
 from pybuild.cli.phase_analyze import read_run_images
-from pybuild.cli.phase_run import read_file, write_file
+from pybuild.cli.phase_run import EXTENSIONS_STABLE_SINCE, read_file, write_file
 from pybuild.errors import BuilderUnusable, InvalidFile, InvalidInput, PybuildError
 from pybuild.events import warn
 from pybuild.lifecycle.detect import Detected, DetectInputs, detect
@@ -42,7 +42,7 @@ def detect_group(run: PhaseRun, env: BuildEnv, analyzed: Analyzed) -> tuple[Dete
     """Choose the group; write group.toml and plan.toml. Gives also what was asked, for generation."""
     inputs = run.inputs
     order = read_file(inputs.order, OrderFile.read)
-    if order.order_extensions and run.api.minor < 13 and run.phase == "detector":
+    if order.order_extensions and run.api < EXTENSIONS_STABLE_SINCE and run.phase == "detector":
         run.guard_experimental("Dockerfiles")
     target = target_of(analyzed)
     try:

@@ -6,13 +6,15 @@ Specification: platform.md, "exporter".
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pybuild.buildenv.local import LocalBuildEnv
 from pybuild.cli.phase_analyze import by_id, check_images, read_run_images, with_launch_cache
+from pybuild.cli.phase_caches import Caches, warn_without_cache
 from pybuild.cli.phase_detect import read_analyzed
-from pybuild.cli.phase_restore import check_group, open_cache, warn_without_cache
-from pybuild.cli.phase_run import read_file, write_file
+from pybuild.cli.phase_restore import check_group, images_of
+from pybuild.cli.phase_run import EXTENSIONS_STABLE_SINCE, read_file, write_file
 from pybuild.errors import ExportError, InvalidInput, InvalidReference, PybuildError
 from pybuild.events import info, warn
 from pybuild.lifecycle import image_config
@@ -20,8 +22,10 @@ from pybuild.lifecycle.analyze import Analysis, image_target
 from pybuild.lifecycle.built_files import read_built
 from pybuild.lifecycle.cached_layers import keep_layers, launch_index
 from pybuild.lifecycle.export import Exported, ExportInputs, export
+from pybuild.lifecycle.extended import read_extended
 from pybuild.lifecycle.image_layers import launcher_source
 from pybuild.oci.reference import Reference
+from pybuild.spec.api import ApiVersion
 from pybuild.spec.labels import ProjectMetadata
 from pybuild.spec.order import Group
 from pybuild.spec.run_image import RunImageName
@@ -31,11 +35,12 @@ if TYPE_CHECKING:
     from pybuild.buildenv.api import BuildEnv
     from pybuild.cli.phase_run import PhaseRun
     from pybuild.lifecycle.build import Built
-    from pybuild.spec.analyzed import Analyzed
-    from pybuild.stores.api import ImageStore
-    from pybuild.stores.tar_cache import TarCache
+    from pybuild.lifecycle.extended import ExtendedRunImage
+    from pybuild.spec.analyzed import Analyzed, RunImage
+    from pybuild.stores.api import ImageStore, LayerCache
 
 _EPOCH_SINCE = 9  # minor version of the Platform API
+_EXTENDS_SINCE = ApiVersion(0, 12)
 
 
 def exporter(run: PhaseRun) -> None:
@@ -54,16 +59,20 @@ def exporter(run: PhaseRun) -> None:
     check_images(run, list(inputs.images))
     if inputs.layout:
         run.guard_experimental("export to OCI layout format")
+    run = replace(run, mentioned=images_of(analyzed))
     open_store = run.image_store()
+    caches = Caches(run, open_store)
     run.drop_privileges(inputs.cache_dir, inputs.launch_cache)
     group = read_file(inputs.group, Group.read)
     check_group(group)
-    cache = open_cache(run)
+    cache = caches.open()
     env = LocalBuildEnv()
     store = with_launch_cache(run, open_store())
-    export_image(
-        run, env, store, analyzed, _analysis(store, analyzed), read_built(env, group, inputs.layers), cache
-    )
+    with run.registry_failing_as(ExportError):
+        analysis = _analysis(store, analyzed)
+    extended = _extended(run, analyzed.run_image)
+    built = read_built(env, group, inputs.layers)
+    export_image(run, env, store, analyzed, analysis, built, cache, extended)
 
 
 def export_image(
@@ -73,54 +82,68 @@ def export_image(
     analyzed: Analyzed,
     analysis: Analysis,
     built: Built,
-    cache: TarCache | None,
+    cache: LayerCache | None,
+    extended: ExtendedRunImage | None = None,
 ) -> Exported:
     """Write the image under all its names, the report and the cache. A cache that fails is a warning (GO-81)."""
     inputs = run.inputs
     names = dict.fromkeys([*inputs.images, *inputs.tags])
     project = read_file(inputs.project_metadata, ProjectMetadata.read, missing=ProjectMetadata())
-    exported = export(
-        env,
-        store,
-        ExportInputs(
-            built=built,
-            analysis=analysis,
-            names=[Reference.parse(name) for name in names],
-            run_image=_run_image_names(run, analyzed, built),
-            layers_dir=inputs.layers,
-            app_dir=inputs.app,
-            platform_api=run.api,
-            launcher=launcher_source(env, inputs.launcher, inputs.launcher_sbom),
-            launcher_identity=run.identity,
-            created=_created(run),
-            default_process=inputs.process_type,
-            exec_env=inputs.exec_env,
-            project=project,
-            cache=launch_index(analyzed.metadata, store.cache)
-            if isinstance(store, LaunchCacheStore)
-            else None,
-        ),
-    )
+    with run.registry_failing_as(ExportError):
+        exported = export(
+            env,
+            store,
+            ExportInputs(
+                built=built,
+                analysis=analysis,
+                names=[Reference.parse(name) for name in names],
+                run_image=_run_image_names(run, analyzed, built),
+                layers_dir=inputs.layers,
+                app_dir=inputs.app,
+                platform_api=run.api,
+                launcher=launcher_source(env, inputs.launcher, inputs.launcher_sbom),
+                launcher_identity=run.identity,
+                created=_created(run),
+                default_process=inputs.process_type,
+                exec_env=inputs.exec_env,
+                project=project,
+                extended=extended,
+                cache=launch_index(analyzed.metadata, store.cache)
+                if isinstance(store, LaunchCacheStore)
+                else None,
+            ),
+        )
     try:
         write_file(inputs.report, exported.report.write())
     except PybuildError as exc:
         raise ExportError(str(exc), hint=exc.hint) from exc
     if cache is not None:
         try:
-            keep_layers(env, cache, built, exported.found, exported.layer_ids, run.api)
+            keep_layers(env, cache, built, exported.found, exported.index, run.api)
         except (OSError, PybuildError) as exc:
             warn(f"Failed to export cache: {exc}")
     return exported
 
 
+def _extended(run: PhaseRun, run_image: RunImage) -> ExtendedRunImage | None:
+    """What the extender left. Its layers count whatever analyzed.toml says, its configuration only for `extend`."""
+    if run.api < _EXTENDS_SINCE:
+        return None
+    folder = f"{run.inputs.extended}/run"
+    found = read_extended(folder, with_config=run_image.extend)
+    if found is None and run_image.extend:
+        raise ExportError(
+            f"the run image is to be extended, and {folder} holds no extended one",
+            hint="run the extender with -kind run first",
+        )
+    if found is not None and run.api < EXTENSIONS_STABLE_SINCE:
+        run.guard_experimental("Dockerfiles")
+    return found
+
+
 def _analysis(store: ImageStore, analyzed: Analyzed) -> Analysis:
     """What the analyzer found, looked up once more."""
     assert analyzed.run_image is not None
-    if analyzed.run_image.extend:
-        raise ExportError(
-            "the run image is to be extended by image extensions, which is not supported yet",
-            hint="build without these extensions",
-        )
     reference = analyzed.run_image.reference
     base = store.find(by_id(reference))
     if base is None:

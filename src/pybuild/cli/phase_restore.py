@@ -10,22 +10,21 @@ from typing import TYPE_CHECKING
 
 from pybuild.buildenv.local import LocalBuildEnv
 from pybuild.cli.phase_analyze import by_id, check_images, reference_of
+from pybuild.cli.phase_caches import Caches, warn_without_cache
 from pybuild.cli.phase_detect import read_analyzed
 from pybuild.cli.phase_run import read_file, write_file
 from pybuild.errors import InvalidInput, RestoreError
-from pybuild.events import warn
 from pybuild.lifecycle.analyze import image_target
 from pybuild.lifecycle.cached_layers import restore_from
 from pybuild.lifecycle.restore import RestoreInputs
 from pybuild.spec.api import check_buildpack_api
 from pybuild.spec.order import Group
-from pybuild.stores.tar_cache import TarCache
 
 if TYPE_CHECKING:
     from pybuild.buildenv.api import BuildEnv
     from pybuild.cli.phase_run import PhaseRun
     from pybuild.spec.analyzed import Analyzed
-    from pybuild.stores.api import ImageStore
+    from pybuild.stores.api import ImageStore, LayerCache
 
 
 def restorer(run: PhaseRun) -> None:
@@ -38,11 +37,22 @@ def restorer(run: PhaseRun) -> None:
     group = read_file(inputs.group, Group.read)
     check_group(group)
     # Images are looked at only for extensions: nobody else needs the engine here.
-    open_store = run.image_store() if inputs.daemon and group.extensions else None
+    found = read_analyzed(run)
+    run = replace(run, mentioned=images_of(found))
+    open_store = run.image_store() if group.extensions else None
+    caches = Caches(run, open_store)
     run.drop_privileges(inputs.layers, inputs.cache_dir)
-    analyzed = _looked_up(run, group, read_analyzed(run), open_store() if open_store else None)
+    with run.registry_failing_as(RestoreError):
+        analyzed = _looked_up(run, group, found, open_store() if open_store else None)
     write_file(inputs.analyzed, analyzed.write())
-    restore_layers(run, LocalBuildEnv(), group, analyzed, open_cache(run))
+    restore_layers(run, LocalBuildEnv(), group, analyzed, caches.open())
+
+
+def images_of(analyzed: Analyzed) -> tuple[str, ...]:
+    """The images that an earlier phase named."""
+    run_image = analyzed.run_image
+    names = (run_image.reference, run_image.image) if run_image else ()
+    return tuple(filter(None, (analyzed.image_reference, analyzed.build_image, *names)))
 
 
 def check_group(group: Group) -> None:
@@ -51,19 +61,8 @@ def check_group(group: Group) -> None:
         check_buildpack_api(element.api, f"buildpack {element}")
 
 
-def warn_without_cache(run: PhaseRun) -> None:
-    """Say that nothing is kept, where the platform names no cache."""
-    if not (run.inputs.cache_dir or run.inputs.cache_image):
-        warn("No cached data will be used, no cache specified.")
-
-
-def open_cache(run: PhaseRun) -> TarCache | None:
-    """The cache, if the platform names one."""
-    return TarCache.open(run.inputs.cache_dir) if run.inputs.cache_dir else None
-
-
 def restore_layers(
-    run: PhaseRun, env: BuildEnv, group: Group, analyzed: Analyzed, cache: TarCache | None
+    run: PhaseRun, env: BuildEnv, group: Group, analyzed: Analyzed, cache: LayerCache | None
 ) -> None:
     """Bring back what the group's buildpacks may use."""
     restore_from(
@@ -92,13 +91,12 @@ def _looked_up(run: PhaseRun, group: Group, analyzed: Analyzed, store: ImageStor
         )
     if not group.extensions or (image.target and image.target.os):
         return analyzed
-    if store is None:
-        raise RestoreError(
-            f"the run image {image.image!r} that an extension chose cannot be looked at without -daemon",
-            hint="use -daemon, with the Docker Engine's socket mounted",
-        )
+    assert store is not None
     found = store.find(by_id(image.image or image.reference))
     if found is None:
-        raise RestoreError(f"the run image {image.image!r} was not found", hint=f"docker pull {image.image}")
+        raise RestoreError(
+            f"the run image {image.image!r} was not found",
+            hint=f"docker pull {image.image}" if run.inputs.daemon else f"docker push {image.image}",
+        )
     target = image_target(found) if run.api.minor >= 12 else None
     return replace(analyzed, run_image=replace(image, reference=reference_of(found), target=target))

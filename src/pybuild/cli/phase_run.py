@@ -7,27 +7,30 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from pybuild import __version__
-from pybuild.errors import InvalidFile, PybuildError
+from pybuild.errors import InvalidFile, PybuildError, RegistryError
 from pybuild.events import warn
 from pybuild.lifecycle import privileges
+from pybuild.spec.api import ApiVersion
 from pybuild.spec.labels import LauncherIdentity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from pybuild.lifecycle.inputs import Inputs, PhaseName
-    from pybuild.spec.api import ApiVersion
     from pybuild.stores.api import ImageStore
 
     StoreOpener = Callable[["PhaseRun"], Callable[[], ImageStore]]
 
 Parsed = TypeVar("Parsed")
 _LARGEST_FILE = 64 << 20
+EXTENSIONS_STABLE_SINCE = ApiVersion(0, 13)
+"""Before it, a platform must allow image extensions with CNB_EXPERIMENTAL_MODE (GEN-10)."""
 
 IDENTITY = LauncherIdentity(version=__version__, repository="github.com/pybuild/pybuild", commit="")
 """What goes into the label of images about the lifecycle that made them."""
@@ -38,7 +41,8 @@ class PhaseRun:
     """What a phase was started with.
 
     `stores`: for "daemon", "registry" and "layout" a function that is called with all rights that the phase was
-    started with, and gives one that opens the store later, as the build user.
+    started with, and gives one that opens the store later, as the build user. `mentioned`: images that files of earlier
+    phases and of the builder name.
     """
 
     phase: PhaseName
@@ -47,16 +51,29 @@ class PhaseRun:
     environ: Mapping[str, str]
     stores: Mapping[str, StoreOpener]
     identity: LauncherIdentity = field(default=IDENTITY)
+    mentioned: tuple[str, ...] = ()
 
     @property
     def tmp_dir(self) -> str:
         """Where build plans are put while their buildpacks run."""
         return self.environ.get("TMPDIR") or "/tmp"
 
+    @property
+    def store_kind(self) -> Literal["layout", "daemon", "registry"]:
+        """Where the images of this run are."""
+        return "layout" if self.inputs.layout else "daemon" if self.inputs.daemon else "registry"
+
     def image_store(self) -> Callable[[], ImageStore]:
         """Make ready to reach the images that this run is about; call the result as the build user."""
-        kind = "layout" if self.inputs.layout else "daemon" if self.inputs.daemon else "registry"
-        return self.stores[kind](self)
+        return self.stores[self.store_kind](self)
+
+    @contextmanager
+    def registry_failing_as(self, kind: type[PybuildError]) -> Iterator[None]:
+        """A registry that fails ends the phase with the exit code that platform.md has for its own work."""
+        try:
+            yield
+        except RegistryError as exc:
+            raise kind(str(exc), hint=exc.hint) from exc
 
     def drop_privileges(self, *volumes: str) -> None:
         """Make `volumes` the build user's, and be the build user from now on."""

@@ -27,12 +27,14 @@ if TYPE_CHECKING:
     from pybuild.buildenv.api import BuildEnv
     from pybuild.lifecycle.build import Built
     from pybuild.lifecycle.cache import CacheIndex
+    from pybuild.lifecycle.extended import ExtendedRunImage
+    from pybuild.lifecycle.extensions import Extender
     from pybuild.lifecycle.image_layers import LauncherSource
     from pybuild.oci.reference import Reference
     from pybuild.spec.api import ApiVersion
     from pybuild.spec.environ import Given
     from pybuild.spec.run_image import RunImageName
-    from pybuild.stores.api import ImageStore
+    from pybuild.stores.api import ImageStore, LayerCache
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,7 @@ class Places:
     extensions: str = "/cnb/extensions"
     platform: str = "/platform"
     build_config: str = "/cnb/build-config"
+    generated: str = "/tmp/generated"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +56,8 @@ class CreateInputs:
 
     `run_image`: the one to build on; `run_image_names`: what the label says about it. `environ`: the build
     environment's own variables. `upload`: digest of what was put into the app directory, "" if unknown.
-    `trust`: variables by which tools find the platform's CA certificates.
+    `trust`: variables by which tools find the platform's CA certificates. `run_images`: all that the builder knows.
+    `cache`: what is known of layers in place; `elsewhere`: a further cache, for those that are not.
     """
 
     names: Sequence[Reference]
@@ -75,6 +79,8 @@ class CreateInputs:
     skip_layers: bool = False
     upload: str = ""
     trust: Mapping[str, str] = field(default_factory=dict)
+    run_images: Sequence[RunImageName] = ()
+    elsewhere: LayerCache | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,23 +89,63 @@ class Created:
 
     exported: Exported
     detected: Detected
+    analysis: Analysis
 
 
-def create(env: BuildEnv, store: ImageStore, inputs: CreateInputs) -> Created:
-    """Make the image. Every error is the `PybuildError` of its phase; until the last step nothing has changed."""
+def create(
+    env: BuildEnv, store: ImageStore, inputs: CreateInputs, extender: Extender | None = None
+) -> Created:
+    """Make the image. Every error is the `PybuildError` of its phase; until the last step nothing has changed.
+
+    Without an `extender`, a group with image extensions is a `DetectError`.
+    """
     with phase("ANALYZING"):
         analysis = analyze(store, previous=inputs.previous, run_image=inputs.run_image)
         uploaded = _app_stamp(env, inputs)
     with phase("DETECTING"):
         given = platform_given(env, inputs, analysis)
-        detected = detect(env, detect_inputs(inputs, analysis, given))
+        asked = detect_inputs(inputs, analysis, given)
+        detected = detect(env, asked)
+    extended = None
+    if detected.group.extensions:
+        # Not imported where there are none: most builds.
+        from pybuild.lifecycle.extensions import Course, with_extensions
+
+        course = with_extensions(
+            Course(
+                env=env,
+                store=store,
+                analysis=analysis,
+                detected=detected,
+                environ=inputs.environ,
+                run_image_names=inputs.run_image_names,
+            ),
+            extender,
+            asked,
+            run_images=inputs.run_images,
+            generated_dir=inputs.places.generated,
+        )
+        env, store, analysis, detected = course.env, course.store, course.analysis, course.detected
+        names, extended = course.run_image_names, course.extended
+        inputs = replace(inputs, environ=course.environ, run_image_names=names)
+        uploaded = _app_stamp(env, inputs) if course.moved else uploaded
     with phase("RESTORING"):
-        restore(env, _restore_inputs(inputs, analysis, detected))
+        wanted = _restore_inputs(inputs, analysis, detected)
+        if inputs.elsewhere is None:
+            restore(env, wanted)
+        else:
+            from pybuild.lifecycle.elsewhere import restore_with
+
+            inputs = replace(inputs, cache=restore_with(env, wanted, inputs.elsewhere))
     with phase("BUILDING"):
         built = build(env, _build_inputs(inputs, detected))
     with phase("EXPORTING"):
-        exported = export(env, store, _export_inputs(inputs, analysis, built, uploaded))
-    return Created(exported=exported, detected=detected)
+        exported = export(env, store, _export_inputs(inputs, analysis, built, uploaded, extended))
+        if inputs.elsewhere is not None:
+            from pybuild.lifecycle.elsewhere import keep_with
+
+            exported = keep_with(env, inputs.elsewhere, exported, built, inputs.cache, inputs.platform_api)
+    return Created(exported=exported, detected=detected, analysis=analysis)
 
 
 def platform_given(env: BuildEnv, inputs: CreateInputs, analysis: Analysis) -> Given:
@@ -153,7 +199,9 @@ def _build_inputs(inputs: CreateInputs, detected: Detected) -> BuildInputs:
     )
 
 
-def _export_inputs(inputs: CreateInputs, analysis: Analysis, built: Built, uploaded: str) -> ExportInputs:
+def _export_inputs(
+    inputs: CreateInputs, analysis: Analysis, built: Built, uploaded: str, extended: ExtendedRunImage | None
+) -> ExportInputs:
     return ExportInputs(
         built=built,
         analysis=analysis,
@@ -171,6 +219,7 @@ def _export_inputs(inputs: CreateInputs, analysis: Analysis, built: Built, uploa
         cache=inputs.cache,
         upload=inputs.upload,
         uploaded=uploaded,
+        extended=extended,
     )
 
 

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pybuild.errors import InvalidFile
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 BASE = "${base_image}"
 
@@ -30,11 +33,19 @@ _HEREDOC = re.compile(r"""(?<![<\w])\d*<<(-?)(["']?)([A-Za-z0-9_.]+)\2""")
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """`keyword` in upper case and what follows it; `line` counts from 1."""
+    """`keyword` in upper case and what follows it; `line` to `end`, which count from 1, are where it stands.
+
+    `heredoc`: further lines that belong to it follow, which are not in `rest`.
+    """
 
     keyword: str
     rest: str
     line: int
+    end: int = 0
+    heredoc: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.keyword} {self.rest}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +87,18 @@ def read_dockerfile(content: bytes, kind: Literal["build", "run"], *, file: str)
     )
 
 
+def body_of(instructions: Sequence[Instruction]) -> tuple[Instruction, ...]:
+    """Those after FROM."""
+    start = next(place for place, found in enumerate(instructions) if found.keyword == "FROM")
+    return tuple(instructions[start + 1 :])
+
+
+def arg_name(instruction: Instruction) -> str:
+    """The name that an ARG declares; "" for any other instruction and for an ARG of several names."""
+    words = instruction.rest.split()
+    return words[0].partition("=")[0] if instruction.keyword == "ARG" and len(words) == 1 else ""
+
+
 def parse(content: bytes, *, file: str) -> tuple[Instruction, ...]:
     """The instructions of a Dockerfile, continued lines joined and here-documents passed over."""
     lines = content.removeprefix(b"\xef\xbb\xbf").splitlines()
@@ -94,9 +117,10 @@ def parse(content: bytes, *, file: str) -> tuple[Instruction, ...]:
             raise InvalidFile(f"{file}, line {first + 1}: {keyword[:40]!r} is no Dockerfile instruction")
         if not rest.strip():
             raise InvalidFile(f"{file}, line {first + 1}: {keyword} lacks its arguments")
-        found.append(Instruction(keyword, rest.strip(), first + 1))
+        body = at
         if keyword in ("ADD", "COPY", "RUN"):
             at = _after_heredocs(texts, at, rest, where=f"{file}, line {first + 1}")
+        found.append(Instruction(keyword, rest.strip(), first + 1, at, heredoc=at > body))
     if not found:
         raise InvalidFile(f"{file}: has no instructions")
     return tuple(found)
@@ -117,17 +141,17 @@ def _joined(texts: list[str], at: int, escape: str) -> tuple[str, int]:
     """The instruction at line `at` without its continuations' ends, and the line after it."""
     parts: list[str] = []
     while at < len(texts):
-        text = texts[at].strip()
+        text = texts[at].rstrip()
         at += 1
         # Comments and blank lines do not end a continued instruction.
-        if text.startswith("#") or (not text and parts):
+        if text.lstrip().startswith("#") or (not text and parts):
             continue
         if text.endswith(escape):
             parts.append(text[:-1])
             continue
         parts.append(text)
         break
-    return " ".join("".join(parts).split(None, 1)), at
+    return " ".join("".join(parts).strip().split(None, 1)), at
 
 
 def _after_heredocs(texts: list[str], at: int, rest: str, *, where: str) -> int:

@@ -19,6 +19,7 @@ from pybuild.events import ImageWritten, LayerDecided, emit, info, warn
 from pybuild.lifecycle import image_config
 from pybuild.lifecycle.cache import CacheIndex, KeptApp, KeptLayer
 from pybuild.lifecycle.exportable import add_lifecycle_sboms, collect
+from pybuild.lifecycle.extended import ExtendedRunImage
 from pybuild.lifecycle.image_layers import ImageLayer, ImageLayers, LauncherSource, image_layers
 from pybuild.lifecycle.outputs import NOT_LAYERS
 from pybuild.spec.labels import (
@@ -72,6 +73,7 @@ class ExportInputs:
     `names`: all names of the new image, the first one is its own. `run_image`: name and mirrors for the label.
     `cache`: what is known of the layers in place. `upload`: digest of what the platform put into the app
     directory, "" if unknown; `uploaded`: the stamp that the directory had then. `created`: RFC 3339.
+    `extended`: what image extensions made of the run image.
     """
 
     built: Built
@@ -90,18 +92,18 @@ class ExportInputs:
     cache: CacheIndex | None = None
     upload: str = ""
     uploaded: str = ""
+    extended: ExtendedRunImage | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exported:
     """The image that now exists, what to remember for the next build, and report.toml's value.
 
-    `found`: what was there to export. `layer_ids`: diff IDs of buildpacks' layers, by buildpack and name.
+    `found`: what was there to export.
     """
 
     written: Written
     found: Exportable
-    layer_ids: Mapping[tuple[str, str], str]
     names: tuple[str, ...]
     index: CacheIndex
     report: Report
@@ -123,17 +125,22 @@ def export(env: BuildEnv, store: ImageStore, inputs: ExportInputs) -> Exported:
         # A buildpack changed the app: it is not what was uploaded any more.
         inputs = replace(inputs, upload="")
     new = image_layers(env, store, inputs, found)
-    changes = _changes(inputs, new, entrypoint)
-    base = inputs.analysis.run_image
+    run_image = inputs.analysis.run_image
+    extended = inputs.extended or ExtendedRunImage(layers=())
+    changes = _changes(inputs, extended, new, entrypoint)
+    below = len(run_image.diff_ids) + len(extended.layers)
 
     def make_config(diff_ids: Sequence[str]) -> bytes:
-        labels = _labels(inputs, new, new.known_as(diff_ids[len(base.diff_ids) :]))
-        return image_config.app_config(base.config, diff_ids, changes.with_labels(labels))
+        labels = _labels(inputs, new, new.known_as(diff_ids[below:]))
+        return image_config.app_config(extended.onto(run_image), diff_ids, changes.with_labels(labels))
 
     _announce(inputs)
     layers = [each.layer for each in new.ordered]
+    if extended.held is None:
+        layers = [*extended.layers, *layers]
+    base = extended.held or run_image
     written = store.write(base, layers, make_config, inputs.names, inputs.analysis.previous)
-    sha = new.known_as(written.diff_ids[len(base.diff_ids) :])
+    sha = new.known_as(written.diff_ids[below:])
     previous = set(inputs.analysis.previous.diff_ids) if inputs.analysis.previous else set()
     _tell(sha, previous)
     names = tuple(name.familiar for name in inputs.names)
@@ -141,7 +148,6 @@ def export(env: BuildEnv, store: ImageStore, inputs: ExportInputs) -> Exported:
     return Exported(
         written=written,
         found=found,
-        layer_ids={key: sha[layer] for key, layer in new.buildpacks.items()},
         names=names,
         index=_index(inputs, found, new, sha),
         report=_report(inputs, written),
@@ -179,10 +185,13 @@ def _entrypoint(inputs: ExportInputs) -> tuple[str, str]:
     return image_config.LAUNCHER_PATH, ""
 
 
-def _changes(inputs: ExportInputs, new: ImageLayers, entrypoint: str) -> image_config.ConfigChanges:
+def _changes(
+    inputs: ExportInputs, extended: ExtendedRunImage, new: ImageLayers, entrypoint: str
+) -> image_config.ConfigChanges:
+    added = [*extended.layers, *(each.layer for each in new.ordered)]
     return image_config.ConfigChanges(
         created=inputs.created,
-        created_by=[each.layer.created_by for each in new.ordered],
+        created_by=[layer.created_by for layer in added],
         layers_dir=inputs.layers_dir,
         app_dir=inputs.app_dir,
         platform_api=inputs.platform_api,

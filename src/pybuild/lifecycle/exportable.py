@@ -5,6 +5,7 @@ Specification: platform.md, "exporter".
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 SBOM_ENDINGS = ("sbom.cdx.json", "sbom.spdx.json", "sbom.syft.json")
 _SBOM_LIMIT = 64 << 20
+_POSIX = "LC_ALL=C; export LC_ALL"
 _LS = re.compile(rb"(?P<mode>[bcdlps-][rwxsStT-]{9})\S*\s+\d+\s+(?P<uid>\d+)\s+(?P<gid>\d+)\s")
 
 
@@ -108,9 +110,15 @@ def collect(env: BuildEnv, built: Built, *, layers_dir: str, app_dir: str) -> Ex
 
 def stat_folders(env: BuildEnv, paths: Sequence[str]) -> dict[str, Entry]:
     """What stat says about folders; with POSIX `ls`, because no other tool is everywhere."""
-    lines = [f"ls -ldnL -- {quote(path)} 2>/dev/null || echo" for path in paths]
-    shown = run_lines(env, lines, first="LC_ALL=C; export LC_ALL").splitlines()
-    return {path: _entry(path, line) for path, line in zip(paths, shown, strict=True) if line}
+    ordered = sorted(paths, key=os.fsencode)
+    words = " ".join(map(quote, ordered))
+    shown = run_lines(env, [f"ls -ldnL -- {words} 2>/dev/null || :"], first=_POSIX).splitlines()
+    ended = all(line.endswith(b" " + os.fsencode(path)) for path, line in zip(ordered, shown, strict=False))
+    if len(shown) != len(ordered) or not ended:
+        # One of them is not there, or has a name that is no line of its own.
+        lines = [f"ls -ldnL -- {quote(path)} 2>/dev/null || echo" for path in ordered]
+        shown = run_lines(env, lines, first=_POSIX).splitlines()
+    return {path: _entry(path, line) for path, line in zip(ordered, shown, strict=True) if line}
 
 
 def _entry(path: str, line: bytes) -> Entry:

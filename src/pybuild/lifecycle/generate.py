@@ -11,12 +11,13 @@ import secrets
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from shlex import quote
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pybuild import events
 from pybuild.buildenv.api import Command, Refused
 from pybuild.errors import BuildError, ExtensionFailed, GenerateError, InvalidInput, InvalidReference
 from pybuild.lifecycle.dockerfiles import Dockerfile, read_dockerfile
+from pybuild.lifecycle.extend import BUILD_ID, GROUP_ID, USER_ID, Application, Kind
 from pybuild.lifecycle.scripts import run_lines
 from pybuild.oci import tar
 from pybuild.oci.reference import Reference
@@ -27,7 +28,7 @@ from pybuild.spec.names import escape_id
 from pybuild.spec.plan import BuildpackPlan, Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from pybuild.buildenv.api import BuildEnv
     from pybuild.lifecycle.buildpacks import Module
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
 
 _IN_PLACE_SINCE = ApiVersion(0, 13)
 _ONLY_NEW_SINCE = ApiVersion(0, 12)
-_OWN_ARGS = frozenset({"build_id", "user_id", "group_id"})
-_KINDS: tuple[Literal["run", "build"], ...] = ("run", "build")
+_OWN_ARGS = frozenset({BUILD_ID, USER_ID, GROUP_ID})
+_KINDS: tuple[Kind, ...] = ("run", "build")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +57,17 @@ class GenerateInputs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GeneratedFile:
-    """One Dockerfile of one extension. `path`: where it was found. `ignored`: a later one replaces its base."""
+    """One Dockerfile of one extension. `path`: where it was found. `ignored`: a later one replaces its base.
+
+    `args`: of extend-config.toml, for its kind; `context`: the folder that it takes files from.
+    """
 
     extension_id: str
     path: str
     dockerfile: Dockerfile
+    content: bytes
+    args: Mapping[str, str]
+    context: str
     ignored: bool = False
 
 
@@ -71,6 +78,20 @@ class Generated:
     analyzed: Analyzed
     plan: Plan
     files: tuple[GeneratedFile, ...]
+
+    def to_apply(self, kind: Kind) -> tuple[Application, ...]:
+        """The Dockerfiles of that kind which change their image, in order."""
+        return tuple(
+            Application(
+                extension_id=file.extension_id,
+                where=f"{kind}.Dockerfile of extension {file.extension_id}",
+                content=file.content,
+                context=file.context,
+                args=file.args,
+            )
+            for file in self.files
+            if file.dockerfile.kind == kind and file.dockerfile.extends and not file.ignored
+        )
 
 
 def generate(env: BuildEnv, inputs: GenerateInputs) -> Generated:
@@ -116,7 +137,11 @@ class _Work:
                 output_dir = f"{module.root}/generate"
             found = self._read_output(element, output_dir)
             contents |= found
-            files += _dockerfiles(element, output_dir, found)
+            contexts = self._contexts(element, output_dir)
+            for file in _dockerfiles(element, output_dir, found):
+                context = context_of(file.dockerfile.kind, contexts) if self._in_place else ""
+                folder = f"{output_dir}/{context}" if context else self._inputs.detect.app_dir
+                files.append(replace(file, context=folder))
         files = _ignored(files)
         self._put(files, contents)
         return Generated(analyzed=self._analyzed(files), plan=plan, files=tuple(files))
@@ -181,10 +206,9 @@ class _Work:
             if isinstance(content, Refused):
                 raise GenerateError(f"{path} of extension {element} cannot be read: {content.why}")
             contents[path] = content
-        self._check_contexts(element, output_dir)
         return contents
 
-    def _check_contexts(self, element: GroupElement, output_dir: str) -> None:
+    def _contexts(self, element: GroupElement, output_dir: str) -> set[str]:
         # Image extensions, "Context Folders": the shared one excludes those for one image.
         tests = [f"if [ -d {quote(f'{output_dir}/{name}')} ]; then echo {name}; fi" for name in _CONTEXTS]
         there = run_lines(self._env, tests).decode().split()
@@ -192,6 +216,7 @@ class _Work:
             raise GenerateError(
                 f"extension {element} made both the folders context and {there[1]}; expected one kind"
             )
+        return set(there)
 
     def _put(self, files: Sequence[GeneratedFile], contents: Mapping[str, bytes]) -> None:
         """Leave the Dockerfiles where the extender of this Platform API looks for them."""
@@ -219,7 +244,7 @@ class _Work:
         analyzed = self._inputs.analyzed
         known = analyzed.run_image.image if analyzed.run_image else ""
         if new and (new != known or self._inputs.detect.platform_api < _ONLY_NEW_SINCE):
-            if not any(_names(image, new) for image in self._inputs.run_images):
+            if not any(same_image(image, new) for image in self._inputs.run_images):
                 events.warn(f"new runtime base image '{new}' not found in run metadata")
             return replace(analyzed, run_image=RunImage(reference=new, image=new, extend=extends))
         if extends and analyzed.run_image:
@@ -253,8 +278,7 @@ def _dockerfiles(
     element: GroupElement, output_dir: str, contents: Mapping[str, bytes]
 ) -> list[GeneratedFile]:
     config = f"{output_dir}/extend-config.toml"
-    if config in contents:
-        _check_config(contents[config], config)
+    args = read_config(contents[config], config) if config in contents else {}
     files = []
     for kind in _KINDS:
         path = f"{output_dir}/{kind}.Dockerfile"
@@ -263,18 +287,36 @@ def _dockerfiles(
             dockerfile = read_dockerfile(contents[path], kind, file=where)
             for found in dockerfile.discouraged:
                 events.warn(f"{where}: {found.keyword} on line {found.line} is not recommended")
-            files.append(GeneratedFile(extension_id=element.id, path=path, dockerfile=dockerfile))
+            files.append(
+                GeneratedFile(
+                    extension_id=element.id,
+                    path=path,
+                    dockerfile=dockerfile,
+                    content=contents[path],
+                    args=args.get(kind, {}),
+                    context="",
+                )
+            )
     return files
 
 
-def _check_config(content: bytes, path: str) -> None:
+def read_config(content: bytes, path: str) -> dict[Kind, dict[str, str]]:
+    """The build arguments in an extend-config.toml, by kind (EXT-04)."""
     table = toml.load(content, file=path)
-    for kind in ("build", "run"):
+    found: dict[Kind, dict[str, str]] = {}
+    for kind in _KINDS:
         for arg in table.table(kind).tables("args"):
             if arg.text("name") in _OWN_ARGS:
                 raise GenerateError(
                     f"{arg.place('name')}: {arg.text('name')} is an argument of the lifecycle's own"
                 )
+            found.setdefault(kind, {})[arg.needed("name")] = arg.text("value")
+    return found
+
+
+def context_of(kind: Kind, there: Collection[str]) -> str:
+    """Which of an extension's folders is the context of that kind; "" for none: then the app is (GNR-06)."""
+    return next((name for name in (f"context.{kind}", "context") if name in there), "")
 
 
 def _ignored(files: Sequence[GeneratedFile]) -> list[GeneratedFile]:
@@ -288,7 +330,8 @@ def _ignored(files: Sequence[GeneratedFile]) -> list[GeneratedFile]:
     return result[::-1]
 
 
-def _names(image: RunImageName, name: str) -> bool:
+def same_image(image: RunImageName, name: str) -> bool:
+    """Whether `name`, without its digest, is that image's or one of its mirrors'."""
     return any(
         _without_digest(known) == _without_digest(name) for known in (image.image, *image.mirrors) if known
     )

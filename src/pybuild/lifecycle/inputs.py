@@ -20,11 +20,20 @@ from pybuild.spec.api import ApiVersion
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-PhaseName = Literal["analyzer", "detector", "restorer", "builder", "exporter", "creator"]
-PHASES: tuple[PhaseName, ...] = ("analyzer", "detector", "restorer", "builder", "exporter", "creator")
+PhaseName = Literal["analyzer", "detector", "restorer", "builder", "exporter", "creator", "rebaser"]
+
+_LETTERS: Mapping[str, PhaseName] = {
+    "A": "analyzer",
+    "D": "detector",
+    "R": "restorer",
+    "B": "builder",
+    "E": "exporter",
+    "C": "creator",
+    "W": "rebaser",
+}
+PHASES: tuple[PhaseName, ...] = tuple(_LETTERS.values())
 
 _LAYERS = "<layers>"
-_LETTERS: Mapping[str, PhaseName] = {name[0].upper(): name for name in PHASES}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +54,7 @@ class Inputs:
     exec_env: str
     extended: str
     extensions: str
+    force: bool
     generated: str
     gid: int
     group: str
@@ -79,7 +89,7 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One input. `on`: the phases whose flag it is, by first letter, with the minor version of the first Platform API
+    """One input. `on`: the phases whose flag it is, by letter, with the minor version of the first Platform API
     that knows it there: `A D10` is the analyzer always, the detector since 0.10; `A<12`: before 0.12 only.
 
     The variable counts in every phase.
@@ -110,40 +120,41 @@ INPUTS = (
     Input("buildpacks", "buildpacks", "CNB_BUILDPACKS_DIR", "/cnb/buildpacks", "D B C", "path to buildpacks directory"),
     Input("cache_dir", "cache-dir", "CNB_CACHE_DIR", "", "R E C", "path to cache directory"),
     Input("cache_image", "cache-image", "CNB_CACHE_IMAGE", "", "A R E C", "cache image tag name"),
-    Input("daemon", "daemon", "CNB_USE_DAEMON", "", "A R12 E C", "export to docker daemon", "bool"),
+    Input("daemon", "daemon", "CNB_USE_DAEMON", "", "A R12 E C W", "export to docker daemon", "bool"),
     Input("exec_env", "", "CNB_EXEC_ENV", "production", "", "execution environment of the app"),
     Input("extended", "extended", "CNB_EXTENDED_DIR", f"{_LAYERS}/extended", "E12", "path to extended run image layers"),
     Input("extensions", "extensions", "CNB_EXTENSIONS_DIR", "/cnb/extensions", "D10", "path to extensions directory"),
+    Input("force", "force", "CNB_FORCE_REBASE", "", "W12", "rebase even where a check fails", "bool"),
     Input("generated", "generated", "CNB_GENERATED_DIR", f"{_LAYERS}/generated", "D10 R12", "path to generated Dockerfiles"),
-    Input("gid", "gid", "CNB_GROUP_ID", "0", "A R E C", "GID of the build user's group", "int"),
+    Input("gid", "gid", "CNB_GROUP_ID", "0", "A R E C W", "GID of the build user's group", "int"),
     Input("group", "group", "CNB_GROUP_PATH", f"{_LAYERS}/group.toml", "D R B E", "path to group.toml"),
-    Input("insecure_registries", "insecure-registry", "CNB_INSECURE_REGISTRIES", "", "A13 R13 E13 C13", "insecure registries", "list"),
+    Input("insecure_registries", "insecure-registry", "CNB_INSECURE_REGISTRIES", "", "A13 R13 E13 C13 W13", "insecure registries", "list"),
     Input("launch_cache", "launch-cache", "CNB_LAUNCH_CACHE_DIR", "", "A9 E C", "path to launch cache directory"),
     Input("launcher", "launcher", "", "/cnb/lifecycle/launcher", "E C", "path to launcher; without such a file one is made for the app"),
     Input("launcher_sbom", "launcher-sbom", "", "/cnb/lifecycle", "E11 C11", "path to launcher SBOM directory"),
     Input("layers", "layers", "CNB_LAYERS_DIR", "/layers", "A D R B E C", "path to layers directory"),
     Input("layout", "layout", "CNB_USE_LAYOUT", "", "A12 R12 E12 C12", "export to OCI layout format on disk", "bool"),
     Input("layout_dir", "layout-dir", "CNB_LAYOUT_DIR", "", "A12 R12 E12 C12", "path to images in OCI layout format"),
-    Input("log_level", "log-level", "CNB_LOG_LEVEL", "info", "A D R B E C", "logging level: debug, info, warn or error"),
-    Input("no_color", "no-color", "CNB_NO_COLOR", "", "A D R B E C", "disable color output", "bool"),
-    Input("obsolete_image", "image", "", "", "E", "[deprecated] reference to run image"),
+    Input("log_level", "log-level", "CNB_LOG_LEVEL", "info", "A D R B E C W", "logging level: debug, info, warn or error"),
+    Input("no_color", "no-color", "CNB_NO_COLOR", "", "A D R B E C W", "disable color output", "bool"),
+    Input("obsolete_image", "image", "", "", "E W", "[deprecated] reference to run image"),
     Input("order", "order", "CNB_ORDER_PATH", f"{_LAYERS}/order.toml", "D C", "path to order.toml"),
     Input("parallel", "parallel", "CNB_PARALLEL_EXPORT", "", "E C", "export app image and cache image in parallel", "bool"),
     Input("plan", "plan", "CNB_PLAN_PATH", f"{_LAYERS}/plan.toml", "D B", "path to plan.toml"),
     Input("platform", "platform", "CNB_PLATFORM_DIR", "/platform", "D B C", "path to platform directory"),
-    Input("previous_image", "previous-image", "CNB_PREVIOUS_IMAGE", "", "A C", "reference to previous image"),
+    Input("previous_image", "previous-image", "CNB_PREVIOUS_IMAGE", "", "A C W11", "reference to previous image"),
     Input("process_type", "process-type", "CNB_PROCESS_TYPE", "", "E C", "default process type"),
     Input("project_metadata", "project-metadata", "CNB_PROJECT_METADATA_PATH", f"{_LAYERS}/project-metadata.toml", "E C", "path to project-metadata.toml"),
-    Input("report", "report", "CNB_REPORT_PATH", f"{_LAYERS}/report.toml", "E C", "path to report.toml"),
+    Input("report", "report", "CNB_REPORT_PATH", f"{_LAYERS}/report.toml", "E C W", "path to report.toml"),
     Input("run", "run", "CNB_RUN_PATH", "/cnb/run.toml", "A12 D12 R14 E12 C12", "path to run.toml"),
-    Input("run_image", "run-image", "CNB_RUN_IMAGE", "", "A E C", "reference to run image"),
+    Input("run_image", "run-image", "CNB_RUN_IMAGE", "", "A E C W", "reference to run image"),
     Input("skip_layers", "skip-layers", "CNB_SKIP_LAYERS", "", "A9 R", "do not provide layer metadata to buildpacks", "bool"),
     Input("skip_layers", "skip-restore", "CNB_SKIP_RESTORE", "", "C", "do not restore layers or layer metadata", "bool"),
     Input("stack", "stack", "CNB_STACK_PATH", "/cnb/stack.toml", "A<12 E<12 C", "path to stack.toml"),
     Input("system", "system", "CNB_SYSTEM_PATH", "/cnb/system.toml", "D15 C15", "path to system.toml"),
     Input("tags", "tag", "", "", "A C", "additional tags", "list"),
-    Input("uid", "uid", "CNB_USER_ID", "0", "A R E C", "UID of the build user", "int"),
-    Input("version", "version", "", "", "A D R B E C", "show version", "bool"),
+    Input("uid", "uid", "CNB_USER_ID", "0", "A R E C W", "UID of the build user", "int"),
+    Input("version", "version", "", "", "A D R B E C W", "show version", "bool"),
 )  # fmt: skip
 """All inputs. Two may set one field: either variable does."""
 

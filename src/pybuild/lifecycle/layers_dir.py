@@ -65,9 +65,8 @@ def preparation(directory: str, plan_path: str, plan: str) -> list[str]:
     own = plan_path.rpartition("/")[0]
     temporary = own.rpartition("/")[0]
     return [
-        f"mkdir -p -- {quote(directory)}",
-        f"mkdir -m 700 -- {quote(temporary)}",
-        f"mkdir -- {quote(own)}",
+        f"[ -d {quote(directory)} ] || mkdir -p -- {quote(directory)}",
+        f"mkdir -m 700 -- {quote(temporary)} {quote(own)}",
         *write_file(plan_path, plan),
     ]
 

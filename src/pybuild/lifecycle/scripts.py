@@ -39,8 +39,10 @@ def write_file(path: str, text: str) -> list[str]:
     if "\0" in text:
         raise BuildError(f"{path}: cannot be written with a NUL byte in it")
     chunks = re.findall(f".{{1,{_CHUNK}}}", text, re.DOTALL)
-    return [f"rm -rf -- {quote(path)}; : > {quote(path)}"] + [
-        f"printf %s {quote(chunk)} >> {quote(path)}" for chunk in chunks
+    at = quote(path)
+    # Asking first spares a process where there is nothing, which is nearly always.
+    return [f"if [ -e {at} ] || [ -L {at} ]; then rm -rf -- {at}; fi; : > {at}"] + [
+        f"printf %s {quote(chunk)} >> {at}" for chunk in chunks
     ]
 
 

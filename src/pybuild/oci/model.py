@@ -20,6 +20,7 @@ DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
+OCI_LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 
 ZERO_TIME = "0001-01-01T00:00:00Z"
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?(Z|[+-]\d\d:\d\d)")
@@ -46,6 +47,11 @@ def manifest(value: object, *, where: str = "image manifest") -> Struct:
 def encode_manifest(value: object, *, where: str = "image manifest") -> bytes:
     """The bytes of an image manifest; their SHA-256 is the image's digest in a registry."""
     return gojson.dumps(manifest(value, where=where)).encode()
+
+
+def descriptor(value: object, *, where: str = "descriptor") -> Struct:
+    """A descriptor in Go's form. Raises `InvalidFile`, naming the key, for a value of the wrong kind."""
+    return _descriptor(value, where)
 
 
 def _struct(**fields: tuple[_Shape, bool]) -> Callable[[object, str], Struct]:

@@ -9,8 +9,9 @@ Formats: POSIX.1-1988 ustar, POSIX.1-2001 pax; when reading also GNU long names 
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Protocol
 
 from pybuild.errors import InvalidArchive
 from pybuild.oci.tar_header import (
@@ -51,6 +52,7 @@ __all__ = [
     "Limits",
     "Member",
     "TarEntry",
+    "extents",
     "gather",
     "header",
     "header_size",
@@ -74,6 +76,7 @@ class Limits:
 
 
 _GENEROUS = Limits()
+_CUT_OFF = "the archive is cut off: it ends before its end mark"
 
 
 def tar_size(entries: Iterable[TarEntry]) -> int:
@@ -111,19 +114,22 @@ def read(chunks: Iterable[bytes], *, limits: Limits = _GENEROUS) -> Iterator[tup
     off, inconsistent or beyond `limits`, for sparse files and for global headers that rename.
     """
     source = _Source(chunks)
-    total = 0
-    for count, member in enumerate(_members(source), start=1):
-        total += member.size
-        if count > limits.entries:
-            raise InvalidArchive(f"the archive has more than {limits.entries} entries")
-        if total > limits.size:
-            raise InvalidArchive(f"the archive's content is larger than {limits.size} bytes")
-        if max(len(member.name), len(member.linkname)) > limits.name:
-            raise InvalidArchive(f"the name {member.name[:60]!r}… is longer than {limits.name} bytes")
+    for member in _limited(source, limits):
         body = Body(source, member.size)
         yield member, body
         body.skip()
         source.skip(-member.size % BLOCK)
+
+
+def extents(file: IO[bytes], *, limits: Limits = _GENEROUS) -> Iterator[tuple[Member, int]]:
+    """Every entry of a foreign archive that lies in a file, and at which byte its content begins. Reads headers only.
+
+    Raises as `read` does.
+    """
+    source = _Seeking(file)
+    for member in _limited(source, limits):
+        yield member, source.at
+        source.skip(member.size + -member.size % BLOCK)
 
 
 class Body:
@@ -208,14 +214,62 @@ class _Source:
         try:
             return next(self._chunks)
         except StopIteration:
-            raise InvalidArchive("the archive is cut off: it ends before its end mark") from None
+            raise InvalidArchive(_CUT_OFF) from None
+
+
+class _Seeking:
+    """The same reads from a file, whose bytes are passed over by seeking."""
+
+    __slots__ = ("_file", "_size", "at")
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._size = file.seek(0, os.SEEK_END)
+        self.at = file.seek(0)
+
+    def take(self, size: int) -> bytes:
+        """Exactly `size` bytes."""
+        start = self.at
+        self.skip(size)
+        self._file.seek(start)
+        return self._file.read(size)
+
+    def skip(self, size: int) -> None:
+        """Pass over `size` bytes, which must be there."""
+        self.at += size
+        if self.at > self._size:
+            raise InvalidArchive(_CUT_OFF)
+
+    def finish(self, most: int) -> None:
+        """Nobody is waiting for us."""
+
+
+class _Blocks(Protocol):
+    """What headers are read from."""
+
+    def take(self, size: int) -> bytes: ...
+    def skip(self, size: int) -> None: ...
+    def finish(self, most: int) -> None: ...
 
 
 _ZEROS = bytes(BLOCK)
 _META = b"xgLK"
 
 
-def _members(source: _Source) -> Iterator[Member]:
+def _limited(source: _Blocks, limits: Limits) -> Iterator[Member]:
+    total = 0
+    for count, member in enumerate(_members(source), start=1):
+        total += member.size
+        if count > limits.entries:
+            raise InvalidArchive(f"the archive has more than {limits.entries} entries")
+        if total > limits.size:
+            raise InvalidArchive(f"the archive's content is larger than {limits.size} bytes")
+        if max(len(member.name), len(member.linkname)) > limits.name:
+            raise InvalidArchive(f"the name {member.name[:60]!r}… is longer than {limits.name} bytes")
+        yield member
+
+
+def _members(source: _Blocks) -> Iterator[Member]:
     """The entries' headers; whoever takes one must have the source moved past its content before the next."""
     records: dict[bytes, bytes] = {}
     while True:

@@ -7,21 +7,28 @@ Engine access and credentials stay in this process; what happens between contain
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pybuild import __version__, events
 from pybuild.platform.caches import read_index, write_index
+from pybuild.platform.elsewhere import opened_elsewhere
 from pybuild.platform.environment import proxy_environ
 from pybuild.platform.prepare import LAYERS_DIR, looked_into, opened, prepared
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pybuild.buildenv.container import ContainerBuildEnv
     from pybuild.lifecycle.create import CreateInputs
     from pybuild.lifecycle.detect import Detected
     from pybuild.lifecycle.image_layers import LauncherSource
+    from pybuild.platform.extensions import EngineExtender
     from pybuild.platform.prepare import Prepared
+    from pybuild.platform.ready import Readied
     from pybuild.platform.request import BuildRequest
+    from pybuild.platform.volumes import OpenBuild
     from pybuild.spec.builder import Builder
     from pybuild.spec.labels import LauncherIdentity
     from pybuild.spec.launch import Process
@@ -66,15 +73,23 @@ class BuildResult:
 def build(request: BuildRequest) -> BuildResult:
     """Carry out the request. Every error is a `PybuildError`; after one, image and cache are as they were."""
     start = time.monotonic()
-    with prepared(request) as ready, opened(ready) as (env, private):
+    with (
+        prepared(request) as ready,
+        opened_elsewhere(request, ready.store) as elsewhere,
+        opened(ready) as held,
+    ):
         # Imported while the container starts: the two take about the same time.
         from pybuild.lifecycle.create import create
 
-        index = None if request.clear_cache or private else read_index(ready.volume, str(request.image))
-        created = create(env, ready.store, replace(_create_inputs(env, ready), cache=index))
-        if not private:
+        index = None if request.clear_cache or held.private else read_index(ready.volume, str(request.image))
+        inputs, readied = _create_inputs(held.env, ready)
+        with _extender(ready, held, readied) as extender:
+            created = create(
+                held.env, ready.store, replace(inputs, cache=index, elsewhere=elsewhere), extender
+            )
+        if not held.private:
             write_index(ready.volume, created.exported.index)
-    exported = created.exported
+    exported, run_image = created.exported, created.analysis.run_image_name
     return BuildResult(
         names=exported.names,
         image_id=exported.written.image_id,
@@ -87,9 +102,9 @@ def build(request: BuildRequest) -> BuildResult:
         default_process=exported.default_process,
         buildpacks=created.detected.group.buildpacks,
         builder=ready.builder.name,
-        run_image=ready.run_image,
+        run_image=run_image,
         seconds=time.monotonic() - start,
-        base_size=ready.run_image_size,
+        base_size=ready.run_image_size if run_image == ready.run_image else 0,
         digest=exported.written.digest,
     )
 
@@ -101,14 +116,26 @@ def detection(request: BuildRequest) -> Detected:
         from pybuild.lifecycle.create import detect_inputs, platform_given
         from pybuild.lifecycle.detect import detect
 
-        inputs = _create_inputs(env, ready)
+        inputs, _ = _create_inputs(env, ready)
         with events.phase("ANALYZING"):
             analysis = analyze(ready.store, previous=inputs.previous, run_image=inputs.run_image)
         with events.phase("DETECTING"):
             return detect(env, detect_inputs(inputs, analysis, platform_given(env, inputs, analysis)))
 
 
-def _create_inputs(env: ContainerBuildEnv, ready: Prepared) -> CreateInputs:
+@contextmanager
+def _extender(ready: Prepared, held: OpenBuild, readied: Readied) -> Iterator[EngineExtender | None]:
+    """What extends images, for a builder that has extensions."""
+    if not ready.chosen.order.order_extensions:
+        yield None
+        return
+    from pybuild.platform.extensions import EngineExtender
+
+    with EngineExtender(ready, held, readied) as extender:
+        yield extender
+
+
+def _create_inputs(env: ContainerBuildEnv, ready: Prepared) -> tuple[CreateInputs, Readied]:
     """Upload everything, and say what is asked for."""
     from pybuild.lifecycle import image_config
     from pybuild.lifecycle.create import CreateInputs, Places
@@ -126,7 +153,7 @@ def _create_inputs(env: ContainerBuildEnv, ready: Prepared) -> CreateInputs:
     )
     launcher, identity = _launcher(env, builder)
     readied = sending.finish()
-    return CreateInputs(
+    inputs = CreateInputs(
         names=(request.image, *request.tags),
         previous=request.image,
         run_image=ready.run_image,
@@ -135,7 +162,7 @@ def _create_inputs(env: ContainerBuildEnv, ready: Prepared) -> CreateInputs:
         system=builder.system,
         platform_api=ready.api,
         environ={**builder.environ, **proxy_environ(request.caller)},
-        trust=readied.environ,
+        trust=readied.delivery.environ,
         places=Places(layers=LAYERS_DIR, app=ready.app_dir),
         default_process=request.default_process,
         created=image_config.created_time(request.created),
@@ -143,7 +170,9 @@ def _create_inputs(env: ContainerBuildEnv, ready: Prepared) -> CreateInputs:
         launcher_identity=identity,
         skip_layers=request.clear_cache,
         upload=readied.upload,
+        run_images=builder.run_images,
     )
+    return inputs, readied
 
 
 def _launcher(env: ContainerBuildEnv, builder: Builder) -> tuple[LauncherSource, LauncherIdentity]:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pybuild.errors import BuilderUnusable
-from pybuild.events import warn
 from pybuild.spec.order import OrderFile
 
 if TYPE_CHECKING:
@@ -38,14 +37,17 @@ def chosen_order(
     own = _named(words, builder, scratch) if words else _listed(project.group, folder, builder, scratch)
     if own:
         group = tuple(fetched.ref for fetched in own)
-        return ChosenOrder(order=OrderFile(order=(group,)), fetched=_new(own))
-    if builder.order_extensions:
-        warn(f"the image extensions of {builder.name} are left out: they are not supported yet")
+        return ChosenOrder(
+            order=OrderFile(order=(group,), order_extensions=builder.order_extensions), fetched=_new(own)
+        )
     before = _listed(project.pre, folder, builder, scratch)
     after = _listed(project.post, folder, builder, scratch)
     first, last = tuple(each.ref for each in before), tuple(each.ref for each in after)
     order: Order = tuple((*first, *group, *last) for group in _builders_order(builder))
-    return ChosenOrder(order=OrderFile(order=order), fetched=_new([*before, *after]))
+    return ChosenOrder(
+        order=OrderFile(order=order, order_extensions=builder.order_extensions),
+        fetched=_new([*before, *after]),
+    )
 
 
 def _named(words: Sequence[str], builder: Builder, scratch: Path) -> list[Fetched]:

@@ -110,7 +110,7 @@ def prepared(request: BuildRequest) -> Iterator[Prepared]:
             ),
             app_dir=app_dir,
             api=_platform_api(builder),
-            volume=volumes.volume_name(request.image.name, key),
+            volume=request.cache.volume or volumes.volume_name(request.image.name, key),
             store=store,
         )
 
@@ -187,41 +187,43 @@ def _platform_api(builder: Builder) -> ApiVersion:
 
 
 @contextmanager
-def opened(prepared: Prepared) -> Iterator[tuple[ContainerBuildEnv, bool]]:
-    """The build container, starting, alone with its cache; whether the cache is a private one."""
+def opened(prepared: Prepared) -> Iterator[volumes.OpenBuild]:
+    """The build container, starting, alone with its cache."""
     request, builder = prepared.request, prepared.builder
     if request.clear_cache:
         volumes.remove(prepared.client, _existing(prepared), state_folder())
         forget(prepared.volume)
     with volumes.open_build(
         prepared.client,
-        _container_spec(prepared),
+        container_spec(prepared),
         volume=prepared.volume,
         mount=LAYERS_DIR,
         image=request.image.familiar,
         builder=builder.name,
     ) as opened:
-        _start(opened.env, request)
+        start(opened.env, request)
         volumes.mark_used(state_folder(), opened.volume)
-        yield opened.env, opened.private
+        yield opened
 
 
 @contextmanager
 def looked_into(prepared: Prepared) -> Iterator[ContainerBuildEnv]:
     """The same container without a cache: to look at an app must neither make a cache nor wait for a build."""
-    spec = replace(_container_spec(prepared), labels=owner_labels(prepared))
+    spec = replace(container_spec(prepared), labels=owner_labels(prepared))
     with ContainerBuildEnv.create(prepared.client, spec) as env:
-        _start(env, prepared.request)
+        start(env, prepared.request)
         yield env
 
 
-def _start(env: ContainerBuildEnv, request: BuildRequest) -> None:
+def start(env: ContainerBuildEnv, request: BuildRequest) -> None:
+    """Let the container start, and its time run."""
     if request.timeout:
         env.deadline = time.monotonic() + request.timeout
     env.start_soon()
 
 
-def _container_spec(prepared: Prepared) -> ContainerSpec:
+def container_spec(prepared: Prepared) -> ContainerSpec:
+    """What the build container is made of, but for its cache and its labels."""
     request, builder = prepared.request, prepared.builder
     return ContainerSpec(
         image=builder.image_id,

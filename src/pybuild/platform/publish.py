@@ -80,7 +80,7 @@ class _Registry:
         return found
 
     def store(self, run_image: Reference, builder: Builder) -> RegistryStore:
-        from pybuild.stores.manifests import Platform
+        from pybuild.stores.image_manifest import Platform
 
         target = builder.target
         platform = Platform(os=target.os, arch=target.arch, variant=target.variant)

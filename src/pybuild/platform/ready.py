@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from pybuild.oci import tar
 from pybuild.platform import certificates
+from pybuild.platform.certificates import Delivery
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -25,20 +26,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readied:
-    """`upload`: digest of the app as it was sent. `environ`: variables that the certificates need."""
+    """`upload`: digest of the app as it was sent. `delivery`: of certificates, and the variables that they need."""
 
     upload: str
-    environ: Mapping[str, str]
+    delivery: Delivery
 
 
 class Sending:
     """Everything on its way into the environment; what does not depend on it can be looked at meanwhile."""
 
-    def __init__(self, env: BuildEnv, files: Mapping[str, bytes], upload: Upload, environ: Mapping[str, str]):
+    def __init__(self, env: BuildEnv, files: Mapping[str, bytes], upload: Upload, delivery: Delivery):
         self._env = env
         self._files = files
         self._upload = upload
-        self._environ = environ
+        self._delivery = delivery
         self._failure: BaseException | None = None
         # The engine takes 60 ms for the smallest of archives.
         self._thread = threading.Thread(target=self._send, name="upload", daemon=True)
@@ -55,7 +56,7 @@ class Sending:
         self._thread.join()
         if self._failure is not None:
             raise self._failure
-        return Readied(upload=self._upload.digest, environ=self._environ)
+        return Readied(upload=self._upload.digest, delivery=self._delivery)
 
 
 def make_ready(
@@ -66,18 +67,23 @@ def make_ready(
     user_environ: Mapping[str, str],
     trusted: tuple[bytes, ...],
     fetched: Iterable[Fetched] = (),
+    delivery: Delivery | None = None,
 ) -> Sending:
-    """Begin to upload everything; two round trips, one more for each further buildpack."""
-    delivery = certificates.Delivery(files={}, environ={})
-    if trusted:
-        found = env.read_files(certificates.SYSTEM_BUNDLES, limit=certificates.MAX_BUNDLE)
-        bundles = {path: content for path, content in found.items() if isinstance(content, bytes)}
-        delivery = certificates.deliver(trusted, bundles, fallback=certificates.host_bundle())
+    """Begin to upload everything; two round trips, one more for each further buildpack.
+
+    `trusted`: certificates (DER) to deliver, unless there is a `delivery` already.
+    """
+    if delivery is None:
+        delivery = Delivery(files={}, environ={})
+        if trusted:
+            found = env.read_files(certificates.SYSTEM_BUNDLES, limit=certificates.MAX_BUNDLE)
+            bundles = {path: content for path, content in found.items() if isinstance(content, bytes)}
+            delivery = certificates.deliver(trusted, bundles, fallback=certificates.host_bundle())
     for module in fetched:
         env.unpack("/", module.tar())
     files = {f"/platform/env/{name}": os.fsencode(value) for name, value in user_environ.items()}
     upload = source.upload(uid=env.uid, gid=env.gid, prefix=app_dir)
-    return Sending(env, {**files, **delivery.files}, upload, delivery.environ)
+    return Sending(env, {**files, **delivery.files}, upload, delivery)
 
 
 def _root_owned(files: Mapping[str, bytes]) -> Iterator[bytes]:

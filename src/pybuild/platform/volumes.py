@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pybuild import engine, events
 from pybuild.buildenv.container import ContainerBuildEnv, ContainerSpec
 from pybuild.errors import InvalidInput, PybuildError
-from pybuild.platform import ownership
+from pybuild.platform import extended_images, ownership
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -134,6 +134,7 @@ def remove(client: docker.APIClient, names: Iterable[str], state: Path) -> list[
             events.warn(f"{name} is in use by a build and was kept")
             continue
         (state / name).unlink(missing_ok=True)
+        extended_images.forget(client, name)
         removed.append(name)
     return removed
 

@@ -305,13 +305,15 @@ def _store_data(store: Table, form: Form) -> Any:
 
 
 def _floats(value: Any, form: Form) -> Any:
-    """Go reads every JSON number into a float64, so what a label once held comes back as one."""
-    if form == "toml" or isinstance(value, bool):
-        return value
-    if isinstance(value, int):
+    return value if form == "toml" else as_go_numbers(value)
+
+
+def as_go_numbers(value: Any) -> Any:
+    """`value`, read from a label: Go reads every JSON number into a float64, so what it holds comes back as one."""
+    if isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if isinstance(value, list):
-        return [_floats(item, form) for item in value]
+        return [as_go_numbers(item) for item in value]
     if isinstance(value, Mapping):
-        return {key: _floats(item, form) for key, item in value.items()}
+        return {key: as_go_numbers(item) for key, item in value.items()}
     return value

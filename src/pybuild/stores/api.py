@@ -9,17 +9,20 @@ Specification: platform.md, "Outputs of the exporter"; OCI image-spec, "Image Co
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from pybuild.errors import PybuildError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from pybuild.oci.reference import Reference
+    from pybuild.spec.cache import CacheMetadata
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """A layer to add. `size`: bytes of its uncompressed tar, known before it is read.
+    """A layer to add. `size`: bytes of its uncompressed tar, known before it is read; 0 if only a registry need not know it.
 
     `diff_id` is None while nobody knows it: the store then learns it as the content passes. A given one is
     checked. `open` is called at most once per attempt to send, and only if the store lacks the content; it
@@ -40,6 +43,7 @@ class StoredImage:
     `config`: its configuration file as far as the store shows it (keys of the OCI image-spec), history included.
     `names`: every tag that points at it. `digest_names`: `name@sha256:…` known for it. `size`: bytes, 0 unknown.
     `reference`: in a registry, the complete name by which it can be found for ever; "" elsewhere.
+    `config_digest`: of its configuration file, where the store knows it besides the id; "" elsewhere.
     """
 
     id: str
@@ -50,6 +54,7 @@ class StoredImage:
     digest_names: tuple[str, ...] = ()
     size: int = 0
     reference: str = ""
+    config_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,12 +73,24 @@ class Written:
     manifest_size: int = 0
 
 
-class ImageStore(Protocol):
-    """A place where images live. Every method raises `PybuildError` for a store that fails or cannot be reached."""
+class ImageReader(Protocol):
+    """A place where images can be looked at. Every method raises `PybuildError` for one that fails."""
 
     def find(self, name: Reference | str) -> StoredImage | None:
         """The image of that name or id; None when there is none."""
         ...
+
+    def read_layer(self, image: StoredImage, diff_id: str) -> Iterator[bytes]:
+        """The uncompressed tar of one layer, checked against its diff id when it has been read to the end."""
+        ...
+
+    def read_file(self, image: StoredImage, path: str) -> bytes | None:
+        """A small file of the image's root file system, links in it followed; None when there is none."""
+        ...
+
+
+class ImageStore(ImageReader, Protocol):
+    """A place where images live. Every method raises `PybuildError` for a store that fails or cannot be reached."""
 
     def write(
         self,
@@ -90,14 +107,53 @@ class ImageStore(Protocol):
         """
         ...
 
-    def read_layer(self, image: StoredImage, diff_id: str) -> Iterator[bytes]:
-        """The uncompressed tar of one layer, checked against its diff id when it has been read to the end."""
-        ...
-
-    def read_file(self, image: StoredImage, path: str) -> bytes | None:
-        """A small file of the image's root file system, links in it followed; None when there is none."""
-        ...
-
     def delete(self, image: StoredImage) -> None:
         """Remove the image with all of its names. A missing one is no error."""
+        ...
+
+
+@runtime_checkable
+class RebasingStore(ImageStore, Protocol):
+    """A place that can put an image's own layers on another base."""
+
+    def restack(
+        self,
+        image: StoredImage,
+        base: StoredImage,
+        kept: Sequence[str],
+        config: bytes,
+        names: Sequence[Reference],
+    ) -> Written:
+        """Write one image: the layers of `base`, then those of `image` that `kept` names, lowest first.
+
+        `config`: its configuration file. Of what the store has in that order already nothing is read or sent.
+        """
+        ...
+
+
+class UnusableLayer(PybuildError):
+    """A cache does not have a layer, or not the one that its name says."""
+
+
+class LayerCache(Protocol):
+    """A place where the cached layers of one app are kept between builds, as tars that are known by their diff ids.
+
+    It may have been in other hands: what it says of a layer is worth no more than the layer's digest proves.
+    """
+
+    def metadata(self) -> CacheMetadata:
+        """What the kept layers are. An empty one, if there is none or it cannot be read: a cache may be lost."""
+        ...
+
+    def read(self, diff_id: str) -> Iterator[bytes]:
+        """The uncompressed tar of one layer. `UnusableLayer`, at the latest at its end, if it is not that one."""
+        ...
+
+    def write(
+        self, layers: Sequence[Layer], describe: Callable[[Sequence[str]], CacheMetadata]
+    ) -> Sequence[str]:
+        """Let these layers take the place of those that were kept; return their diff ids, in order.
+
+        `describe` makes the metadata of these. Raises `OSError` or `PybuildError` with the cache as it was.
+        """
         ...

@@ -67,7 +67,7 @@ def pack(chunks: Iterable[bytes]) -> Packed:
         file.flush()
     except OSError as exc:
         file.close()
-        raise _full(exc) from exc
+        raise disk_full(exc) from exc
     except BaseException:
         file.close()
         raise
@@ -106,35 +106,37 @@ def _compressor() -> Any:
     return isal_zlib.compressobj(1, isal_zlib.DEFLATED, _WITH_HEADER)
 
 
-def _full(exc: OSError) -> Exception:
+def disk_full(exc: OSError) -> Exception:
+    """`DiskFull` if that is what `exc` means, else `exc`."""
     import errno
 
     if exc.errno not in {errno.ENOSPC, errno.EDQUOT}:
         return exc
     return DiskFull(
-        f"no space left in {tempfile.gettempdir()} for a compressed layer",
+        f"no space left in {tempfile.gettempdir()} for temporary files",
         hint="free some space, or set TMPDIR to a folder on a larger disk",
     )
 
 
 def unpack(chunks: Iterable[bytes], *, diff_id: str) -> Iterator[bytes]:
     """The tar in a blob, compressed or not; `InvalidArchive` at its end if it is not what `diff_id` says."""
-    content = Hashing(_uncompressed(chunks, diff_id))
+    content = Hashing(inflated(chunks, f"the layer {diff_id}"))
     for piece in content:
         if content.size > MAX_LAYER:
             raise InvalidArchive(f"the layer {diff_id} is larger than {MAX_LAYER >> 30} GiB")
         yield piece
     if content.digest != diff_id:
-        raise InvalidArchive(f"the registry gave other content for the layer {diff_id}")
+        raise InvalidArchive(f"the layer {diff_id} has other content than its digest says")
 
 
-def _uncompressed(chunks: Iterable[bytes], diff_id: str) -> Iterator[bytes]:
+def inflated(chunks: Iterable[bytes], what: str) -> Iterator[bytes]:
+    """The content of something that is compressed or not; `what` it is, for `InvalidArchive`."""
     source = iter(chunks)
     first = next(source, b"")
     while len(first) < len(_ZSTD) and (more := next(source, b"")):
         first += more
     if first.startswith(_ZSTD):
-        raise InvalidArchive(f"the layer {diff_id} is compressed with zstd, which is not read yet")
+        raise InvalidArchive(f"{what} is compressed with zstd, which is not read yet")
     if not first.startswith(_GZIP):
         yield first
         yield from source
@@ -152,6 +154,6 @@ def _uncompressed(chunks: Iterable[bytes], diff_id: str) -> Iterator[bytes]:
         while not inflate.eof and (tail := inflate.decompress(b"", _PIECE)):
             yield tail
     except zlib.error as exc:
-        raise InvalidArchive(f"the layer {diff_id} cannot be decompressed: {exc}") from exc
+        raise InvalidArchive(f"{what} cannot be decompressed: {exc}") from exc
     if not inflate.eof:
-        raise InvalidArchive(f"the layer {diff_id} ends too soon")
+        raise InvalidArchive(f"{what} ends too soon")

@@ -9,6 +9,7 @@ Specification: platform.md, "exporter"; how the engine behaves: GO-35.
 from __future__ import annotations
 
 import posixpath
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -81,20 +82,46 @@ class DaemonStore:
         previous: StoredImage | None,
     ) -> Written:
         """See `ImageStore.write`. Sends nothing if the engine has the very image already."""
-        for name in names:
-            if name.digest:
-                raise InvalidReference(
-                    f"{name} cannot be given to an image: a digest is not chosen", hint="use a tag"
-                )
+        _check_names(names)
         present = self._present(base, layers, make_config)
         if present is not None:
-            self._name(present, names)
-            return Written(
-                image_id=present.id, changed=False, sent_bytes=0, size=present.size, diff_ids=present.diff_ids
-            )
+            return self._named(present, names)
         sources = [*(_Source(diff_id) for diff_id in base.diff_ids), *map(_source, layers)]
         with engine.translating("sending the image"):
             upload = self._send(base, sources, make_config, previous)
+        return self._taken(upload, names)
+
+    def restack(
+        self,
+        image: StoredImage,
+        base: StoredImage,
+        kept: Sequence[str],
+        config: bytes,
+        names: Sequence[Reference],
+    ) -> Written:
+        """See `RebasingStore.restack`. The engine gives an image only whole, so all of `image` is read once."""
+        _check_names(names)
+        present = self.find(sha256(config))
+        if present is not None:
+            return self._named(present, names)
+        sources = [_Source(diff_id) for diff_id in (*base.diff_ids, *kept)]
+        with engine.translating("sending the image"), ExitStack() as stack:
+            if self._is_containerd() or _held(sources, base, image) < len(sources):
+                saved = stack.enter_context(SavedImage(self._client.get_image(image.id)))
+                own = [source.filled_from(saved) for source in sources[len(base.diff_ids) :]]
+                sources[len(base.diff_ids) :] = own
+            upload = self._send(base, sources, lambda _: config, image)
+        return self._taken(upload, names)
+
+    def _named(self, present: StoredImage, names: Sequence[Reference]) -> Written:
+        """The engine has the very image already."""
+        self._name(present, names)
+        return Written(
+            image_id=present.id, changed=False, sent_bytes=0, size=present.size, diff_ids=present.diff_ids
+        )
+
+    def _taken(self, upload: _Upload, names: Sequence[Reference]) -> Written:
+        """Name an image that was sent, once the engine says that it has it."""
         image = self.find(upload.image_id)
         if image is None:
             raise ExportError(f"the Docker Engine took the image {upload.image_id}, but does not have it")
@@ -234,6 +261,14 @@ class _Source:
             return self
         diff_id = self.diff_id
         return _Source(diff_id, saved.size(diff_id), lambda: saved.layer(diff_id))
+
+
+def _check_names(names: Iterable[Reference]) -> None:
+    for name in names:
+        if name.digest:
+            raise InvalidReference(
+                f"{name} cannot be given to an image: a digest is not chosen", hint="use a tag"
+            )
 
 
 def _source(layer: Layer) -> _Source:

@@ -25,7 +25,7 @@ from pybuild.oci.reference import DOCKER_HUB
 from pybuild.stores.state import read_state
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 AUTH_VARIABLE = "CNB_REGISTRY_AUTH"
 HELPER_SECONDS = 30
@@ -71,6 +71,14 @@ class Keychain:
         self._lock = threading.Lock()
         self._found: dict[str, Credential | None] = {}
         self._given = _given(environ.get(AUTH_VARIABLE, ""))
+        self._file: Mapping[str, Any] | None = None
+
+    def settle(self, registries: Iterable[str]) -> None:
+        """Look now for what will be asked for later: who gives up rights may not read config.json any more (GO-80)."""
+        with self._lock:
+            self._config()
+        for registry in registries:
+            self.credential(registry)
 
     def credential(self, registry: str) -> Credential | None:
         """What to show to `registry` (`host` or `host:port`); None to be anonymous.
@@ -85,7 +93,7 @@ class Keychain:
             return self._found[key]
 
     def _configured(self, registry: str) -> Credential | None:
-        config = _config(self._environ)
+        config = self._config()
         helpers = _table(config.get("credHelpers"))
         helper = next((name for key, name in helpers.items() if _host(key) == registry), "")
         for name in (helper, config.get("credsStore")):
@@ -97,6 +105,11 @@ class Keychain:
             if _host(key) == registry and (found := _entry(_table(entry), key)) is not None:
                 return found
         return None
+
+    def _config(self) -> Mapping[str, Any]:
+        if self._file is None:
+            self._file = _config(self._environ)
+        return self._file
 
 
 def _host(key: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pybuild.events import detail, warn
-from pybuild.stores.tar_cache import UnusableLayer
+from pybuild.stores.api import UnusableLayer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -21,11 +21,11 @@ from pybuild.stores import blobs, compress, manifests
 from pybuild.stores.api import StoredImage, Written
 from pybuild.stores.blobs import Blob, Remote
 from pybuild.stores.exchange import Refused
-from pybuild.stores.manifests import Manifest
+from pybuild.stores.image_manifest import Manifest
 from pybuild.stores.senders import Senders
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from pybuild.oci.reference import Reference
     from pybuild.stores.api import ImageStore, Layer
@@ -60,9 +60,12 @@ class _Counted:
 
 
 class Push:
-    """One write. `base_held`, `previous`: images of registries, whose layers may serve; `lender`: has the base else.
+    """One write. `base_held`, `previous`, `others`: images of registries, whose layers may serve; `lender`: has the base else.
 
-    `doubt`: even what images of the repository have is looked for there.
+    `layer_type`: media type of new layers; Docker's also in an OCI manifest, for so does the Go lifecycle, and the digest is
+    of these bytes. `distrusted`: diff ids that no image is believed to have. `doubt`: even what images of the repository
+    have is looked for there, and the manifest is written in any case. `rebasing`: the manifest is made from nothing, of
+    Docker's kind whatever the base's is, and the base's layers are described as the base does (GO-79).
     """
 
     def __init__(
@@ -74,18 +77,31 @@ class Push:
         base_held: tuple[Place, Manifest] | None,
         previous: tuple[Place, Manifest] | None,
         lender: ImageStore | None,
+        others: Iterable[tuple[Place, Manifest]] = (),
+        layer_type: str = model.DOCKER_LAYER,
+        distrusted: Collection[str] = (),
         doubt: bool = False,
+        rebasing: bool = False,
     ) -> None:
         self._base, self._names, self._place = base, names, place
-        self._base_manifest = base_held[1] if base_held else None
+        self._base_manifest = base_held[1] if base_held and not rebasing else None
         self._lender = lender
+        self._layer_type = layer_type
         self._doubt = doubt
         self._target = place(names[0])
         self._senders = Senders(f"Pushing {names[0]}")
         self._reusable: dict[str, tuple[Struct, Place]] = {}
-        for held in (base_held, previous):
+        for held in (*others, base_held, previous):
             if held is not None:
-                self._reusable |= {diff_id: (layer, held[0]) for diff_id, layer in held[1].layers.items()}
+                self._reusable |= {
+                    diff_id: (layer, held[0])
+                    for diff_id, layer in held[1].layers.items()
+                    if diff_id not in distrusted
+                }
+        if rebasing and base_held is not None:
+            for diff_id, layer in base_held[1].layers.items():
+                if self._reusable[diff_id][0] != layer:
+                    self._reusable[diff_id] = (layer, base_held[0])
         self._layers: dict[str, Struct] = {}
         self._order: list[str] = []
         self._blobs: dict[str, Blob] = {}
@@ -102,7 +118,9 @@ class Push:
                 self._add(layer)
             config = make_config(tuple(self._order))
             text, manifest = self._manifest(config)
-            pending = [name for name in self._names if self._digest_of(name) != manifest.digest]
+            pending = [
+                name for name in self._names if self._doubt or self._digest_of(name) != manifest.digest
+            ]
             if pending:
                 self._complete(pending, config)
             self._senders.wait()
@@ -130,7 +148,7 @@ class Push:
         if layer.diff_id is not None and layer.diff_id in self._reusable:
             self._reuse(layer.diff_id)
         else:
-            self._compress(layer.open(), layer.diff_id, layer.size, layer.created_by)
+            self._compress(layer.open(), layer.diff_id, layer.size or None, layer.created_by)
 
     def _reuse(self, diff_id: str) -> None:
         layer, place = self._reusable[diff_id]
@@ -153,8 +171,7 @@ class Push:
             return
         self._order.append(packed.diff_id)
         self._layers[packed.diff_id] = Struct(
-            # Also in an OCI manifest: so does the Go lifecycle, and the digest is of these bytes.
-            mediaType=model.DOCKER_LAYER,
+            mediaType=self._layer_type,
             size=packed.size,
             digest=packed.digest,
         )

@@ -12,24 +12,34 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pybuild.errors import InvalidArchive, InvalidReference
+from pybuild.errors import ExportError, InvalidArchive, InvalidReference
 from pybuild.events import detail
+from pybuild.gojson import Struct
+from pybuild.oci import model
 from pybuild.oci.digest import is_digest
 from pybuild.oci.reference import DOCKER_HUB, Reference
 from pybuild.stores import blobs, compress, manifests, peek
-from pybuild.stores.api import StoredImage
+from pybuild.stores.api import Layer, StoredImage
 from pybuild.stores.blobs import Place
 from pybuild.stores.exchange import Patience
-from pybuild.stores.manifests import Platform
+from pybuild.stores.image_manifest import Manifest, Platform
 from pybuild.stores.push import Missing, Push
 from pybuild.stores.transport import Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-    from pybuild.stores.api import ImageStore, Layer, Written
+    from pybuild.stores.api import ImageStore, Written
     from pybuild.stores.keychain import Keychain
-    from pybuild.stores.manifests import Manifest
+
+_NOTHING = StoredImage(id="", config={}, diff_ids=(), labels={})
+_EMPTY = Manifest(
+    digest="",
+    media_type=model.OCI_MANIFEST,
+    value=Struct(layers=None),
+    config=Struct(),
+    diff_ids=(),
+)
 
 
 class RegistryStore:
@@ -104,6 +114,7 @@ class RegistryStore:
             digest_names=(f"{ref.familiar_repository}@{manifest.digest}",),
             size=sum(layer["size"] for layer in manifest.value["layers"] or ()),
             reference=key,
+            config_digest=manifest.value["config"]["digest"],
         )
 
     def write(
@@ -133,6 +144,81 @@ class RegistryStore:
         place = self._place(names[0])
         self._known[_by_digest(place, manifest.digest)] = (place, manifest)
         return written
+
+    def write_alone(
+        self,
+        layers: Sequence[Layer],
+        make_config: Callable[[Sequence[str]], bytes],
+        name: Reference,
+        previous: StoredImage | None,
+        *,
+        distrusted: Collection[str] = (),
+        doubt: bool = False,
+    ) -> Written:
+        """Write an OCI image that stands on no other. A layer that any image seen here has on that registry is not read.
+
+        Layers of `previous` are looked for; those `distrusted` (diff ids) are made anew. `doubt`: what is there
+        may be damaged, so the image is written in any case.
+        """
+        _check_names([name])
+        job = partial(
+            Push,
+            base=_NOTHING,
+            names=[name],
+            place=self._place,
+            base_held=(self._place(name), _EMPTY),
+            lender=None,
+            layer_type=model.OCI_LAYER,
+        )
+        old = self._known.get(previous.reference) if previous else None
+        near = [held for held in self._known.values() if held[0].registry == name.registry]
+        wanted = {layer.diff_id for layer in layers}
+        lost = {diff_id for diff_id in _lost(old) if diff_id in wanted}
+        distrusted = {*distrusted, *lost}
+        try:
+            written, _ = job(previous=old, others=near, distrusted=distrusted, doubt=doubt).carry_out(
+                layers, make_config
+            )
+        except Missing as exc:
+            detail(f"{exc}; every layer is looked at anew")
+            written, _ = job(previous=None, distrusted=distrusted, doubt=True).carry_out(layers, make_config)
+        return written
+
+    def restack(
+        self,
+        image: StoredImage,
+        base: StoredImage,
+        kept: Sequence[str],
+        config: bytes,
+        names: Sequence[Reference],
+    ) -> Written:
+        """See `RebasingStore.restack`. Layers keep their descriptors; a base that only the lender has is sent."""
+        _check_names(names)
+        if image.reference not in self._known:
+            raise InvalidArchive(f"the image {image.id} is not of this registry")
+        job = partial(
+            Push,
+            base=base,
+            names=names,
+            place=self._place,
+            base_held=self._known.get(base.reference),
+            previous=self._known[image.reference],
+            lender=self._lender,
+            rebasing=True,
+        )
+        own = [Layer(diff_id=diff_id, size=0, open=_unread, created_by="") for diff_id in kept]
+        try:
+            written, manifest = job().carry_out(own, lambda _: config)
+        except Missing as exc:
+            detail(f"{exc}; every layer is looked at anew")
+            written, manifest = job(doubt=True).carry_out(own, lambda _: config)
+        place = self._place(names[0])
+        self._known[_by_digest(place, manifest.digest)] = (place, manifest)
+        return written
+
+    def tagged(self, name: Reference) -> str:
+        """The digest that a tag has now, of an image or of an index; "" for none."""
+        return manifests.digest_of(self._place(name), name.digest or name.tag)
 
     def read_layer(self, image: StoredImage, diff_id: str) -> Iterator[bytes]:
         """See `ImageStore.read_layer`. The blob's digest is checked, too."""
@@ -186,10 +272,23 @@ class RegistryStore:
         return Place(transport=transport, repository=name.repository)
 
 
+def _lost(held: tuple[Place, Manifest] | None) -> Iterator[str]:
+    """Diff ids of the image's layers that its repository lacks."""
+    if held is not None:
+        place, manifest = held
+        for diff_id, layer in manifest.layers.items():
+            if not blobs.exists(place, layer["digest"]):
+                yield diff_id
+
+
 def _by_digest(place: Place, digest: str) -> str:
     """The name that is this image for ever, as the Go lifecycle writes it."""
     host = "index.docker.io" if place.registry == DOCKER_HUB else place.registry
     return f"{host}/{place.repository}@{digest}"
+
+
+def _unread() -> Iterator[bytes]:
+    raise ExportError("a layer that the registry has was to be read")
 
 
 def _check_names(names: Sequence[Reference]) -> None:

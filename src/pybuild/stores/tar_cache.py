@@ -20,20 +20,19 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from pybuild.errors import InvalidFile, PybuildError
-from pybuild.events import warn
+from pybuild.events import info, warn
 from pybuild.oci.digest import Hashing, is_digest
 from pybuild.spec.cache import CACHE_METADATA, CacheMetadata
+from pybuild.stores.api import UnusableLayer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from io import BufferedReader
+
+    from pybuild.stores.api import Layer
 
 _PIECE = 1 << 20
 _METADATA_LIMIT = 64 << 20
-
-
-class UnusableLayer(PybuildError):
-    """A cache does not have a layer, or not the one that its name says."""
 
 
 class TarCache:
@@ -90,6 +89,30 @@ class TarCache:
         with self._verified(diff_id) as file:
             while piece := file.read(_PIECE):
                 yield piece
+
+    def write(
+        self, layers: Sequence[Layer], describe: Callable[[Sequence[str]], CacheMetadata]
+    ) -> Sequence[str]:
+        """See `LayerCache.write`."""
+        diff_ids = [self._kept(layer) or self._added(layer) for layer in layers]
+        self.commit(describe(diff_ids))
+        return diff_ids
+
+    def _kept(self, layer: Layer) -> str:
+        """The diff ID of a layer that is there already; "" if it is not."""
+        if not layer.diff_id or not self.size(layer.diff_id):
+            return ""
+        try:
+            self.keep(layer.diff_id)
+        except UnusableLayer as exc:
+            warn(f"Skipping reuse for layer {layer.created_by}: {exc}")
+            return ""
+        info(f"Reusing cache layer '{layer.created_by}'")
+        return layer.diff_id
+
+    def _added(self, layer: Layer) -> str:
+        info(f"Adding cache layer '{layer.created_by}'")
+        return self.add(layer.open())
 
     def add(self, chunks: Iterable[bytes]) -> str:
         """Stage one layer; return its diff ID. Raises `OSError` if it cannot be written."""

@@ -31,6 +31,7 @@ from pybuild.stores.exchange import (
     retry_after,
     translated,
 )
+from pybuild.stores.image_manifest import MAX_MANIFEST
 from pybuild.stores.tokens import Challenge, Tokens
 
 if TYPE_CHECKING:
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from pybuild.stores.keychain import Keychain
 
 HUB_HOST = "registry-1.docker.io"
-MAX_MANIFEST = 4 << 20
 _MAX_TOKEN = 1 << 20
 _MOST_HOPS = 5
 _REDIRECTS = {301, 302, 303, 307, 308}

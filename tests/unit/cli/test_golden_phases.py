@@ -30,7 +30,7 @@ def root(root_folder: Path) -> Iterator[Path]:
 
 
 def _is_ours(case: Mapping[str, Any]) -> bool:
-    return case["kind"] in ("export", "creator") and not case["name"].startswith("extension")
+    return case["kind"] in ("export", "creator")
 
 
 @pytest.mark.golden

@@ -93,8 +93,8 @@ def test_a_platform_api_that_we_do_not_speak_ends_with_11_before_anything_else(a
         (("restorer", "-group", "/no/group.toml", "-analyzed", "/no"), 1, "/no/group.toml: there is no such file"),
         (("analyzer", "-daemon", "-log-level", "loud", "a"), 1, "failed to parse log level"),
         (("analyzer", "-layout", "-run-image", "r", "a"), 1, "experimental feature"),
-        (("analyzer", "-run-image", "r", "a"), 1, "images in a registry are not supported yet"),
-        (("restorer", "-cache-image", "c"), 3, "-cache-image is not supported yet"),
+        (("analyzer", "-run-image", "r", "127.0.0.1:1/a"), 32, "127.0.0.1:1 broke off: Connection refused"),
+        (("restorer", "-cache-image", "C!"), 3, "is no image name"),
         (("lifecycle", "dance"), 3, "no phase of that name"),
     ],
 )  # fmt: skip

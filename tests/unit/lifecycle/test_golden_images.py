@@ -27,10 +27,7 @@ def root(root_folder: Path) -> Iterator[Path]:
 
 
 @pytest.mark.golden
-@pytest.mark.parametrize(
-    "case",
-    golden.cases("images", only=lambda it: it["kind"] == "export" and not it["name"].startswith("extension")),
-)
+@pytest.mark.parametrize("case", golden.cases("images", only=lambda it: it["kind"] == "export"))
 def test_an_export_writes_the_image_that_the_go_lifecycle_writes(case: dict[str, Any], root: Path) -> None:
     done = inside(root, lambda: exports.replay_export(case))
 

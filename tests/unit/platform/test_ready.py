@@ -118,12 +118,12 @@ def test_the_hosts_authorities_are_added_to_those_of_the_container(ready: Ready)
 
     assert parse(bundle.read_bytes()) == (theirs, ours)
     assert set(parse(ready.text("/platform/ca-certificates.crt").encode())) == {theirs, ours}
-    assert readied.environ["SSL_CERT_FILE"] in {BUNDLE, "/platform/ca-certificates.crt"}
+    assert readied.delivery.environ["SSL_CERT_FILE"] in {BUNDLE, "/platform/ca-certificates.crt"}
     assert ready.env.uploads == 1
 
 
 def test_without_authorities_of_the_host_nothing_is_said_of_them(ready: Ready) -> None:
-    assert ready.make().environ == {}
+    assert ready.make().delivery.environ == {}
     assert not (ready.env.root / "etc").exists()
 
 

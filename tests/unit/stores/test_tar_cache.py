@@ -13,7 +13,8 @@ from pybuild.errors import PybuildError
 from pybuild.oci.digest import sha256
 from pybuild.spec.cache import CACHE_METADATA, CacheMetadata
 from pybuild.spec.labels import BuildpackLayers, LayerMetadata
-from pybuild.stores.tar_cache import TarCache, UnusableLayer
+from pybuild.stores.api import UnusableLayer
+from pybuild.stores.tar_cache import TarCache
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,0 +1,214 @@
+"""Image extensions where a Docker Engine is at hand: its builder applies the Dockerfiles, and the build goes on in a
+container of what became of the build image.
+
+The first container stays until the end: its name is the lock on the cache. docs/adr/0008.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self
+
+from pybuild.buildenv.container import ContainerBuildEnv
+from pybuild.errors import ExtendError, PybuildError
+from pybuild.lifecycle.content import spooled_layer
+from pybuild.lifecycle.extend import extend
+from pybuild.lifecycle.extended import CREATED_BY, ExtendedRunImage
+from pybuild.lifecycle.extensions import ExtendedBuild
+from pybuild.oci import model, tar
+from pybuild.oci.digest import sha256
+from pybuild.oci.reference import Reference
+from pybuild.platform import certificates, extended_images
+from pybuild.platform.engine_builds import EngineApplier, EngineOptions
+from pybuild.platform.environment import proxy_environ
+from pybuild.platform.prepare import LAYERS_DIR, container_spec, owner_labels, start
+from pybuild.platform.publish import destination
+from pybuild.platform.pull import present
+from pybuild.platform.ready import make_ready
+from pybuild.platform.run_image import run_image
+from pybuild.stores.api import Layer
+from pybuild.stores.daemon import DaemonStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from types import TracebackType
+
+    from pybuild.lifecycle.extend import Application, Kind
+    from pybuild.platform.prepare import Prepared
+    from pybuild.platform.ready import Readied
+    from pybuild.platform.volumes import OpenBuild
+    from pybuild.stores.api import ImageStore, StoredImage
+
+_CREATED = "1980-01-01T00:00:01Z"
+
+
+class EngineExtender:
+    """See `lifecycle.extensions.Extender`. A context manager: at its end the second container is gone, and so are
+    images that no later build may take.
+    """
+
+    def __init__(self, prepared: Prepared, held: OpenBuild, readied: Readied) -> None:
+        self._prepared = prepared
+        self._held = held
+        self._readied = readied
+        self._store = DaemonStore(prepared.client, labels=owner_labels(prepared))
+        self._at_end = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._at_end.callback(self._store.close)
+        extended_images.sweep(self._prepared.client)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._at_end.__exit__(kind, exc, trace)
+
+    def run_image(self, name: str) -> tuple[ImageStore, StoredImage]:
+        """The run image of that name, pulled if the policy says so, or in the registry."""
+        ready = self._prepared
+        target = destination(ready.client, ready.request)
+        try:
+            reference = Reference.parse(name)
+            _, found = run_image(
+                ready.builder,
+                given=name,
+                app=ready.request.image,
+                get=lambda each: target.run_image(each, ready.builder),
+            )
+        except PybuildError as exc:
+            raise ExtendError(
+                f"the run image {name} that an extension chose cannot be used: {exc}", hint=exc.hint
+            ) from exc
+        return target.store(reference, ready.builder), found
+
+    def extend_run(self, run_image: StoredImage, applications: Sequence[Application]) -> ExtendedRunImage:
+        """Apply Dockerfiles to the run image; the engine has to have it, wherever the app image goes."""
+        base = self._on_engine(run_image)
+        files = self._authorities(lambda path: self._store.read_file(base, path))
+        applier, config, same = self._extended("run", base, files, applications)
+        made = {layer.diff_id: layer for layer in applier.layers}
+        image = self._store.find(applier.image)
+        if image is None:
+            raise ExtendError(f"the Docker Engine lost the extended run image {applier.image}")
+        held = image if same and not self._prepared.request.publish else None
+        layers = []
+        for diff_id, layer in made.items():
+            words = CREATED_BY.format(what=layer.what, id=layer.extension_id)
+            read = partial(self._store.read_layer, image, diff_id)
+            # One that the store has already is not read, so nobody asks how long it is.
+            layers.append(
+                Layer(diff_id=diff_id, size=0, open=read, created_by=words)
+                if held
+                else spooled_layer(read(), words)
+            )
+        return ExtendedRunImage(layers=tuple(layers), config=config, held=held)
+
+    def extend_build(self, applications: Sequence[Application]) -> ExtendedBuild:
+        """Apply Dockerfiles to the build image, and make all ready in a container of the outcome."""
+        ready = self._prepared
+        base = self._store.find(ready.builder.image_id)
+        if base is None:
+            raise ExtendError(f"the Docker Engine lost the builder {ready.builder.name}")
+        files = _bundles(self._readied.delivery)
+        applier, config, _ = self._extended("build", base, files, applications)
+        spec = replace(
+            container_spec(ready),
+            image=applier.image,
+            labels=owner_labels(ready),
+            binds=(f"{self._held.volume}:{LAYERS_DIR}", *ready.request.volumes),
+        )
+        env = self._at_end.enter_context(ContainerBuildEnv.create(ready.client, spec))
+        start(env, ready.request)
+        env.deadline = self._held.env.deadline
+        make_ready(
+            env,
+            source=ready.source,
+            app_dir=ready.app_dir,
+            user_environ=ready.user,
+            trusted=(),
+            fetched=ready.chosen.fetched,
+            delivery=self._readied.delivery,
+        ).finish()
+        environ = dict(item.split("=", 1) for item in config.get("Env") or () if "=" in item)
+        return ExtendedBuild(env=env, environ={**environ, **proxy_environ(ready.request.caller)})
+
+    def _extended(
+        self, kind: Kind, base: StoredImage, files: Mapping[str, bytes], applications: Sequence[Application]
+    ) -> tuple[EngineApplier, Mapping[str, Any], bool]:
+        """The image, its configuration, and whether it stands on `base` itself.
+
+        It keeps a name until the cache of this app is removed; without that cache, it ends with this build.
+        """
+        ready = self._prepared
+        start_at = self._with_files(base, files) if files else base.id
+        options = EngineOptions(
+            network=ready.request.network,
+            proxies=proxy_environ(ready.request.caller),
+            fresh=ready.request.clear_cache,
+            deadline=self._held.env.deadline,
+        )
+        applier = EngineApplier(ready.client, self._held.env, start_at, options)
+        try:
+            config = extend(applier, applications, kind)
+        except BaseException:
+            applier.discard()
+            if files:
+                extended_images.drop(ready.client, start_at)
+            raise
+        if self._held.private:
+            self._at_end.callback(extended_images.drop, ready.client, applier.image)
+        else:
+            extended_images.keep(ready.client, applier.image, kind, self._held.volume)
+        return applier, config, not files
+
+    def _on_engine(self, image: StoredImage) -> StoredImage:
+        found = self._store.find(image.id) if not image.reference else None
+        if found is not None:
+            return found
+        name = Reference.parse(image.reference)
+        return present(self._prepared.client, name, self._prepared.request.pull_policy)
+
+    def _authorities(self, read: Callable[[str], bytes | None]) -> dict[str, bytes]:
+        """The bundles of an image with this machine's own CA certificates, if it lacks any of them."""
+        trusted = certificates.host_certificates(self._prepared.request.caller)
+        if not trusted:
+            return {}
+        found = {path: content for path in certificates.SYSTEM_BUNDLES if (content := read(path))}
+        return _bundles(certificates.deliver(trusted, found, fallback=certificates.host_bundle()))
+
+    def _with_files(self, base: StoredImage, files: Mapping[str, bytes]) -> str:
+        """The ID of an image of our own: `base` with root's `files`. Equal inputs, equal image."""
+        entries = [
+            (tar.TarEntry(path.lstrip("/").encode(), tar.FILE, 0o644, 0, 0, len(content)), content)
+            for path, content in sorted(files.items())
+        ]
+        content = b"".join(tar.write(entries))
+        layer = Layer(
+            diff_id=sha256(content), size=len(content), open=partial(iter, (content,)), created_by="pybuild"
+        )
+
+        def config(diff_ids: Sequence[str]) -> bytes:
+            given: dict[str, Any] = dict(base.config)
+            labels = {**base.labels, **extended_images.LABELS}
+            return model.encode_config(
+                {
+                    **given,
+                    "created": _CREATED,
+                    "config": {**(given.get("config") or {}), "Labels": labels},
+                    "history": [{"created": _CREATED} for _ in diff_ids],
+                    "rootfs": {"type": "layers", "diff_ids": list(diff_ids)},
+                }
+            )
+
+        return self._store.write(base, [layer], config, (), None).image_id
+
+
+def _bundles(delivery: certificates.Delivery) -> dict[str, bytes]:
+    """The bundles that tools of the system read; the first of the usual ones where an image has none yet."""
+    found = {path: delivery.files[path] for path in certificates.SYSTEM_BUNDLES if path in delivery.files}
+    if found or not delivery.files:
+        return found
+    return {certificates.SYSTEM_BUNDLES[0]: next(iter(delivery.files.values()))}
