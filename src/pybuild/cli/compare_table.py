@@ -104,8 +104,7 @@ class _Table:
             yield self._row(sign, text)
         left = max(len(rows), more) - min(most, len(rows))
         if left:
-            how = "--json has more" if self._everything else "-v shows more"
-            yield f"  … and {left} more: {how}"
+            yield f"  … and {left} more{', not listed' if self._everything else ': -v shows more'}"
 
     def _row(self, sign: str, text: str) -> str:
         line = f"  {sign} {text}".rstrip()
