@@ -115,12 +115,12 @@ def build_request(
         descriptor=descriptor,
         # `web` means `/web`, as with `pack --workspace`.
         workspace=check_workspace(f"/{workspace.lstrip('/')}", "--workspace") if workspace else "",
-        pull_policy=_pull_policy(pull_policy),
+        pull_policy=checked_policy(pull_policy),
         default_process=default_process,
         created=_creation_time(creation_time),
         clear_cache=clear_cache,
         outputs=read_outputs(outputs, names, publish=publish),
-        insecure=tuple(map(_registry, insecure_registries)),
+        insecure=tuple(map(checked_registry, insecure_registries)),
         timeout=timeout,
         caller=caller,
     )
@@ -163,7 +163,8 @@ def checked_volume(word: str) -> str:
     return f"{source}:{plain}:{mode}"
 
 
-def _registry(word: str) -> str:
+def checked_registry(word: str) -> str:
+    """`word` if it is `host[:port]`; else `InvalidInput`."""
     if REGISTRY.fullmatch(word) is None:
         raise InvalidInput(
             f"{word!r} is no registry: expected a host name or host:port",
@@ -172,7 +173,8 @@ def _registry(word: str) -> str:
     return word
 
 
-def _pull_policy(text: str) -> PullPolicy:
+def checked_policy(text: str) -> PullPolicy:
+    """`text` as a pull policy; `InvalidInput` for anything else."""
     for policy in PULL_POLICIES:
         if text == policy:
             return policy
