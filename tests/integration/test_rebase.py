@@ -65,9 +65,9 @@ def test_it_says_what_it_would_do_does_it_and_says_that_nothing_is_left_to_do(st
     assert told[0] == (
         "exit 0\n--- stderr\n===> REBASING\n\n"
         f"'{name}' would be rebased\n"
-        "  run image    RUN/run\n"
-        "  base layers  1 layer up to sha256:ID → 2 layers up to sha256:ID\n"
-        "  run image    ID → ID\n"
+        "  run image            RUN/run\n"
+        "  base layers          1 layer up to sha256:ID → 2 layers up to sha256:ID\n"
+        "  run image reference  ID → ID\n"
     )
     assert told[1] == (
         f"exit 0\n--- stderr\n===> REBASING\nRebasing '{name}' on run image 'RUN/run'\nSaving {name}...\n"
@@ -223,7 +223,7 @@ def test_an_oci_image_becomes_one_of_docker_as_with_the_go_lifecycle(
     ("fault", "code", "said"),
     [
         ({"denied": "acme/app"}, RegistryDenied.exit_code, "denied"),
-        ({"method": "PUT", "path": "/manifests/", "status": 500, "times": 99}, RegistryError.exit_code, "500"),
+        ({"method": "PUT", "path": "/manifests/", "status": 400, "times": 99}, RegistryError.exit_code, "400"),
         ({"method": "GET", "path": "/acme/run/manifests", "status": 403, "times": 99}, RegistryDenied.exit_code, "run"),
         ({"method": "GET", "path": "/acme/app/manifests", "status": 403, "times": 99}, RegistryDenied.exit_code, "app"),
         ({"method": "GET", "path": "/acme/run/blobs", "how": "wrong", "times": 99}, 3, "no usable configuration"),
