@@ -185,6 +185,11 @@ class Push:
         counted = replace(blob, source=_Counted(blob.source, self._senders)) if count else blob
 
         def work() -> int:
+            if _is_at(blob, place) and not blobs.exists(place, blob.digest):
+                raise RegistryError(
+                    f"{place.registry} has lost {blob.digest}, a layer of {place.repository}, which is nowhere else",
+                    hint="build the app again",
+                )
             try:
                 sent = blobs.ensure(place, counted)
             except Refused as exc:
@@ -235,11 +240,8 @@ class Push:
 
     def _fill(self, place: Place, config: Blob) -> None:
         for blob in self._blobs.values():
-            held = blob.held is not None and (blob.held.registry, blob.held.repository) == (
-                place.registry,
-                place.repository,
-            )
-            if f"{place.repository} {blob.digest}" not in self._here and (self._doubt or not held):
+            known = _is_at(blob, place)
+            if f"{place.repository} {blob.digest}" not in self._here and (self._doubt or not known):
                 self._send(place, blob)
         self._send(place, config, count=False)
 
@@ -287,3 +289,9 @@ class Push:
                 f"{name.registry} took the manifest of {name} as {said[:80]!r}, not {manifest.digest}"
             )
         info(f"Pushed {name}@{manifest.digest}")
+
+
+def _is_at(blob: Blob, place: Place) -> bool:
+    """Whether the repository should have it already."""
+    held = blob.held
+    return held is not None and (held.registry, held.repository) == (place.registry, place.repository)
