@@ -47,6 +47,7 @@ lifecycle: venv ## write dist/pybuild-lifecycle.pyz (all phases in one file) and
 
 docs: venv ## write the generated pages of docs/reference
 	@$(PY) scripts/reference.py
+	@$(PY) scripts/conformance.py
 
 setup: venv engine ## virtual environment and Docker Engine
 
