@@ -10,8 +10,6 @@ import json
 import os
 import subprocess
 import sys
-import tarfile
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -107,41 +105,8 @@ def _said(*words: str) -> str:
     return done.stdout
 
 
-@pytest.fixture(scope="module")
-def lifecycle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    sys.path.insert(0, str(ROOT / "scripts"))
-    try:
-        import lifecycle as script  # type: ignore[import-not-found]
-    finally:
-        sys.path.pop(0)
-    made: Path = script.write(tmp_path_factory.mktemp("dist"))[1]
-    return made
-
-
 @pytest.fixture
-def lifecycle_image(
-    tmp_path: Path, lifecycle: Path, engine: docker.APIClient, test_run: str
-) -> Iterator[str]:
-    """An image with Python and our lifecycle, as `--lifecycle-image` takes it."""
-    folder = tmp_path / "image"
-    folder.mkdir()
-    with tarfile.open(lifecycle) as tar:
-        tar.extractall(folder, filter="tar")
-    descriptor = tomllib.loads((folder / "lifecycle.toml").read_text())
-    apis = json.dumps(descriptor["apis"]).replace('"', '\\"')
-    (folder / "Dockerfile").write_text(
-        f"FROM {BUILD_BASE}\nUSER root\nCOPY lifecycle /cnb/lifecycle\nWORKDIR /layers\n"
-        f'LABEL io.buildpacks.lifecycle.version="{descriptor["lifecycle"]["version"]}"'
-        f' io.buildpacks.lifecycle.apis="{apis}"\n'
-    )
-    name = f"{test_run}/peer-lifecycle:1"
-    _said("docker", "build", "-q", "-t", name, str(folder))
-    yield name
-    engine.remove_image(name, force=True)
-
-
-@pytest.fixture
-def peer(tmp_path: Path, lifecycle: Path, engine: docker.APIClient, test_run: str) -> Iterator[Peer]:
+def peer(tmp_path: Path, lifecycle_archive: Path, engine: docker.APIClient, test_run: str) -> Iterator[Peer]:
     _said(sys.executable, "-m", "pybuild", "doctor", "--prepare", "--quiet")
     bin_folder = tmp_path / "buildpack/bin"
     bin_folder.mkdir(parents=True)
@@ -153,7 +118,9 @@ def peer(tmp_path: Path, lifecycle: Path, engine: docker.APIClient, test_run: st
     app.mkdir()
     (app / "name").write_text("world")
     config = tmp_path / "builder.toml"
-    config.write_text(_BUILDER.format(folder=tmp_path, build=BUILD_BASE, run=RUN_BASE, lifecycle=lifecycle))
+    config.write_text(
+        _BUILDER.format(folder=tmp_path, build=BUILD_BASE, run=RUN_BASE, lifecycle=lifecycle_archive)
+    )
     made = Peer(builder=f"{test_run}/peer-builder:1", app=app, image=f"{test_run}/peer-app:1")
     _said(PACK, "builder", "create", made.builder, "--config", str(config), "--pull-policy", "never")
     yield made

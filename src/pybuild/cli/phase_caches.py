@@ -62,7 +62,10 @@ def check_access(store: ImageStore, names: list[str], kind: type[PybuildError]) 
     try:
         store.check_push([Reference.parse(name) for name in names])
     except RegistryError as exc:
-        raise kind(f"validating registry write access: {exc}", hint=exc.hint) from exc
+        raise kind(
+            f"validating registry write access: ensure registry read/write access to {', '.join(names)}: {exc}",
+            hint=exc.hint,
+        ) from exc
 
 
 def warn_without_cache(run: PhaseRun) -> None:
