@@ -107,7 +107,7 @@ SMALL = [
 
 
 def test_a_first_build_writes_a_whole_image(workshop: Workshop) -> None:
-    """EXP-04, EXP-06, EXP-08, EXP-11 to EXP-15, LBL-01 to LBL-06, RPT-01, RPT-02"""
+    """EXP-04, EXP-06, EXP-08, EXP-11 to EXP-15, LBL-02, LBL-03, LBL-04, LBL-08, RPT-01, RPT-02."""
     workshop.buildpack("acme/go", LAYER + "mkdir only; printf '[types]\\nbuild = true' > only.toml")
     workshop.buildpack("acme/web", WEB)
     workshop.app({"index.php": "<?php"})

@@ -47,6 +47,7 @@ def minimal(rest: str = "", *, api: str = "0.10", module_id: str = "a") -> str:
 
 
 def test_every_key_is_read() -> None:
+    """BPT-06, BPT-12, BPT-17."""
     assert read(WHOLE) == Descriptor(
         api="0.12",
         id="acme/go",
