@@ -378,6 +378,19 @@ def test_labels_of_buildpacks_are_set_but_never_the_lifecycles_own(workshop: Wor
     assert all(key in text for key, text in zip(forged, warned, strict=True))
 
 
+def test_of_labels_with_one_key_that_of_the_last_buildpack_wins(workshop: Workshop) -> None:
+    """LNT-01, LNT-02."""
+    for module, value in (("acme/one", "first"), ("acme/two", "last")):
+        label = f'[[labels]]\nkey = "k"\nvalue = "{value}"\n[[labels]]\nkey = "{value}"\nvalue = "too"\n'
+        workshop.buildpack(module, f"cat > launch.toml <<T\n{label}T")
+    workshop.app({"f": ""})
+
+    workshop.create()
+
+    found = workshop.image()["Labels"]
+    assert (found["k"], found["first"], found["last"]) == ("last", "too", "too")
+
+
 @pytest.mark.parametrize(("api", "label"), [(14, None), (15, "test")])
 def test_the_execution_environment_is_a_label_since_platform_api_015(
     workshop: Workshop, api: int, label: str | None
