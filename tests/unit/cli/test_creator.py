@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import concurrent.futures.thread  # noqa: F401 - beforehand, like the next: the build user may not read where it is
 import io
 import json
 import os
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import pybuild.cli.phase_create  # noqa: F401
+import pybuild.cli.phase_create  # noqa: F401 - beforehand: the build user may not read where it is
 from pybuild.cli import phases
 from pybuild.oci.digest import sha256
 from pybuild.spec.order import OrderFile
