@@ -39,6 +39,12 @@ counts in every phase. `<layers>` is the layers directory.
 the Buildpack APIs {BUILDPACK_APIS[0]} to {BUILDPACK_APIS[-1]}, or it ends with 12. [All exit codes](exit-codes.md).
 """
 _PHASE_VARIABLES = """\
+## The launcher
+
+The exporter puts a launcher for each app into its image; it needs no Python and reads `CNB_PLATFORM_API`, `CNB_APP_DIR`,
+`CNB_LAYERS_DIR` and `CNB_EXEC_ENV`. `/cnb/lifecycle/launcher` of the lifecycle itself makes the same one on the spot. Both end with
+11, 12, 82, or the code of the process.
+
 ## Variables without a flag
 
 | Variable | Default | What it does |
