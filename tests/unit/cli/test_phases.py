@@ -166,10 +166,10 @@ def test_a_flag_after_the_first_image_is_pointed_at() -> None:
 def test_without_a_launcher_or_with_its_placeholder_one_is_made_for_the_app(tmp_path: Path) -> None:
     env = LocalBuildEnv()
     path = tmp_path / "launcher"
-    assert launcher_source(env, str(path), "/sboms") == LauncherSource()
+    assert launcher_source(env, str(path), "/sboms") == LauncherSource(sboms="/sboms")
 
     path.write_bytes(PLACEHOLDER)
-    assert launcher_source(env, str(path), "/sboms") == LauncherSource()
+    assert launcher_source(env, str(path), "/sboms") == LauncherSource(sboms="/sboms")
 
     path.write_bytes(b"#!/bin/sh\n")
     assert launcher_source(env, str(path), "/sboms") == LauncherSource(path=str(path), sboms="/sboms")
