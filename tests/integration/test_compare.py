@@ -10,6 +10,8 @@ import pytest
 from pybuild.errors import InvalidArchive, InvalidInput
 from pybuild.oci import tar
 from pybuild.oci.digest import sha256
+from pybuild.stores.daemon import DaemonStore
+from support.rebasing import put_app, put_run_image
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,8 +43,8 @@ def compared(outcome: Outcome, code: int) -> Any:
 
 
 @pytest.fixture
-def two_builds(lab: Lab) -> Lab:
-    """Images one and two, in which one file differs, and an SBOM."""
+def one_build(lab: Lab) -> Lab:
+    """The image one, with an SBOM."""
     buildpack = lab.buildpack(build=BUILD)
     descriptor = lab.root / "cnb" / "buildpacks" / "acme_bp" / "1" / "buildpack.toml"
     text = descriptor.read_text()
@@ -51,6 +53,14 @@ def two_builds(lab: Lab) -> Lab:
     )
     (lab.app / "sbom-version").write_text("1.0\n")
     assert lab.build("--buildpack", buildpack, name="one").code == 0
+    return lab
+
+
+@pytest.fixture
+def two_builds(one_build: Lab) -> Lab:
+    """And the image two, in which one file differs, and the SBOM."""
+    lab = one_build
+    buildpack = str(lab.root / "cnb" / "buildpacks" / "acme_bp" / "1")
     (lab.app / "file.txt").write_text("a changed app\n")
     (lab.app / "sbom-version").write_text("2.0\n")
     assert lab.build("--buildpack", buildpack, name="two").code == 0
@@ -64,7 +74,7 @@ def test_two_builds_with_one_changed_file(two_builds: Lab, tmp_path: Path, engin
     found = compared(lab.run("compare", one, f"docker:{two}", "--json"), 1)
     table = lab.run("compare", one, two, COLUMNS="80")
     quiet = lab.run("compare", one, two, "--quiet")
-    same = lab.run("compare", one, lab.image_id("one"), COLUMNS="80")
+    same = lab.run("compare", lab.image_id("one"), lab.image_id("one")[7:19], COLUMNS="80")
 
     assert [pair["owner"] for pair in found["layers"] if pair["change"] != "same"] == ["sbom", "app slice 1"]
     assert {pair["owner"] for pair in found["layers"]} >= {"run image", "acme/bp:dep", "launcher", "config"}
@@ -110,14 +120,34 @@ def test_two_builds_with_one_changed_file(two_builds: Lab, tmp_path: Path, engin
     assert compared(lab.run("compare", saved, two, "--json"), 1)["files"] == found["files"]
 
 
-def test_an_image_that_no_buildpacks_made(two_builds: Lab, gnu_image: str) -> None:
-    found = compared(two_builds.run("compare", gnu_image, two_builds.name("one"), "--json"), 1)
+def test_an_image_that_no_buildpacks_made(one_build: Lab, gnu_image: str) -> None:
+    found = compared(one_build.run("compare", gnu_image, one_build.name("one"), "--json"), 1)
 
     assert next(pair["change"] for pair in found["layers"]) == "same"
     assert {pair["change"] for pair in found["layers"][1:]} == {"added"}
     assert found["files"] == []
     assert found["sbom"][0]["added"] == ["left-pad@1.0"]
     assert any("has no label" in note for note in found["notes"])
+
+
+def test_a_rebased_image_differs_in_nothing_but_its_base(lab: Lab, engine: docker.APIClient) -> None:
+    store, old, new = DaemonStore(engine), lab.name("run:old"), lab.name("run:new")
+    base = put_run_image(store, old, "debian", "patch 1")
+    put_run_image(store, new, "debian", "patch 2")
+    put_app(store, lab.name("app"), base, new, "app")
+    words = ("--previous-image", lab.name("app"), "--pull-policy", "never")
+    rebased = lab.run("rebase", lab.name("rebased"), *words)
+    assert rebased.code == 0, rebased.text()
+
+    found = compared(lab.run("compare", lab.name("app"), lab.name("rebased"), "--json"), 1)
+
+    assert [(pair["owner"], pair["change"]) for pair in found["layers"]] == [
+        ("run image", "same"),
+        ("run image", "changed"),
+        ("app slice 1", "same"),
+    ]
+    assert [(files["added"], files["removed"]) for files in found["files"]] == [(1, 1)]
+    assert {each["section"] for each in found["differences"]} == {"image", "base", "history", "labels"}
 
 
 def test_an_image_is_the_same_in_engine_and_registry(

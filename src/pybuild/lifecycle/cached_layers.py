@@ -109,8 +109,8 @@ def restore_from(env: BuildEnv, inputs: RestoreInputs, cache: LayerCache | None)
         if layer.kept is None or (cache and unpack_layer(env, cache, layer, inputs.layers_dir)):
             restored.append(layer)
     write_metadata(env, inputs, restored)
-    if inputs.platform_api.minor >= _SBOMS_SINCE:
-        bring_sboms(env, None if inputs.skip_layers else cache, inputs.layers_dir, restored)
+    if inputs.platform_api.minor >= _SBOMS_SINCE and not inputs.skip_layers:
+        bring_sboms(env, cache, inputs.layers_dir, restored)
     return restored
 
 

@@ -119,8 +119,8 @@ def export(env: BuildEnv, store: ImageStore, inputs: ExportInputs) -> Exported:
     """Write the app image. Raises `ExportError` with the previous image and cache as they were."""
     entrypoint, default = _entrypoint(inputs)
     _check_metadata(inputs.built)
-    if inputs.launcher.path and inputs.platform_api.minor >= 11:
-        folder = inputs.launcher.sboms or posixpath.dirname(inputs.launcher.path)
+    folder = inputs.launcher.sboms or posixpath.dirname(inputs.launcher.path)
+    if folder and inputs.platform_api.minor >= 11:
         add_lifecycle_sboms(env, inputs.layers_dir, folder)
     found = collect(env, inputs.built, layers_dir=inputs.layers_dir, app_dir=inputs.app_dir)
     if not inputs.uploaded or found.listings[inputs.app_dir].stamp != inputs.uploaded:

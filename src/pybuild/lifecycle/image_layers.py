@@ -56,7 +56,7 @@ class LauncherSource:
     """Which launcher goes into the image. `path` "": ours, made for this app; else the builder's own, there.
 
     `key`: says what the builder's launcher was taken from (the builder's image ID); "" when it must be read.
-    `sboms`: folder of the lifecycle's own SBOM files; "" when they are beside it.
+    `sboms`: folder of the lifecycle's own SBOM files; "" when they are beside it, or without it there are none.
     """
 
     path: str = ""
@@ -67,7 +67,7 @@ class LauncherSource:
 def launcher_source(env: BuildEnv, path: str, sboms: str) -> LauncherSource:
     """The launcher at `path`; ours, where there is none or the one there only holds its place."""
     found = env.read_files([glob.escape(path)], limit=_LAUNCHER_LIMIT).get(path)
-    return LauncherSource() if found in (None, PLACEHOLDER) else LauncherSource(path=path, sboms=sboms)
+    return LauncherSource(path="" if found in (None, PLACEHOLDER) else path, sboms=sboms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

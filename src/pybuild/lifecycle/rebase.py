@@ -236,7 +236,7 @@ def _changes(
     if below != base.diff_ids:
         yield Change(what="base layers", old=_stack(below), new=_stack(base.diff_ids))
     pairs = {
-        "run image": (old.reference, new.reference),
+        "run image reference": (old.reference, new.reference),
         "run image names": (", ".join(old.known_names()), ", ".join(new.known_names())),
         **{key: tuple(str(each.config.get(key) or "") for each in (image, base)) for key in _PLATFORM_KEYS},
         **{
@@ -250,7 +250,7 @@ def _changes(
 
 
 def _stack(diff_ids: Sequence[str]) -> str:
-    return f"{len(diff_ids)} layers up to {diff_ids[-1][:_SHORT]}"
+    return f"{len(diff_ids)} layer{'' if len(diff_ids) == 1 else 's'} up to {diff_ids[-1][:_SHORT]}"
 
 
 def _registry_of(name: str) -> str:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from pybuild import __version__, engine, events
 from pybuild.errors import InvalidInput, PybuildError, SourceUnusable
-from pybuild.platform import volumes
+from pybuild.platform import ownership, volumes
 from pybuild.platform.caches import forget, state_folder
 from pybuild.platform.compare_stored import compare
 from pybuild.spec.project import Project
@@ -239,10 +239,13 @@ def _remove(client: Any, token: str, images: Sequence[str]) -> None:
             # By name, never by id: an image that is also the user's loses our name only.
             with suppress(engine.NotFound), engine.translating(f"removing the image {image}"):
                 client.remove_image(f"{image}:{tag}")
+    with engine.translating("removing caches"):
+        # Not `volumes.caches`: to tell sizes, too, the engine needs seconds, and Ctrl-C may be waiting for us.
+        kept = client.volumes(filters={"label": f"{ownership.KIND}=cache"})["Volumes"] or []
     ours = [
-        cache.name
-        for cache in volumes.caches(client, state_folder())
-        if cache.image.startswith(f"{images[0]}:")
+        volume["Name"]
+        for volume in kept
+        if (volume["Labels"] or {}).get(ownership.IMAGE, "").startswith(f"pybuild-compare-{token}/")
     ]
     for name in volumes.remove(client, ours, state_folder()):
         forget(name)

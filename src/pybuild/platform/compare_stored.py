@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -42,6 +43,9 @@ def compare(
     with ExitStack() as stack:
         sides = [_opened(stack, word, environ, insecure) for word in (a, b)]
         return compare_stored(*sides, all_layers=all_layers)
+
+
+_SHORT_ID = re.compile("[0-9a-f]{7,63}")  # as the engine lists them, and so do we
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,8 @@ def _opened(stack: ExitStack, word: str, environ: Mapping[str, str], insecure: S
     if isinstance(store, DaemonStore):
         stack.callback(store.close)
     image = store.find(name)
+    if image is None and engines and _SHORT_ID.fullmatch(word):
+        image = store.find(word)
     if image is None:
         raise InvalidInput(
             f"there is no image {word}" + (" in the Docker Engine" if engines else ""),

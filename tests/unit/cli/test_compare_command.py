@@ -17,6 +17,7 @@ from pybuild.platform.entry_changes import entry_changes, read_entries
 from pybuild.platform.image_facts import ImageFacts
 from pybuild.platform.sbom_changes import Sbom, sbom_changes
 from pybuild.stores.api import StoredImage
+from support.layouts import LayoutMaker, layer_of, named
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,6 +75,32 @@ def test_trouble_never_has_the_exit_code_that_says_different(words_lab: Lab, tmp
 
     assert outcome.code > 1
     assert len(outcome.errors) == 1
+
+
+def test_images_in_layouts_and_archives_are_compared_without_an_engine(
+    words_lab: Lab, tmp_path: Path
+) -> None:
+    layout = LayoutMaker(tmp_path / "layout")
+    one, other = layer_of(a="1", b="1"), layer_of(a="2", b="1")
+    layout.index(
+        {**layout.image([one]), **named("one")},
+        {**layout.image([one], compress=False), **named("plain")},
+        {**layout.image([other], config={"config": {"User": "x"}}), **named("other")},
+    )
+    archive = layout.archive(tmp_path / "layout.tar")
+    places = [f"oci:{layout.folder}:one", f"oci-archive:{archive}:plain", f"oci:{layout.folder}:other"]
+
+    same = words_lab.run("compare", *places[:2], "--json")
+    differing = words_lab.run("compare", *places[1:], "--json")
+    missing = words_lab.run("compare", places[0], f"oci:{layout.folder}:none")
+
+    # Their manifests differ, the configuration is one and the same.
+    assert (same.code, json.loads(same.stdout)["identical"]) == (0, True)
+    found = json.loads(differing.stdout)
+    assert differing.code == 1
+    assert [file["path"] for file in found["files"][0]["files"]] == ["/a"]
+    assert {each["path"] for each in found["differences"]} == {"id", "User", "made-by"}
+    missing.failed(3, f"oci:{layout.folder}:none")
 
 
 def layer(**files: bytes) -> bytes:
@@ -194,6 +221,26 @@ def test_no_line_is_longer_than_the_terminal_and_no_name_moves_the_cursor(differ
     assert "\\x1b[2J" in text(different, everything=True)
 
 
+def test_no_name_adds_a_line_of_its_own() -> None:
+    """S-38: a path, a label's name and a value may hold line ends."""
+    one = facts("a", b"x", key="1", labels={"l\n= all the same": "v"})
+    found = replace(
+        compare_facts(one, facts("b\nc", b"x", key="2", labels={"v": "1\n2"})),
+        files=(),
+        notes=("n\nm",),
+    )
+    changes = entry_changes([], read_entries([layer(**{"f\n= same": b""})]))
+    found = replace(found, files=(LayerFiles(pair=found.layers[0], changes=changes),))
+
+    lines = text(found).splitlines()
+
+    assert "B  b\\nc" in lines
+    assert "  + /workspace/f\\n= same  file, 0 B" in lines
+    assert "  - l\\n= all the same  v" in lines
+    assert "  + v  1 2" in lines
+    assert "Note:  n m" in lines
+
+
 def test_colours_add_nothing_but_colour(different: Comparison) -> None:
     import re
 
@@ -210,6 +257,13 @@ def test_long_lists_are_cut_and_say_so(different: Comparison) -> None:
     assert "… and 30 more: -v shows more" in text(found)
     assert "/workspace/f049" not in text(found)
     assert "/workspace/f049" in text(found, everything=True)
+
+
+def test_files_beyond_what_is_listed_are_told_as_a_number(different: Comparison) -> None:
+    changes = replace(different.files[0].changes, added=100_000)
+    found = replace(different, files=(replace(different.files[0], changes=changes),))
+
+    assert "… and 99999 more, not listed" in text(found, everything=True)
 
 
 def test_the_same_image_is_told_in_one_line() -> None:

@@ -79,24 +79,32 @@ def test_a_platform_api_that_we_do_not_speak_ends_with_11_before_anything_else(a
     ("words", "code", "said"),
     [
         (("detector", "-nope"), 2, "flag provided but not defined: -nope"),
-        (("detector", "word"), 3, "ERROR: received unexpected arguments"),
-        (("builder", "word"), 3, "ERROR: received unexpected arguments"),
-        (("analyzer", "-daemon"), 3, "ERROR: received 0 arguments, but expected 1"),
-        (("analyzer", "-daemon", "a", "b"), 3, "ERROR: received 2 arguments, but expected 1"),
+        (("detector", "word"), 3, "ERROR: failed to parse arguments: received unexpected arguments"),
+        (("builder", "word"), 3, "ERROR: failed to parse arguments: received unexpected arguments"),
+        (("analyzer", "-daemon"), 3, "ERROR: failed to parse arguments: received 0 arguments, but expected 1"),
+        (("analyzer", "-daemon", "a", "b"), 3, "ERROR: failed to parse arguments: received 2 arguments, but expected 1"),
         (("analyzer", "-daemon", ""), 3, "ERROR: an image argument is empty"),
         (("analyzer", "-daemon", "A B"), 3, "ERROR: "),
         (("analyzer", "-daemon", "-run-image", "r", "-tag", "T!", "a"), 3, "ERROR: "),
         (("analyzer", "-run-image", "r", "-tag", "other.example/x", "reg.example/x"), 3, "multiple registries"),
         (("analyzer", "-daemon", "-run", "/no/run.toml", "a"), 3, "-run-image is required"),
-        (("creator", "-daemon"), 3, "ERROR: received 0 arguments, but expected 1"),
-        (("exporter", "-daemon"), 3, "ERROR: at least one image argument is required"),
+        (("creator", "-daemon"), 3, "ERROR: failed to parse arguments: received 0 arguments, but expected 1"),
+        (("exporter", "-daemon"), 3, "ERROR: failed to parse arguments: at least one image argument is required"),
         (("exporter", "-daemon", "-run-image", "r", "a"), 3, "ERROR: -run-image and -image are unsupported"),
         (("exporter", "-daemon", "-analyzed", "/no/analyzed.toml", "a"), 3, "run image not found in analyzed"),
-        (("restorer", "-group", "/no/group.toml", "-analyzed", "/no"), 1, "/no/group.toml: there is no such file"),
+        (("restorer", "-group", "/no/group.toml", "-analyzed", "/no"), 1, "failed to read group file: open /no/group.toml: no such file or directory"),
         (("analyzer", "-daemon", "-log-level", "loud", "a"), 1, "failed to parse log level"),
         (("analyzer", "-layout", "-run-image", "r", "a"), 1, "experimental feature"),
         (("analyzer", "-run-image", "r", "127.0.0.1:1/a"), 32, "127.0.0.1:1 broke off: Connection refused"),
         (("restorer", "-cache-image", "C!"), 3, "is no image name"),
+        (("rebaser", "-daemon"), 3, "ERROR: at least one image argument is required"),
+        (("rebaser", "-daemon", "-run-image", "r", "-image", "r", "a"), 3, "supply only one of -run-image or"),
+        (("rebaser", "a", "other.example/b"), 3, "multiple registries"),
+        (("rebaser", "-daemon", "a@sha256:" + 64 * "1"), 3, "has a digest"),
+        (("rebaser", "-daemon", "-previous-image", "A B", "a"), 3, "is no image name"),
+        (("rebaser", "-layout", "a"), 2, "flag provided but not defined: -layout"),
+        (("rebaser", "-run-image", "r", "127.0.0.1:1/a"), 72, "127.0.0.1:1 broke off: Connection refused"),
+        (("lifecycle", "rebase"), 3, "ERROR: at least one image argument is required"),
         (("lifecycle", "dance"), 3, "no phase of that name"),
     ],
 )  # fmt: skip
@@ -159,10 +167,10 @@ def test_a_flag_after_the_first_image_is_pointed_at() -> None:
 def test_without_a_launcher_or_with_its_placeholder_one_is_made_for_the_app(tmp_path: Path) -> None:
     env = LocalBuildEnv()
     path = tmp_path / "launcher"
-    assert launcher_source(env, str(path), "/sboms") == LauncherSource()
+    assert launcher_source(env, str(path), "/sboms") == LauncherSource(sboms="/sboms")
 
     path.write_bytes(PLACEHOLDER)
-    assert launcher_source(env, str(path), "/sboms") == LauncherSource()
+    assert launcher_source(env, str(path), "/sboms") == LauncherSource(sboms="/sboms")
 
     path.write_bytes(b"#!/bin/sh\n")
     assert launcher_source(env, str(path), "/sboms") == LauncherSource(path=str(path), sboms="/sboms")
