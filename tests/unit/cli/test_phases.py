@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import requests.adapters  # noqa: F401
 
+import pybuild.stores.registry  # noqa: F401 - beforehand: this Python may be closed to the build user
 from pybuild.buildenv.local import LocalBuildEnv
 from pybuild.cli import phases
 from pybuild.lifecycle.image_layers import PLACEHOLDER, LauncherSource, launcher_source
