@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import requests.adapters  # noqa: F401
 
+import pybuild.stores.registry  # noqa: F401 - beforehand: this Python may be closed to the build user
 from pybuild.buildenv.local import LocalBuildEnv
 from pybuild.cli import phases
 from pybuild.lifecycle.image_layers import PLACEHOLDER, LauncherSource, launcher_source
@@ -165,10 +167,10 @@ def test_a_flag_after_the_first_image_is_pointed_at() -> None:
 def test_without_a_launcher_or_with_its_placeholder_one_is_made_for_the_app(tmp_path: Path) -> None:
     env = LocalBuildEnv()
     path = tmp_path / "launcher"
-    assert launcher_source(env, str(path), "/sboms") == LauncherSource()
+    assert launcher_source(env, str(path), "/sboms") == LauncherSource(sboms="/sboms")
 
     path.write_bytes(PLACEHOLDER)
-    assert launcher_source(env, str(path), "/sboms") == LauncherSource()
+    assert launcher_source(env, str(path), "/sboms") == LauncherSource(sboms="/sboms")
 
     path.write_bytes(b"#!/bin/sh\n")
     assert launcher_source(env, str(path), "/sboms") == LauncherSource(path=str(path), sboms="/sboms")
