@@ -43,11 +43,16 @@ if TYPE_CHECKING:
 _LAUNCHER_LIMIT = 64 << 20
 _LAUNCHER_WORDS = "Buildpacks Application Launcher"
 
-PLACEHOLDER = b"""#!/bin/sh
-# pybuild-launcher: the exporter makes a launcher for each app and puts it in this file's place.
+_PLACEHOLDER_HEAD = b"#!/bin/sh\n# pybuild-launcher: "
+PLACEHOLDER = (
+    _PLACEHOLDER_HEAD
+    + b"""the exporter makes a launcher for each app and puts it in this file's place.
+# Elsewhere the lifecycle beside it makes one, which takes Python.
+if [ -x /cnb/lifecycle/lifecycle ]; then exec /cnb/lifecycle/lifecycle launcher "$0" "$@"; fi
 echo "ERROR: this is no launcher: an exporter of pybuild puts one into the app image" >&2
 exit 82
 """
+)
 """The file `launcher` of our lifecycle: platforms demand that there is one."""
 
 
@@ -67,7 +72,8 @@ class LauncherSource:
 def launcher_source(env: BuildEnv, path: str, sboms: str) -> LauncherSource:
     """The launcher at `path`; ours, where there is none or the one there only holds its place."""
     found = env.read_files([glob.escape(path)], limit=_LAUNCHER_LIMIT).get(path)
-    return LauncherSource(path="" if found in (None, PLACEHOLDER) else path, sboms=sboms)
+    holds_place = isinstance(found, bytes) and found.startswith(_PLACEHOLDER_HEAD)
+    return LauncherSource(path="" if found is None or holds_place else path, sboms=sboms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -111,6 +111,7 @@ def test_a_platform_api_that_we_do_not_speak_ends_with_11_before_anything_else(a
 def test_words_that_cannot_be_carried_out_end_with_their_exit_code(
     words: Sequence[str], code: int, said: str
 ) -> None:
+    """ANA-01, EXP-01, GEN-10."""
     found, output = run(*words)
 
     assert (found, said in output) == (code, True), output
@@ -129,7 +130,7 @@ def test_a_layout_is_not_yet_possible_where_the_platform_allows_it() -> None:
 
 
 def test_a_group_with_an_unknown_buildpack_api_ends_with_12(folder: Path) -> None:
-    """GEN-02."""
+    """GEN-02, GEN-02."""
     group = folder / "group.toml"
     group.write_text('[[group]]\nid = "a"\nversion = "1"\napi = "0.99"\n')
 
