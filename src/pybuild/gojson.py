@@ -68,7 +68,7 @@ def loads(text: str | bytes, *, where: str, limit: int = MAX_BYTES) -> Any:
     try:
         text = text if isinstance(text, str) else text.decode("utf-8")
         _check_depth(text, where)
-        value = json.loads(text, parse_float=_finite, parse_constant=_refuse)
+        value = json.loads(text, parse_float=_finite, parse_int=_whole, parse_constant=_refuse)
     except UnicodeDecodeError as exc:
         raise InvalidFile(f"{where}: not UTF-8 at byte {exc.start}") from exc
     except json.JSONDecodeError as exc:
@@ -170,6 +170,11 @@ def _check_depth(text: str, where: str) -> None:
                 raise InvalidFile(f"{where}: nested deeper than {MAX_DEPTH} levels")
         elif found[0] in "]}":
             depth -= 1
+
+
+def _whole(text: str) -> int | float:
+    # No integer has this sign; what reads a label's data into floating point numbers keeps it.
+    return -0.0 if text == "-0" else int(text)
 
 
 def _finite(text: str) -> float:

@@ -677,3 +677,37 @@ def test_a_base_that_only_another_store_has_goes_along_once(registry: Registry, 
     manifest = check_whole(registry)
     assert first.sent_bytes == sum(item["size"] for item in manifest["layers"])
     assert (again.changed, again.sent_bytes) == (True, 0)
+
+
+def test_a_mirror_is_asked_before_docker_hub_and_one_that_fails_is_passed_over(
+    registry: Registry, other_registry: Registry
+) -> None:
+    """As `registry-mirrors` of the engine's daemon.json."""
+    registry.fail("*", "/v2/library/run", status=403, times=100)
+    digest = other_registry.put_image("library/run", "1", BASE)
+    mirrors = ("nonsense://a b", f"http://{registry.host}/", f"http://{other_registry.host}")
+    store = store_for(registry, mirrors=lambda: mirrors)
+
+    found = store.find("run:1")
+
+    assert found is not None
+    assert found.reference == f"index.docker.io/library/run@{digest}"
+    assert b"".join(store.read_layer(found, found.diff_ids[0])) == BASE[0]
+    again = store.find(found.id)
+    assert again is not None
+    assert again.reference == found.reference
+
+
+def test_layers_that_are_compressed_with_zstd_are_read(with_base: Registry) -> None:
+    zstd = pytest.importorskip("backports.zstd")
+    manifest = with_base.manifest("acme/run", "latest")
+    blob = zstd.compress(BASE[0])
+    layer = {"mediaType": "application/vnd.oci.image.layer.v1.tar+zstd", "size": len(blob)}
+    layer["digest"] = with_base.put_blob("acme/run", blob)
+    with_base.put_manifest("acme/run", "zstd", manifest["mediaType"], manifest | {"layers": [layer]})
+    store = store_for(with_base)
+
+    found = store.find(f"{with_base.host}/acme/run:zstd")
+
+    assert found is not None
+    assert b"".join(store.read_layer(found, found.diff_ids[0])) == BASE[0]

@@ -6,6 +6,7 @@ Every program runs in a child, since it gives up its rights for good; what it di
 from __future__ import annotations
 
 import io
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -51,10 +52,18 @@ def call(
     *,
     opened: Callable[[Store], ImageStore] | None = None,
     read: Sequence[str] = (),
+    uid: int = 0,
 ) -> Ended[Store]:
-    """Run the program `words[0]` with `words`, its images in what `opened(store)` gives, or where they really are."""
+    """Run the program `words[0]` with `words`, its images in what `opened(store)` gives, or where they really are.
+
+    `uid`: of the user who starts it, if not root.
+    """
 
     def body() -> Ended[Store]:
+        if uid:
+            os.setgroups([])
+            os.setgid(uid)
+            os.setuid(uid)
         told = io.BytesIO()
         stores = dict(STORES)
         if opened is not None:

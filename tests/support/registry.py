@@ -39,7 +39,7 @@ class Fault:
     """What goes wrong with requests of this `method` whose path has `path` in it, `times` times, after `skip` good ones.
 
     `status`: answered instead, with `headers` and `body`. `how`: "reset" (connection broken before an answer), "reset body"
-    (after `after` bytes of the request's body), "truncate" (half of the body comes), "long" or "short" (wrong
+    (after `after` bytes of the request's body, if it has more), "truncate" (half of the body comes), "long" or "short" (wrong
     Content-Length), "hang" (no answer), "slow" (a byte at a time), "wrong" (other content), "lost" (done, but the
     answer is not sent), "endless" (a body without end).
     """
@@ -55,8 +55,11 @@ class Fault:
     body: bytes = b""
     seen: int = 0
 
-    def hits(self, method: str, path: str) -> bool:
+    def hits(self, method: str, path: str, size: int) -> bool:
         if self.method not in (method, "*") or self.path not in path:
+            return False
+        # Uploads run side by side: what is to break off in the middle must not be used up by one that is too small.
+        if self.how == "reset body" and size <= self.after:
             return False
         if self.skip:
             self.skip -= 1
@@ -179,7 +182,8 @@ class Handler(BaseHTTPRequestHandler):
         self._fault: Fault | None = None
         with registry.lock:
             registry.seen.append(seen)
-            self._fault = next((f for f in registry.faults if f.hits(self.command, self.path)), None)
+            size = int(self.headers.get("Content-Length", 0))
+            self._fault = next((f for f in registry.faults if f.hits(self.command, self.path, size)), None)
         try:
             self._answer(registry)
         except (_Gone, OSError):

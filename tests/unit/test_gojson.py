@@ -150,3 +150,8 @@ def test_a_lone_surrogate_becomes_the_replacement_character() -> None:
     assert gojson.loads('{"\\ud800": ["\\udfff", "\\ud83d\\ude00"]}', where="it") == {
         "\ufffd": ["\ufffd", "😀"]
     }
+
+
+def test_a_negative_zero_keeps_its_sign() -> None:
+    """GO-45: Go reads numbers of labels as floating point numbers, and writes them again."""
+    assert gojson.dumps(gojson.loads("[-0, 0, -1]", where="it")) == "[-0,0,-1]"

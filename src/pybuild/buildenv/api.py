@@ -12,6 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from pybuild.errors import BuildError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
@@ -83,6 +85,10 @@ class Refused:
     why: str
 
 
+class FileChanged(BuildError):
+    """A file is not what the listing said when it is to be read."""
+
+
 class BuildEnv(Protocol):
     """A place where buildpacks run, as the build user, without capabilities or credentials."""
 
@@ -120,6 +126,13 @@ class BuildEnv(Protocol):
         """A tar of the tree at `path`, in chunks; entry names begin with the last component of `path`.
 
         Any tar dialect, walk order (directory before children, children sorted by bytes), hard links allowed.
+        """
+        ...
+
+    def file_reader(self) -> Callable[[Entry], Iterable[bytes]] | None:
+        """What gives the content of one file of a listing, in pieces; None where a file costs a round trip: `pack` then.
+
+        It raises `FileChanged` when there is no file any more, or not the one of the listing.
         """
         ...
 

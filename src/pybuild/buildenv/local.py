@@ -110,6 +110,10 @@ class LocalBuildEnv:
         finally:
             chunks.close()
 
+    def file_reader(self) -> Callable[[Entry], Iterable[bytes]]:
+        """What gives the content of one file of a listing; see `BuildEnv.file_reader`."""
+        return trees.content
+
     def unpack(self, path: str, tar: Iterable[bytes]) -> None:
         """Unpack a tar of ours below `path`; see `BuildEnv.unpack`. Owners are set if we are root."""
         trees.unpack(path, tar)

@@ -12,13 +12,17 @@ import tarfile
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from pybuild.buildenv.api import FileChanged
 from pybuild.errors import BuildError, DiskFull, InvalidArchive
 from pybuild.oci import tar
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
 
+    from pybuild.buildenv.api import Entry
+
 CHUNK = 1 << 20
+_NEW = os.O_NOFOLLOW | os.O_CLOEXEC
 _TYPES = {
     stat.S_IFREG: tarfile.REGTYPE,
     stat.S_IFDIR: tarfile.DIRTYPE,
@@ -99,6 +103,39 @@ def _file(path: str, info: tarfile.TarInfo) -> Iterator[bytes]:
     yield b"\0" * (-info.size % tarfile.BLOCKSIZE)
 
 
+def content(entry: Entry) -> Iterable[bytes]:
+    """The content of the file that `entry` lists, in pieces. `FileChanged` if it is not that file any more."""
+    try:
+        descriptor = os.open(entry.path, os.O_RDONLY | os.O_NONBLOCK | _NEW)
+        try:
+            found = os.fstat(descriptor)
+            if (found.st_size, found.st_mtime_ns, found.st_ino) != (entry.size, entry.mtime, entry.inode):
+                raise FileChanged(f"{entry.path!r} changed while it was being read")
+            if entry.size > CHUNK:
+                return _pieces(os.dup(descriptor), entry)
+            data = os.read(descriptor, entry.size)
+        finally:
+            os.close(descriptor)
+    except OSError as exc:
+        if exc.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            raise FileChanged(f"{entry.path!r} changed while it was being read") from exc
+        raise BuildError(f"cannot read {entry.path}: {exc.strerror}") from exc
+    if len(data) != entry.size:
+        raise FileChanged(f"{entry.path!r} changed while it was being read")
+    return (data,)
+
+
+def _pieces(descriptor: int, entry: Entry) -> Iterator[bytes]:
+    left = entry.size
+    with open(descriptor, "rb", buffering=0) as file:
+        while left:
+            piece = file.read(min(left, CHUNK))
+            if not piece:
+                raise FileChanged(f"{entry.path!r} changed while it was being read")
+            left -= len(piece)
+            yield piece
+
+
 def unpack(root: str, chunks: Iterable[bytes]) -> None:
     """Write every member below `root` (made if missing), with its mode and time, and its owner if we are root.
 
@@ -124,51 +161,69 @@ class _Unpacking:
         self._root = root
         self._owns = os.geteuid() == 0
         self._folders: list[tuple[tuple[bytes, ...], tar.Member]] = []
+        # The folder of the last member, which most often is the next one's too. None is removed while we write.
+        self._at: tuple[bytes, ...] = ()
+        self._here = os.dup(root)
 
     def write(self, chunks: Iterable[bytes]) -> None:
-        for member, body in tar.read(chunks):
-            parts = _parts(member.name)
-            if member.kind == tar.DIRECTORY:
-                self._folder(parts, member)
-            elif parts:
-                with self._parent(parts) as parent:
-                    self._node(parent, parts[-1], member, body)
+        try:
+            for member, body in tar.read(chunks):
+                parts = _parts(member.name)
+                if member.kind == tar.DIRECTORY:
+                    self._folder(parts, member)
+                elif parts:
+                    self._node(self._move(parts[:-1]), parts[-1], member, body)
+        finally:
+            os.close(self._here)
         # Last and deepest first, so that a folder without write permission can be filled, and keeps its time.
         for parts, member in sorted(self._folders, key=lambda item: len(item[0]), reverse=True):
-            with self._open(parts) as folder:
+            with self._opened(parts) as folder:
                 self._settle(folder, member)
 
     def _node(self, parent: int, name: bytes, member: tar.Member, body: Iterable[bytes]) -> None:
-        if member.kind == tar.HARD_LINK:
+        if member.kind == tar.FILE:
+            self._file(parent, name, member, body)
+        elif member.kind == tar.HARD_LINK:
             self._link(parent, name, member)
-            return
-        if member.kind not in (tar.FILE, tar.SYMLINK, tar.FIFO):
-            raise InvalidArchive(f"{_shown(member.name)} in a tar is a device, which no build may bring")
-        _clear(parent, name)
-        if member.kind == tar.SYMLINK:
+        elif member.kind == tar.SYMLINK:
+            _clear(parent, name)
             os.symlink(member.linkname, name, dir_fd=parent)
             if self._owns:
                 os.chown(name, member.uid, member.gid, dir_fd=parent, follow_symlinks=False)
             times = (member.mtime * 10**9, member.mtime * 10**9)
             os.utime(name, ns=times, dir_fd=parent, follow_symlinks=False)
-            return
-        if member.kind == tar.FIFO:
+        elif member.kind == tar.FIFO:
+            _clear(parent, name)
             os.mkfifo(name, 0o600, dir_fd=parent)
-            flags = os.O_RDONLY | os.O_NONBLOCK
+            descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK | _NEW, dir_fd=parent)
+            try:
+                self._settle(descriptor, member)
+            finally:
+                os.close(descriptor)
         else:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        descriptor = os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=parent)
-        with open(descriptor, "wb" if member.kind == tar.FILE else "rb") as file:
-            if member.kind == tar.FILE:
-                file.writelines(body)
-                file.flush()
+            raise InvalidArchive(f"{_shown(member.name)} in a tar is a device, which no build may bring")
+
+    def _file(self, parent: int, name: bytes, member: tar.Member, body: Iterable[bytes]) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NEW
+        try:
+            descriptor = os.open(name, flags, 0o600, dir_fd=parent)
+        except FileExistsError:
+            os.unlink(name, dir_fd=parent)
+            descriptor = os.open(name, flags, 0o600, dir_fd=parent)
+        try:
+            for piece in body:
+                done = os.write(descriptor, piece)
+                while done < len(piece):
+                    done += os.write(descriptor, piece[done:])
             self._settle(descriptor, member)
+        finally:
+            os.close(descriptor)
 
     def _link(self, parent: int, name: bytes, member: tar.Member) -> None:
         source = _parts(member.linkname)
         if not source:
             raise InvalidArchive(f"{_shown(member.name)} in a tar is a hard link to nothing")
-        with self._parent(source) as folder:
+        with self._opened(source[:-1]) as folder:
             if not stat.S_ISREG(os.stat(source[-1], dir_fd=folder, follow_symlinks=False).st_mode):
                 raise InvalidArchive(f"{_shown(member.name)} in a tar is a hard link to what is no file")
             with suppress(FileNotFoundError):
@@ -183,14 +238,14 @@ class _Unpacking:
 
     def _folder(self, parts: tuple[bytes, ...], member: tar.Member) -> None:
         if parts:
-            with self._parent(parts) as parent:
-                try:
+            parent = self._move(parts[:-1])
+            try:
+                os.mkdir(parts[-1], 0o755, dir_fd=parent)
+            except FileExistsError:
+                found = os.stat(parts[-1], dir_fd=parent, follow_symlinks=False)
+                if not stat.S_ISDIR(found.st_mode):
+                    os.unlink(parts[-1], dir_fd=parent)
                     os.mkdir(parts[-1], 0o755, dir_fd=parent)
-                except FileExistsError:
-                    found = os.stat(parts[-1], dir_fd=parent, follow_symlinks=False)
-                    if not stat.S_ISDIR(found.st_mode):
-                        os.unlink(parts[-1], dir_fd=parent)
-                        os.mkdir(parts[-1], 0o755, dir_fd=parent)
         self._folders.append((parts, member))
 
     def _settle(self, descriptor: int, member: tar.Member) -> None:
@@ -198,32 +253,47 @@ class _Unpacking:
             os.fchown(descriptor, member.uid, member.gid)
         # After the owner, because changing that takes setuid and setgid away.
         os.fchmod(descriptor, member.mode & 0o7777)
-        os.utime(descriptor, ns=(member.mtime * 10**9, member.mtime * 10**9))
+        time = member.mtime * 10**9
+        os.utime(descriptor, ns=(time, time))
+
+    def _move(self, parts: tuple[bytes, ...]) -> int:
+        """The folder at `parts`, which stays open until the next call."""
+        if parts != self._at:
+            descriptor = self._open(parts)
+            os.close(self._here)
+            self._at, self._here = parts, descriptor
+        return self._here
 
     @contextmanager
-    def _parent(self, parts: tuple[bytes, ...]) -> Iterator[int]:
-        with self._open(parts[:-1]) as descriptor:
-            yield descriptor
-
-    @contextmanager
-    def _open(self, parts: tuple[bytes, ...]) -> Iterator[int]:
-        """The folder at `parts`, made where it is missing."""
-        descriptor = os.dup(self._root)
+    def _opened(self, parts: tuple[bytes, ...]) -> Iterator[int]:
+        descriptor = self._open(parts)
         try:
-            for part in parts:
-                with suppress(FileExistsError):
-                    os.mkdir(part, 0o755, dir_fd=descriptor)
-                below = _enter(part, descriptor, parts)
-                os.close(descriptor)
-                descriptor = below
             yield descriptor
         finally:
             os.close(descriptor)
 
+    def _open(self, parts: tuple[bytes, ...]) -> int:
+        """The folder at `parts`, made where it is missing."""
+        descriptor = os.dup(self._root)
+        try:
+            for part in parts:
+                below = _enter(part, descriptor, parts)
+                os.close(descriptor)
+                descriptor = below
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
 
 def _enter(part: bytes, folder: int, parts: tuple[bytes, ...]) -> int:
+    flags = os.O_RDONLY | os.O_DIRECTORY | _NEW
     try:
-        return os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+        try:
+            return os.open(part, flags, dir_fd=folder)
+        except FileNotFoundError:
+            os.mkdir(part, 0o755, dir_fd=folder)
+            return os.open(part, flags, dir_fd=folder)
     except OSError as exc:
         if exc.errno in (errno.ENOTDIR, errno.ELOOP):
             way = _shown(b"/".join(parts))

@@ -115,6 +115,18 @@ def source_options(function: Any) -> Any:
     metavar="HOST[:PORT]",
     help="Registry whose certificate is not checked, or that has none.",
 )
+@click.option(
+    "--cache",
+    "caches",
+    multiple=True,
+    metavar="FIELDS",
+    help="Where layers are kept: 'type=build;format=bind;source=FOLDER', 'format=image;name=IMAGE' or 'format=volume;name=NAME'.",
+)
+@click.option(
+    "--cache-image",
+    metavar="IMAGE",
+    help="Keep layers in this image in a registry, for machines that keep nothing.",
+)
 @click.option("--clear-cache", is_flag=True, help="Forget what earlier builds kept.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")
 @output_options
@@ -126,6 +138,8 @@ def command(
     creation_time: str | None,
     publish: bool,
     insecure_registries: tuple[str, ...],
+    caches: tuple[str, ...],
+    cache_image: str | None,
     clear_cache: bool,
     as_json: bool,
     quiet: bool,
@@ -145,6 +159,8 @@ def command(
             tags=tags,
             default_process=default_process,
             creation_time=creation_time,
+            caches=caches,
+            cache_image=cache_image,
             clear_cache=clear_cache,
             publish=publish,
             insecure_registries=insecure_registries,

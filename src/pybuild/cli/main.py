@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 COMMANDS = {
     "build": ("pybuild.cli.build", "Turn the source in a folder into a runnable image."),
     "detect": ("pybuild.cli.detect", "Say what would be built, and why each buildpack passed or failed."),
+    "rebase": ("pybuild.cli.rebase", "Put app images onto the newest run image, without a build."),
+    "compare": ("pybuild.cli.compare", "Show what differs between two images, or between pybuild and pack."),
     "cache": ("pybuild.cli.cache", "List and remove the caches that builds keep."),
     "doctor": ("pybuild.cli.doctor", "Check the engine, the builder, certificates and disk space."),
     "version": ("pybuild.cli.version", "Print the version."),

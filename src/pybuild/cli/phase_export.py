@@ -119,7 +119,7 @@ def export_image(
         raise ExportError(str(exc), hint=exc.hint) from exc
     if cache is not None:
         try:
-            keep_layers(env, cache, built, exported.found, exported.layer_ids, run.api)
+            keep_layers(env, cache, built, exported.found, exported.index, run.api)
         except (OSError, PybuildError) as exc:
             warn(f"Failed to export cache: {exc}")
     return exported

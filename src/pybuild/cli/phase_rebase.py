@@ -12,7 +12,7 @@ from pybuild.cli.phase_analyze import by_id
 from pybuild.cli.phase_run import write_file
 from pybuild.errors import InvalidInput, PybuildError, RebaseError
 from pybuild.events import detail, info
-from pybuild.lifecycle.rebase import RebaseInputs, plan_rebase, rebase, run_image_names
+from pybuild.lifecycle.rebase import Rebased, RebaseInputs, plan_rebase, rebase, run_image_names
 from pybuild.oci.reference import Reference
 from pybuild.stores.api import RebasingStore
 
@@ -26,9 +26,17 @@ if TYPE_CHECKING:
 def rebaser(run: PhaseRun) -> None:
     """The phase."""
     run = _resolved(run)
+    with run.registry_failing_as(RebaseError):
+        done = _rebase(run)
+    try:
+        write_file(run.inputs.report, done.report.write())
+    except PybuildError as exc:
+        raise RebaseError(f"the image was saved, but {exc}", hint=exc.hint) from exc
+
+
+def _rebase(run: PhaseRun) -> Rebased:
     names = [Reference.parse(name) for name in dict.fromkeys(run.inputs.images)]
     source = run.inputs.previous_image or run.inputs.images[0]
-    image: StoredImage | None = None
     candidates: Sequence[str] = (run.inputs.run_image,) if run.inputs.run_image else ()
     if not candidates and not run.inputs.daemon:
         # Which registry the run image is on tells only the app image; credentials for it may be root's alone.
@@ -40,8 +48,8 @@ def rebaser(run: PhaseRun) -> None:
     store = _opened(open_store)
     # Looked at anew: a registry's store writes only what it has seen itself.
     image = _app_image(store, source)
-    if not candidates:
-        candidates = run_image_names(image, source, run.api, names[0].registry)[:1]
+    # In an engine every run image is taken to be accessible: the first one counts.
+    candidates = candidates or run_image_names(image, source, run.api, names[0].registry)[:1]
     run_image_name, run_image = _run_image(store, candidates)
     info(f"Rebasing {source} on run image {run_image_name}")
     plan = plan_rebase(
@@ -54,11 +62,7 @@ def rebaser(run: PhaseRun) -> None:
             force=run.inputs.force,
         )
     )
-    done = rebase(store, plan, names)
-    try:
-        write_file(run.inputs.report, done.report.write())
-    except PybuildError as exc:
-        raise RebaseError(f"the image was saved, but {exc}", hint=exc.hint) from exc
+    return rebase(store, plan, names)
 
 
 def _resolved(run: PhaseRun) -> PhaseRun:

@@ -8,29 +8,29 @@ Specification: buildpack.md, "Layer Types", "Cached Layers"; platform.md, "resto
 
 from __future__ import annotations
 
-import os
 import posixpath
 import re
 from dataclasses import replace
+from functools import partial
 from shlex import quote
 from typing import TYPE_CHECKING
 
 from pybuild.errors import InvalidArchive
 from pybuild.events import LayerDecided, detail, emit, info, warn
 from pybuild.lifecycle.cache import CacheIndex, KeptApp, KeptLayer
-from pybuild.lifecycle.content import new_layer
+from pybuild.lifecycle.cached_tar import below
+from pybuild.lifecycle.content import known_layer, new_layer
 from pybuild.lifecycle.exportable import SBOM_ENDINGS, Exportable, parents_of, stat_folders
 from pybuild.lifecycle.layers import dir_layer
 from pybuild.lifecycle.restore import RestorableLayer, RestoreInputs, plan_restore, write_metadata
 from pybuild.lifecycle.scripts import run_lines
-from pybuild.oci import tar
 from pybuild.spec.cache import CacheMetadata
 from pybuild.spec.labels import BuildpackLayers, LayerMetadata
 from pybuild.spec.names import escape_id
 from pybuild.stores.api import UnusableLayer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from pybuild.buildenv.api import BuildEnv
     from pybuild.lifecycle.build import Built, BuiltLayer
@@ -104,22 +104,30 @@ def restore_from(env: BuildEnv, inputs: RestoreInputs, cache: LayerCache | None)
     restored = []
     for layer in plan_restore(inputs):
         info(f'Restoring metadata for "{layer.buildpack}:{layer.name}" from {layer.source}')
-        if layer.kept is None or (cache and _unpacked(env, cache, layer, layer.kept, inputs.layers_dir)):
+        if layer.kept is None or (cache and unpack_layer(env, cache, layer, inputs.layers_dir)):
             restored.append(layer)
     write_metadata(env, inputs, restored)
-    if inputs.platform_api.minor >= _SBOMS_SINCE:
-        if cache and metadata.sbom and not inputs.skip_layers:
-            info("Restoring data for SBOM from cache")
-            restore_sboms(env, cache.read(metadata.sbom), inputs.layers_dir, "cache")
-        _put_sboms_beside(env, inputs.layers_dir, [] if inputs.skip_layers else restored)
+    if inputs.platform_api.minor >= _SBOMS_SINCE and not inputs.skip_layers:
+        bring_sboms(env, cache, inputs.layers_dir, restored)
     return restored
+
+
+def bring_sboms(
+    env: BuildEnv, cache: LayerCache | None, layers_dir: str, restored: Iterable[RestorableLayer]
+) -> None:
+    """Put the restored layers' SBOMs beside them, those of the cache among them."""
+    sbom = cache.metadata().sbom if cache else ""
+    if cache and sbom:
+        info("Restoring data for SBOM from cache")
+        restore_sboms(env, cache.read(sbom), layers_dir, "cache")
+    _put_sboms_beside(env, layers_dir, restored)
 
 
 def restore_sboms(env: BuildEnv, chunks: Iterable[bytes], layers_dir: str, kind: str) -> None:
     """Unpack an image's or cache's SBOM layer into `<layers>/sbom/<kind>`; one that cannot be read is left out."""
     folder = f"{layers_dir}/sbom/{kind}"
     try:
-        env.unpack(folder, _below(chunks, folder))
+        _unpack(env, chunks, folder)
     except (UnusableLayer, InvalidArchive) as exc:
         warn(f"SBOMs of earlier builds are not restored: {exc}")
         run_lines(env, [f"rm -rf -- {quote(folder)}"])
@@ -130,13 +138,13 @@ def keep_layers(
     cache: LayerCache,
     built: Built,
     found: Exportable,
-    diff_ids: Mapping[tuple[str, str], str],
+    index: CacheIndex,
     platform_api: ApiVersion,
-) -> Mapping[tuple[str, str], str]:
-    """Put all cached layers and their SBOMs into the cache (EXP-20, CCH-02); return the layers' diff IDs.
+) -> CacheIndex:
+    """Put all cached layers and their SBOMs into the cache (EXP-20, CCH-02).
 
-    `found`: what the exporter looked at. `diff_ids`: those that are known, by buildpack and name: of layers that are in the
-    image too. Raises `OSError` or `PybuildError` with the cache as it was.
+    `found`: what the exporter looked at. `index`: what is known of the layers, such as the diff IDs of those that are in the
+    image too; it is returned with those of all that are kept. Raises `OSError` or `PybuildError` with the cache as it was.
     """
     kept = [
         (module.module.id, layer)
@@ -145,10 +153,7 @@ def keep_layers(
         if _to_keep(module.module.id, layer)
     ]
     layers = [
-        replace(
-            _packed(env, found, layer.path, f"{buildpack}:{layer.name}"),
-            diff_id=diff_ids.get((buildpack, layer.name)),
-        )
+        _packed(env, found, layer.path, f"{buildpack}:{layer.name}", index.layer(buildpack, layer.name))
         for buildpack, layer in kept
     ]
     if platform_api.minor >= _SBOMS_SINCE and "cache" in built.sbom_dirs:
@@ -173,7 +178,12 @@ def keep_layers(
         )
 
     shas = cache.write(layers, describe)
-    return {(buildpack, layer.name): sha for (buildpack, layer), sha in zip(kept, shas, strict=False)}
+    found_out = dict(index.layers)
+    for (buildpack, layer), packed, sha in zip(kept, layers, shas, strict=False):
+        if known := index.layer(buildpack, layer.name):
+            sized = replace(known, diff_id=sha, size=packed.size)
+            found_out[buildpack] = {**found_out[buildpack], layer.name: sized}
+    return replace(index, layers=found_out)
 
 
 def _to_keep(buildpack: str, layer: BuiltLayer) -> bool:
@@ -188,67 +198,52 @@ def _described(layer: BuiltLayer, sha: str) -> LayerMetadata:
     )
 
 
-def _packed(env: BuildEnv, found: Exportable, path: str, name: str) -> Layer:
+def _packed(env: BuildEnv, found: Exportable, path: str, name: str, known: KeptLayer | None = None) -> Layer:
     """A folder as a layer, read when its content is asked for."""
     listing = found.listings.get(path) or env.scan([path])[0]
     parents = parents_of(path)
     if any(parent not in found.parents for parent in parents):
-        known = stat_folders(env, parents)
-        above = [known[parent] for parent in parents]
+        folders = stat_folders(env, parents)
+        above = [folders[parent] for parent in parents]
     else:
         above = found.above(path)
-    planned = dir_layer(listing.entries, above, uid=found.uid, gid=found.gid)
-    return new_layer(env, planned, listing, name)
+    plan = partial(dir_layer, listing.entries, above, uid=found.uid, gid=found.gid)
+    if known and known.diff_id and known.size:
+        return known_layer(env, plan, listing, diff_id=known.diff_id, size=known.size, created_by=name)
+    return new_layer(env, plan(), listing, name)
 
 
-def _unpacked(
-    env: BuildEnv, cache: LayerCache, layer: RestorableLayer, kept: KeptLayer, layers_dir: str
-) -> bool:
-    """Whether the layer is in place now. What an unreadable one left is removed."""
+def unpack_layer(env: BuildEnv, cache: LayerCache, layer: RestorableLayer, layers_dir: str) -> int:
+    """Put a cached layer in its place; bytes of its tar, 0 if it is not there now. What an unreadable one left is removed."""
+    assert layer.kept is not None
     path = layer.path(layers_dir)
+    content = _Counted(cache.read(layer.kept.diff_id))
     try:
-        env.unpack(path, _below(cache.read(kept.diff_id), path))
+        _unpack(env, content, path)
     except (UnusableLayer, InvalidArchive) as exc:
         run_lines(env, [f"rm -rf -- {quote(path)}"])
         warn(f"Skipping restore for layer {layer.buildpack}:{layer.name}: {exc}")
-        return False
+        return 0
     emit(LayerDecided(action="restored", owner=layer.buildpack, layer=layer.name))
-    return True
+    return content.size
 
 
-def _below(chunks: Iterable[bytes], folder: str) -> Iterator[bytes]:
-    """The tar's entries below `folder`, named from there; its parents are left out, anything else is refused."""
-    root = os.fsencode(folder).strip(b"/")
-    above = {os.fsencode(parent).strip(b"/") for parent in parents_of(folder)}
-    for member, body in tar.read(chunks):
-        name = member.name.strip(b"/")
-        if name in above:
-            continue
-        if name == root and member.kind != tar.DIRECTORY:
-            raise InvalidArchive(f"{folder} is no directory in the archive")
-        entry = tar.TarEntry(
-            name=_inside(name, root),
-            kind=member.kind,
-            mode=member.mode,
-            uid=member.uid,
-            gid=member.gid,
-            size=member.size,
-            linkname=_inside(member.linkname.strip(b"/"), root)
-            if member.kind == tar.HARD_LINK
-            else member.linkname,
-        )
-        yield tar.header(entry)
-        yield from body
-        yield tar.padding(member.size)
-    yield tar.TRAILER
+class _Counted:
+    """Chunks whose bytes are counted as they pass."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = chunks
+        self.size = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self._chunks:
+            self.size += len(chunk)
+            yield chunk
 
 
-def _inside(name: bytes, root: bytes) -> bytes:
-    if name == root:
-        return b"."
-    if not name.startswith(root + b"/"):
-        raise InvalidArchive(f"{os.fsdecode(name)[:200]!r} does not belong to /{os.fsdecode(root)}")
-    return name[len(root) + 1 :]
+def _unpack(env: BuildEnv, chunks: Iterable[bytes], folder: str) -> None:
+    run_lines(env, [f"mkdir -p -- {quote(folder)}"])
+    env.unpack(folder, below(chunks, folder, uid=env.uid, gid=env.gid))
 
 
 def _put_sboms_beside(env: BuildEnv, layers_dir: str, restored: Iterable[RestorableLayer]) -> None:

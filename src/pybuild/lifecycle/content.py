@@ -12,19 +12,22 @@ import glob
 import tempfile
 import weakref
 from collections import deque
+from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
+from pybuild.buildenv.api import FileChanged
 from pybuild.errors import DiskFull, ExportError
 from pybuild.events import Progress, emit
 from pybuild.lifecycle.layers import tar_size, write_layer
 from pybuild.lifecycle.reframe import reframe
+from pybuild.oci import tar
 from pybuild.oci.digest import Hashing
 from pybuild.stores.api import Layer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 
-    from pybuild.buildenv.api import BuildEnv, Listing
+    from pybuild.buildenv.api import BuildEnv, Entry, Listing
     from pybuild.lifecycle.layers import PlannedEntry
 
 _PIECE = 1 << 20
@@ -117,17 +120,46 @@ class _Spool:
 def _streamed(
     env: BuildEnv, planned: Sequence[PlannedEntry], listing: Listing, label: str
 ) -> Iterator[bytes]:
-    if _is_small(planned):
-        yield from _read(env, planned)
-        return
-    total = tar_size(planned)
+    total = 0 if _is_small(planned) else tar_size(planned)
     done = 0
-    with env.pack(listing.root) as packed:
-        for piece in reframe(planned, packed, listing):
+    with _content(env, planned, listing) as pieces:
+        for piece in pieces:
             yield piece
             done += len(piece)
-            emit(Progress(label=label, done=done, total=total))
-    emit(Progress(label=label, done=-1))
+            if total:
+                emit(Progress(label=label, done=done, total=total))
+    if total:
+        emit(Progress(label=label, done=-1))
+
+
+@contextmanager
+def _content(
+    env: BuildEnv, planned: Sequence[PlannedEntry], listing: Listing
+) -> Generator[Iterable[bytes], None, None]:
+    """The tar of the plan, its contents read in the way that costs the least there."""
+    if read := env.file_reader():
+        yield tar.gather(_direct(planned, read, listing), least=_PIECE)
+    elif _is_small(planned):
+        yield _read(env, planned)
+    else:
+        with env.pack(listing.root) as packed:
+            yield reframe(planned, packed, listing)
+
+
+def _direct(
+    planned: Sequence[PlannedEntry], read: Callable[[Entry], Iterable[bytes]], listing: Listing
+) -> Iterator[bytes]:
+    """The tar of the plan, each content read when its turn comes."""
+    listed = {entry.path: entry for entry in listing.entries}
+    try:
+        for entry in planned:
+            yield tar.header(entry.tar)
+            if entry.path:
+                yield from read(listed[entry.path])
+                yield tar.padding(entry.tar.size)
+    except FileChanged as exc:
+        raise _changed(str(exc)) from exc
+    yield tar.TRAILER
 
 
 def _is_small(planned: Sequence[PlannedEntry]) -> bool:
@@ -143,9 +175,10 @@ def _read(env: BuildEnv, planned: Sequence[PlannedEntry]) -> Iterator[bytes]:
     for path, size in wanted.items():
         content = found.get(path)
         if not isinstance(content, bytes) or len(content) != size:
-            raise ExportError(
-                f"{path!r} changed while it was being read",
-                hint="a process of a buildpack may still write there: build again",
-            )
+            raise _changed(f"{path!r} changed while it was being read")
         contents[path] = content
     yield from write_layer(planned, contents)
+
+
+def _changed(what: str) -> ExportError:
+    return ExportError(what, hint="a process of a buildpack may still write there: build again")

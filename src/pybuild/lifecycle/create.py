@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pybuild.spec.api import ApiVersion
     from pybuild.spec.environ import Given
     from pybuild.spec.run_image import RunImageName
-    from pybuild.stores.api import ImageStore
+    from pybuild.stores.api import ImageStore, LayerCache
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +57,7 @@ class CreateInputs:
     `run_image`: the one to build on; `run_image_names`: what the label says about it. `environ`: the build
     environment's own variables. `upload`: digest of what was put into the app directory, "" if unknown.
     `trust`: variables by which tools find the platform's CA certificates. `run_images`: all that the builder knows.
+    `cache`: what is known of layers in place; `elsewhere`: a further cache, for those that are not.
     """
 
     names: Sequence[Reference]
@@ -79,6 +80,7 @@ class CreateInputs:
     upload: str = ""
     trust: Mapping[str, str] = field(default_factory=dict)
     run_images: Sequence[RunImageName] = ()
+    elsewhere: LayerCache | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,11 +130,21 @@ def create(
         inputs = replace(inputs, environ=course.environ, run_image_names=names)
         uploaded = _app_stamp(env, inputs) if course.moved else uploaded
     with phase("RESTORING"):
-        restore(env, _restore_inputs(inputs, analysis, detected))
+        wanted = _restore_inputs(inputs, analysis, detected)
+        if inputs.elsewhere is None:
+            restore(env, wanted)
+        else:
+            from pybuild.lifecycle.elsewhere import restore_with
+
+            inputs = replace(inputs, cache=restore_with(env, wanted, inputs.elsewhere))
     with phase("BUILDING"):
         built = build(env, _build_inputs(inputs, detected))
     with phase("EXPORTING"):
         exported = export(env, store, _export_inputs(inputs, analysis, built, uploaded, extended))
+        if inputs.elsewhere is not None:
+            from pybuild.lifecycle.elsewhere import keep_with
+
+            exported = keep_with(env, inputs.elsewhere, exported, built, inputs.cache, inputs.platform_api)
     return Created(exported=exported, detected=detected, analysis=analysis)
 
 

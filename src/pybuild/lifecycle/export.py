@@ -99,12 +99,11 @@ class ExportInputs:
 class Exported:
     """The image that now exists, what to remember for the next build, and report.toml's value.
 
-    `found`: what was there to export. `layer_ids`: diff IDs of buildpacks' layers, by buildpack and name.
+    `found`: what was there to export.
     """
 
     written: Written
     found: Exportable
-    layer_ids: Mapping[tuple[str, str], str]
     names: tuple[str, ...]
     index: CacheIndex
     report: Report
@@ -149,7 +148,6 @@ def export(env: BuildEnv, store: ImageStore, inputs: ExportInputs) -> Exported:
     return Exported(
         written=written,
         found=found,
-        layer_ids={key: sha[layer] for key, layer in new.buildpacks.items()},
         names=names,
         index=_index(inputs, found, new, sha),
         report=_report(inputs, written),

@@ -172,10 +172,11 @@ class _Plan:
             )
         kept = self._kept(module, built)
         read = partial(self.store.read_layer, previous, old.sha)
-        if kept is None or kept.diff_id != old.sha or not kept.size:
-            # How long it is can be learnt only by reading it.
+        size = kept.size if kept and kept.diff_id == old.sha else 0
+        if not size and not previous.reference:
+            # An engine needs to know how long it is, and that can be learnt only by reading it.
             return spooled_layer(read(), created_by)
-        return Layer(diff_id=old.sha, size=kept.size, open=read, created_by=created_by)
+        return Layer(diff_id=old.sha, size=size, open=read, created_by=created_by)
 
     def _kept(self, module: GroupElement, built: BuiltLayer) -> KeptLayer | None:
         return self.inputs.cache.layer(module.id, built.name) if self.inputs.cache else None

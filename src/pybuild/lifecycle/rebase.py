@@ -250,7 +250,7 @@ def _changes(
 
 
 def _stack(diff_ids: Sequence[str]) -> str:
-    return f"{len(diff_ids)} layers up to {diff_ids[-1][:_SHORT]}"
+    return f"{len(diff_ids)} layer{'' if len(diff_ids) == 1 else 's'} up to {diff_ids[-1][:_SHORT]}"
 
 
 def _registry_of(name: str) -> str:

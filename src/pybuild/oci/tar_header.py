@@ -9,6 +9,7 @@ import posixpath
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
+from zlib import adler32
 
 from pybuild.errors import InvalidArchive
 
@@ -175,23 +176,34 @@ def _octal(number: int, width: int) -> bytes:
 
 
 def _block(entry: TarEntry, *, name: bytes, linkname: bytes, prefix: bytes, mtime: int) -> bytes:
-    head = b"%s%07o\0%s\0%s\0%s\0%011o\0" % (
-        name.ljust(100, b"\0"),
-        entry.mode,
-        _octal(entry.uid, 7),
-        _octal(entry.gid, 7),
-        _octal(entry.size, 11),
-        mtime,
+    return _summed(
+        b"%s%s%s\0%011o\0        %s"
+        % (
+            name.ljust(100, b"\0"),
+            _rights(entry.mode, entry.uid, entry.gid),
+            _octal(entry.size, 11),
+            mtime,
+            _tail(entry.kind, linkname, entry.devmajor, entry.devminor, prefix),
+        )
     )
-    tail = b"%s%sustar\x0000%s%07o\0%07o\0%s" % (
-        entry.kind,
+
+
+@lru_cache(maxsize=1024)
+def _rights(mode: int, uid: int, gid: int) -> bytes:
+    return b"%07o\0%s\0%s\0" % (mode, _octal(uid, 7), _octal(gid, 7))
+
+
+@lru_cache(maxsize=1024)  # the same for nearly all files
+def _tail(kind: bytes, linkname: bytes, devmajor: int, devminor: int, prefix: bytes) -> bytes:
+    """All that follows the checksum."""
+    return b"%s%sustar\x0000%s%07o\0%07o\0%s" % (
+        kind,
         linkname.ljust(100, b"\0"),
         bytes(64),
-        entry.devmajor,
-        entry.devminor,
+        devmajor,
+        devminor,
         prefix.ljust(167, b"\0"),
     )
-    return _summed(head, tail)
 
 
 def _pax_block(name: bytes, size: int) -> bytes:
@@ -201,37 +213,52 @@ def _pax_block(name: bytes, size: int) -> bytes:
     if joined.startswith(b"//"):
         joined = joined[1:]
     shown = _ascii(joined)[:100].rstrip(b"/")
-    head = b"%s%07o\0%07o\0%07o\0%011o\0%011o\0" % (shown.ljust(100, b"\0"), 0, 0, 0, size, 0)
+    numbers = b"%07o\0%07o\0%07o\0%011o\0%011o\0" % (0, 0, 0, size, 0)
     tail = b"x%sustar\x0000%s" % (bytes(100), bytes(247))
-    return _summed(head, tail)
+    return _summed(b"%s%s        %s" % (shown.ljust(100, b"\0"), numbers, tail))
 
 
-def _summed(head: bytes, tail: bytes) -> bytes:
-    total = sum(head) + sum(tail) + 8 * 0x20
-    return b"%s%06o\0 %s" % (head, total, tail)
+def _summed(block: bytes) -> bytes:
+    """A header block with its checksum in the place of eight spaces."""
+    return b"%s%06o\0 %s" % (block[:148], _sum(block), block[156:])
+
+
+def _sum(block: bytes) -> int:
+    """The sum of the bytes of a header block, at the speed of C.
+
+    Adler-32 has one more than the sum of the bytes in its low half, and 256 bytes stay below its modulus.
+    """
+    return (adler32(block[:256]) & 0xFFFF) + (adler32(block[256:]) & 0xFFFF) - 2
 
 
 def parse(block: bytes) -> Member:
     """One header block as it stands there; `InvalidArchive` for a wrong checksum or number."""
-    stated = _number(block[148:156])
-    if stated != sum(block) - sum(block[148:156]) + 8 * 0x20:
+    if _number(block[148:156]) != _sum(block) - sum(block[148:156]) + 8 * 0x20:
         raise InvalidArchive("a header of the archive has a wrong checksum")
     name = block[:100].partition(b"\0")[0]
-    if block[257:263] == b"ustar\0" and (prefix := block[345:500].partition(b"\0")[0]):
-        name = prefix + b"/" + name
     extended = block[257:262] == b"ustar"
+    if extended and block[262] == 0 and block[345] and (prefix := block[345:500].partition(b"\0")[0]):
+        name = prefix + b"/" + name
+    mode, uid, gid = _numbers(block[100:124])
+    major, minor = _numbers(block[329:345]) if extended else (0, 0)
     return Member(
         name,
         block[156:157],
-        _number(block[100:108]) & 0o7777,
-        _number(block[108:116]),
-        _number(block[116:124]),
+        mode & 0o7777,
+        uid,
+        gid,
         _number(block[124:136]),
         _number(block[136:148], signed=True),
         block[157:257].partition(b"\0")[0],
-        _number(block[329:337]) if extended else 0,
-        _number(block[337:345]) if extended else 0,
+        major,
+        minor,
     )
+
+
+@lru_cache(maxsize=1024)  # modes and owners are nearly all the same
+def _numbers(fields: bytes) -> tuple[int, ...]:
+    """The numbers of fields of eight bytes."""
+    return tuple(_number(fields[at : at + 8]) for at in range(0, len(fields), 8))
 
 
 def described(member: Member, records: Mapping[bytes, bytes]) -> Member:
@@ -294,7 +321,7 @@ def _seconds(text: bytes) -> int:
     return -_decimal(whole[1:]) if whole.startswith(b"-") else _decimal(whole)
 
 
-@lru_cache(maxsize=4096)  # owners, modes and times are nearly all the same
+@lru_cache(maxsize=4096)  # sizes and times are often the same
 def _number(field: bytes, *, signed: bool = False) -> int:
     """A number of a header block: octal digits, or GNU's base-256 when the first bit is set."""
     if field[0] & 0x80:

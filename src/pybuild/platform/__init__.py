@@ -10,6 +10,8 @@
 | `bases`, `debian`, `recipe` | the Debian images it stands on |
 | `run_image` | which run image and mirror, and pulling images |
 | `shipped` | buildpacks and recipes that come with pybuild |
+| `compare`, `image_facts`, `entry_changes`, `sbom_changes` | what differs between two images, as values |
+| `compare_stored`, `compare_build` | finding the two images, or building them with pybuild and with pack |
 
 Specification: platform.md, "Platform".
 """

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pybuild import __version__, events
 from pybuild.platform.caches import read_index, write_index
+from pybuild.platform.elsewhere import opened_elsewhere
 from pybuild.platform.environment import proxy_environ
 from pybuild.platform.prepare import LAYERS_DIR, looked_into, opened, prepared
 
@@ -72,14 +73,20 @@ class BuildResult:
 def build(request: BuildRequest) -> BuildResult:
     """Carry out the request. Every error is a `PybuildError`; after one, image and cache are as they were."""
     start = time.monotonic()
-    with prepared(request) as ready, opened(ready) as held:
+    with (
+        prepared(request) as ready,
+        opened_elsewhere(request, ready.store) as elsewhere,
+        opened(ready) as held,
+    ):
         # Imported while the container starts: the two take about the same time.
         from pybuild.lifecycle.create import create
 
         index = None if request.clear_cache or held.private else read_index(ready.volume, str(request.image))
         inputs, readied = _create_inputs(held.env, ready)
         with _extender(ready, held, readied) as extender:
-            created = create(held.env, ready.store, replace(inputs, cache=index), extender)
+            created = create(
+                held.env, ready.store, replace(inputs, cache=index, elsewhere=elsewhere), extender
+            )
         if not held.private:
             write_index(ready.volume, created.exported.index)
     exported, run_image = created.exported, created.analysis.run_image_name

@@ -110,7 +110,7 @@ def prepared(request: BuildRequest) -> Iterator[Prepared]:
             ),
             app_dir=app_dir,
             api=_platform_api(builder),
-            volume=volumes.volume_name(request.image.name, key),
+            volume=request.cache.volume or volumes.volume_name(request.image.name, key),
             store=store,
         )
 

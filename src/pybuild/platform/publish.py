@@ -5,8 +5,10 @@ With a registry, credentials stay in this process, and whether we may write ther
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Protocol
 
+from pybuild import engine
 from pybuild.platform import ownership
 from pybuild.platform.pull import PullRefused, is_ours, present
 from pybuild.stores.daemon import DaemonStore
@@ -44,9 +46,21 @@ def destination(client: docker.APIClient, request: BuildRequest) -> Destination:
     from pybuild.stores.keychain import Keychain
     from pybuild.stores.registry import RegistryStore
 
-    store = RegistryStore(Keychain(request.caller), environ=request.caller, insecure=request.insecure)
+    store = RegistryStore(
+        Keychain(request.caller),
+        environ=request.caller,
+        insecure=request.insecure,
+        mirrors=functools.cache(lambda: _mirrors(client)),
+    )
     store.check_push([request.image, *request.tags])
     return _Registry(client, request, store)
+
+
+def _mirrors(client: docker.APIClient) -> tuple[str, ...]:
+    """The mirrors of Docker Hub in the engine's daemon.json."""
+    with engine.translating("asking for mirrors"):
+        config = client.info().get("RegistryConfig") or {}
+    return tuple(mirror for mirror in config.get("Mirrors") or () if isinstance(mirror, str))
 
 
 class _Engine:

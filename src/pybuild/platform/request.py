@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pybuild.errors import InvalidInput
 from pybuild.oci.reference import REGISTRY, Reference
+from pybuild.platform.cache_choice import CacheChoice, cache_choice
 from pybuild.platform.pull import PULL_POLICIES, PullPolicy
 from pybuild.spec.project import RESERVED_FOLDERS, check_workspace
 
@@ -28,7 +29,7 @@ class BuildRequest:
 
     `publish`: into the registry that the names say, instead of the engine. `insecure`: registries (`host[:port]`)
     whose certificate is not checked, or that have none. `timeout`: seconds after which everything in the build
-    container ends, 0 for no limit. `workspace`: "" to take project.toml's or the default. `caller`: the variables
+    container ends, 0 for no limit. `cache`: where layers are kept. `workspace`: "" to take project.toml's or the default. `caller`: the variables
     pybuild was started with.
     """
 
@@ -50,6 +51,7 @@ class BuildRequest:
     clear_cache: bool = False
     publish: bool = False
     insecure: tuple[str, ...] = ()
+    cache: CacheChoice = field(default_factory=CacheChoice)
     timeout: float = 0
     caller: Mapping[str, str] = field(default_factory=dict)
 
@@ -75,6 +77,8 @@ def build_request(
     clear_cache: bool = False,
     publish: bool = False,
     insecure_registries: Sequence[str] = (),
+    caches: Sequence[str] = (),
+    cache_image: str | None = None,
     timeout: float = 0,
 ) -> BuildRequest:
     """The request that these words make. Raises `InvalidInput` for the first one that means nothing."""
@@ -89,8 +93,14 @@ def build_request(
                 f"the tag {word!r} is on {name.registry}, the image on {names[0].registry}",
                 hint="with --publish all names must be on one registry",
             )
+    cache = cache_choice(caches, cache_image or "")
+    if cache.image in names:
+        raise InvalidInput(
+            f"the cache image {cache.image} is the image itself", hint=f"--cache-image {names[0]}-cache"
+        )
     return BuildRequest(
         image=names[0],
+        cache=cache,
         tags=tuple(names[1:]),
         path=path,
         builder=builder or "",
@@ -103,12 +113,12 @@ def build_request(
         descriptor=descriptor,
         # `web` means `/web`, as with `pack --workspace`.
         workspace=check_workspace(f"/{workspace.lstrip('/')}", "--workspace") if workspace else "",
-        pull_policy=_pull_policy(pull_policy),
+        pull_policy=checked_policy(pull_policy),
         default_process=default_process,
         created=_creation_time(creation_time),
         clear_cache=clear_cache,
         publish=publish,
-        insecure=tuple(map(_registry, insecure_registries)),
+        insecure=tuple(map(checked_registry, insecure_registries)),
         timeout=timeout,
         caller=caller,
     )
@@ -151,7 +161,8 @@ def checked_volume(word: str) -> str:
     return f"{source}:{plain}:{mode}"
 
 
-def _registry(word: str) -> str:
+def checked_registry(word: str) -> str:
+    """`word` if it is `host[:port]`; else `InvalidInput`."""
     if REGISTRY.fullmatch(word) is None:
         raise InvalidInput(
             f"{word!r} is no registry: expected a host name or host:port",
@@ -160,7 +171,8 @@ def _registry(word: str) -> str:
     return word
 
 
-def _pull_policy(text: str) -> PullPolicy:
+def checked_policy(text: str) -> PullPolicy:
+    """`text` as a pull policy; `InvalidInput` for anything else."""
     for policy in PULL_POLICIES:
         if text == policy:
             return policy

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """A layer to add. `size`: bytes of its uncompressed tar, known before it is read.
+    """A layer to add. `size`: bytes of its uncompressed tar, known before it is read; 0 if only a registry need not know it.
 
     `diff_id` is None while nobody knows it: the store then learns it as the content passes. A given one is
     checked. `open` is called at most once per attempt to send, and only if the store lacks the content; it
@@ -43,6 +43,7 @@ class StoredImage:
     `config`: its configuration file as far as the store shows it (keys of the OCI image-spec), history included.
     `names`: every tag that points at it. `digest_names`: `name@sha256:…` known for it. `size`: bytes, 0 unknown.
     `reference`: in a registry, the complete name by which it can be found for ever; "" elsewhere.
+    `config_digest`: of its configuration file, where the store knows it besides the id; "" elsewhere.
     """
 
     id: str
@@ -53,6 +54,7 @@ class StoredImage:
     digest_names: tuple[str, ...] = ()
     size: int = 0
     reference: str = ""
+    config_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,18 +1,20 @@
-"""Layers made small for a registry: gzip, written as it streams, and read back with every limit checked.
+"""Layers made small for a registry: gzip, written as it streams; gzip and zstd read back with every limit checked.
 
 Why this library and this level: docs/adr/0006-compression.md.
 
-Specification: OCI image-spec, "layer"; RFC 1952. The header has no name and no time, so equal tars stay equal.
+Specification: OCI image-spec, "layer"; RFC 1952, RFC 8878. The header has no name and no time, so equal tars stay equal.
 """
 
 from __future__ import annotations
 
 import hashlib
+import importlib
 import itertools
 import os
 import tempfile
 import weakref
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
@@ -20,7 +22,7 @@ from pybuild.errors import DiskFull, InvalidArchive
 from pybuild.oci.digest import Hashing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 _PIECE = 1 << 20
 _GZIP = b"\x1f\x8b"
@@ -130,30 +132,75 @@ def unpack(chunks: Iterable[bytes], *, diff_id: str) -> Iterator[bytes]:
 
 
 def inflated(chunks: Iterable[bytes], what: str) -> Iterator[bytes]:
-    """The content of something that is compressed or not; `what` it is, for `InvalidArchive`."""
+    """The content of something that is compressed (gzip, zstd) or not; `what` it is, for `InvalidArchive`."""
     source = iter(chunks)
     first = next(source, b"")
     while len(first) < len(_ZSTD) and (more := next(source, b"")):
         first += more
-    if first.startswith(_ZSTD):
-        raise InvalidArchive(f"{what} is compressed with zstd, which is not read yet")
-    if not first.startswith(_GZIP):
-        yield first
-        yield from source
-        return
-    inflate = zlib.decompressobj(_WITH_HEADER)
+    whole = itertools.chain((first,), source)
+    if first.startswith(_GZIP):
+        yield from _gunzipped(whole, what)
+    elif first.startswith(_ZSTD):
+        yield from _unzstd(whole, what)
+    else:
+        yield from whole
+
+
+def _gunzipped(chunks: Iterable[bytes], what: str) -> Iterator[bytes]:
+    new, faults = _decompressor()
+    inflate = new(_WITH_HEADER)
     try:
-        for piece in itertools.chain((first,), source):
+        for piece in chunks:
             rest = piece
             while rest:
                 if inflate.eof:  # gzip files may follow each other, as those of pigz and eStargz do
-                    inflate = zlib.decompressobj(_WITH_HEADER)
+                    inflate = new(_WITH_HEADER)
                 # At most so much at a time: a small blob may hold very much.
                 yield inflate.decompress(rest, _PIECE)
                 rest = inflate.unused_data if inflate.eof else inflate.unconsumed_tail
         while not inflate.eof and (tail := inflate.decompress(b"", _PIECE)):
             yield tail
-    except zlib.error as exc:
+    except faults as exc:
         raise InvalidArchive(f"{what} cannot be decompressed: {exc}") from exc
     if not inflate.eof:
         raise InvalidArchive(f"{what} ends too soon")
+
+
+def _decompressor() -> tuple[Callable[[int], Any], type[Exception]]:
+    """For gzip: how to make one, and what it raises."""
+    library: Any = zlib
+    with suppress(ImportError):
+        library = importlib.import_module("isal.isal_zlib")
+    return library.decompressobj, library.error
+
+
+def _unzstd(chunks: Iterable[bytes], what: str) -> Iterator[bytes]:
+    zstd = _zstd(what)
+    # What the zstd program reads unless told otherwise: 128 MiB at most have to be looked back at.
+    options = {zstd.DecompressionParameter.window_log_max: 27}
+    inflate = zstd.ZstdDecompressor(options=options)
+    try:
+        for piece in chunks:
+            rest = piece
+            while rest or not (inflate.eof or inflate.needs_input):
+                if inflate.eof:  # frames may follow each other, as those of zstd:chunked do
+                    inflate = zstd.ZstdDecompressor(options=options)
+                yield inflate.decompress(rest, _PIECE)
+                rest = inflate.unused_data if inflate.eof else b""
+    except zstd.ZstdError as exc:
+        raise InvalidArchive(f"{what} cannot be decompressed: {exc}") from exc
+    if not inflate.eof:
+        raise InvalidArchive(f"{what} ends too soon")
+
+
+def _zstd(what: str) -> Any:
+    """The module of Python 3.14, or the one that gives it to older ones."""
+    for name in ("compression.zstd", "backports.zstd"):
+        try:
+            return importlib.import_module(name)
+        except ImportError:
+            continue
+    raise InvalidArchive(
+        f"{what} is compressed with zstd, which needs Python 3.14 or the package backports.zstd",
+        hint="pip install backports.zstd",
+    )

@@ -107,16 +107,31 @@ class Answer:
 
 
 class Content:
-    """A body that can be sent more than once: `size` bytes in chunks, from the start at every `open`."""
+    """A body that can be sent more than once: `size` bytes in chunks, from the start at every `open`.
 
-    def __init__(self, size: int, open: Callable[[], Iterator[bytes]]) -> None:  # noqa: A002
-        self._size, self._open = size, open
+    `left` set: nobody waits any more, and nothing more may be sent.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        open: Callable[[], Iterator[bytes]],  # noqa: A002
+        left: threading.Event | None = None,
+    ) -> None:
+        self._size, self._open, self._left = size, open, left
 
     def __len__(self) -> int:
         return self._size
 
     def __iter__(self) -> Iterator[bytes]:
-        return self._open()
+        for piece in self._open():
+            if self._left is not None and self._left.is_set():
+                raise Broken("given up")
+            yield piece
+
+    def until(self, left: threading.Event) -> Content:
+        """The same body, which ends with an error once `left` is set."""
+        return Content(self._size, self._open, left)
 
 
 class Refused(RegistryError):
@@ -199,10 +214,12 @@ class Found:
         return RegistryError(f"{kind} larger than {size}: {self._what}")
 
 
-def in_time(work: Callable[[], Any], seconds: float, what: str) -> Any:
-    """What `work` returns or raises. In a thread of its own: a server that trickles bytes, or a signal, finds us waiting here."""
+def in_time(work: Callable[[], Any], seconds: float, what: str, left: threading.Event) -> Any:
+    """What `work` returns or raises. In a thread of its own: a server that trickles bytes, or a signal, finds us waiting here.
+
+    `left` is set when it is not waited for any more.
+    """
     done: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
-    left = threading.Event()
 
     def run() -> None:
         try:

@@ -71,4 +71,5 @@ class LayoutReader:
             labels=manifest.config["config"].get("Labels", {}),
             names=found.entry.names,
             size=sum(layer["size"] for layer in manifest.value["layers"] or ()),
+            config_digest=manifest.value["config"]["digest"],
         )

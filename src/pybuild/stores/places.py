@@ -45,12 +45,13 @@ def open_place(
         raise InvalidInput(f"{text!r} names no image", hint=f"write {KINDS[kind]}")
     match kind:
         case "docker":
-            return _engine(environ), rest if rest.startswith("sha256:") else Reference.parse(rest)
+            name = rest if rest.startswith("sha256:") else Reference.parse(rest)
+            return _engine(environ), name
         case "registry":
             return _registry(environ, insecure, platform), Reference.parse(rest)
         case _:
-            path, name = _cut(rest, text)
-            return _on_disk(kind, path, platform), name
+            path, tag = _cut(rest, text)
+            return _on_disk(kind, path, platform), tag
 
 
 def _engine(environ: Mapping[str, str]) -> ImageReader:

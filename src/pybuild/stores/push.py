@@ -148,7 +148,7 @@ class Push:
         if layer.diff_id is not None and layer.diff_id in self._reusable:
             self._reuse(layer.diff_id)
         else:
-            self._compress(layer.open(), layer.diff_id, layer.size, layer.created_by)
+            self._compress(layer.open(), layer.diff_id, layer.size or None, layer.created_by)
 
     def _reuse(self, diff_id: str) -> None:
         layer, place = self._reusable[diff_id]

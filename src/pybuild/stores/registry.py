@@ -12,12 +12,12 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pybuild.errors import ExportError, InvalidArchive, InvalidReference
-from pybuild.events import detail
+from pybuild.errors import ExportError, InvalidArchive, InvalidReference, RegistryError
+from pybuild.events import detail, warn
 from pybuild.gojson import Struct
 from pybuild.oci import model
 from pybuild.oci.digest import is_digest
-from pybuild.oci.reference import DOCKER_HUB, Reference
+from pybuild.oci.reference import DOCKER_HUB, REGISTRY, Reference
 from pybuild.stores import blobs, compress, manifests, peek
 from pybuild.stores.api import Layer, StoredImage
 from pybuild.stores.blobs import Place
@@ -46,7 +46,8 @@ class RegistryStore:
     """The images of registries. `insecure`: those (`host[:port]`) that may be spoken to without checked TLS.
 
     `platform`: which image of an index is meant. `lender`: another store that has the images named in `lent`; one of
-    them may be the base of what is written here, and its layers are sent like new ones.
+    them may be the base of what is written here, and its layers are sent like new ones. `mirrors`: tells the URLs of registries
+    that have what Docker Hub has and are asked first; called when an image of Docker Hub is looked for.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class RegistryStore:
         patience: Patience | None = None,
         lender: ImageStore | None = None,
         lent: Collection[Reference] = (),
+        mirrors: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         self._keychain = keychain
         self._environ = os.environ if environ is None else environ
@@ -67,6 +69,7 @@ class RegistryStore:
         self._patience = patience or Patience()
         self._lender = lender
         self._lent = frozenset(lent)
+        self._mirrors = mirrors
         self._transports: dict[str, Transport] = {}
         self._known: dict[str, tuple[Place, Manifest]] = {}
 
@@ -82,6 +85,7 @@ class RegistryStore:
             patience=self._patience,
             lender=lender,
             lent=lent,
+            mirrors=self._mirrors,
         )
         other._transports, other._known = self._transports, self._known
         return other
@@ -99,12 +103,12 @@ class RegistryStore:
         ref = name if isinstance(name, Reference) else Reference.parse(name)
         if self._lender is not None and ref in self._lent:
             return self._lender.find(ref)
-        place = self._place(ref)
-        manifest = manifests.find(place, ref.digest or ref.tag, self._platform)
-        if manifest is None:
+        found = self._mirrored(ref) or self._found(self._place(ref), ref)
+        if found is None:
             return None
-        key = _by_digest(place, manifest.digest)
-        self._known[key] = (place, manifest)
+        manifest = found[1]
+        key = _by_digest(self._place(ref), manifest.digest)
+        self._known[key] = found
         return StoredImage(
             id=manifest.digest,
             config=manifest.config,
@@ -114,7 +118,31 @@ class RegistryStore:
             digest_names=(f"{ref.familiar_repository}@{manifest.digest}",),
             size=sum(layer["size"] for layer in manifest.value["layers"] or ()),
             reference=key,
+            config_digest=manifest.value["config"]["digest"],
         )
+
+    def _found(self, place: Place, ref: Reference) -> tuple[Place, Manifest] | None:
+        manifest = manifests.find(place, ref.digest or ref.tag, self._platform)
+        return (place, manifest) if manifest else None
+
+    def _mirrored(self, ref: Reference) -> tuple[Place, Manifest] | None:
+        """The image of Docker Hub as the first mirror has it that has it."""
+        for url in self._mirrors() if ref.registry == DOCKER_HUB else ():
+            scheme, _, host = url.rstrip("/").rpartition("://")
+            if REGISTRY.fullmatch(host) is None:
+                warn(f"{url[:200]!r} is no registry's URL, so it is no mirror")
+                continue
+            place = Place(
+                transport=self._transport(host, insecure=scheme == "http"), repository=ref.repository
+            )
+            try:
+                found = self._found(place, ref)
+            except (RegistryError, InvalidArchive) as exc:
+                detail(f"the mirror {host} is of no use for {ref}: {exc}")
+                continue
+            if found is not None:
+                return found
+        return None
 
     def write(
         self,
@@ -259,16 +287,19 @@ class RegistryStore:
             transport.close()
 
     def _place(self, name: Reference) -> Place:
-        transport = self._transports.get(name.registry)
+        return Place(transport=self._transport(name.registry), repository=name.repository)
+
+    def _transport(self, registry: str, *, insecure: bool = False) -> Transport:
+        transport = self._transports.get(registry)
         if transport is None:
-            transport = self._transports[name.registry] = Transport(
-                registry=name.registry,
+            transport = self._transports[registry] = Transport(
+                registry=registry,
                 keychain=self._keychain,
                 environ=self._environ,
-                insecure=name.registry in self._insecure,
+                insecure=insecure or registry in self._insecure,
                 patience=self._patience,
             )
-        return Place(transport=transport, repository=name.repository)
+        return transport
 
 
 def _lost(held: tuple[Place, Manifest] | None) -> Iterator[str]:

@@ -171,4 +171,5 @@ def _stored(image: Saved, size: int) -> StoredImage:
         labels=image.config["config"].get("Labels", {}),
         names=image.names,
         size=size,
+        config_digest=image.id,
     )

@@ -33,6 +33,7 @@ from pybuild.stores.exchange import (
 )
 from pybuild.stores.image_manifest import MAX_MANIFEST
 from pybuild.stores.tokens import Challenge, Tokens
+from pybuild.stores.trust import trust_for
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -236,13 +237,15 @@ class Transport:
         import requests
 
         sent = {"User-Agent": f"pybuild/{__version__}", **headers}
-        prepared = requests.Request(method, url, headers=sent, data=body).prepare()
+        left = threading.Event()
+        data = body.until(left) if isinstance(body, Content) else body
+        prepared = requests.Request(method, url, headers=sent, data=data).prepare()
         if body is None and method in ("POST", "PUT", "PATCH"):
             prepared.headers["Content-Length"] = "0"
         seconds = self.patience.for_size(len(body) if body is not None else 0)
         what = f"{method} {urlsplit(url).path} at {urlsplit(url).netloc}"
         adapter = self._adapters()  # here, and not in the other thread: our caller may hold the lock
-        response = in_time(lambda: self._deliver(adapter, prepared, url, what), seconds, what)
+        response = in_time(lambda: self._deliver(adapter, prepared, url, what), seconds, what, left)
         return Found(response, what, self.patience)
 
     def _deliver(self, adapter: Any, prepared: Any, url: str, what: str) -> Any:
@@ -250,7 +253,8 @@ class Transport:
         import urllib3
 
         proxies = requests.utils.get_environ_proxies(url)
-        verify: str | bool = _bundle(self.environ)
+        trust = trust_for(urlsplit(url).netloc, self.environ)
+        verify = trust.authorities
         if self.insecure and urlsplit(url).hostname == urlsplit(f"//{self.registry}").hostname:
             verify = False
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
@@ -260,6 +264,7 @@ class Transport:
                 stream=True,
                 timeout=(self.patience.connect, self.patience.idle),
                 verify=verify,
+                cert=trust.ours,
                 proxies=proxies,
             )
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
@@ -282,19 +287,6 @@ class Transport:
         if found.status in (401, 403):
             return RegistryDenied(message, hint=f"docker login {self.registry}")
         return Refused(message, status=found.status)
-
-
-def _bundle(environ: Mapping[str, str]) -> str | bool:
-    """The file with the CAs to trust: the user's, else the system's, else the one that requests brings."""
-    from pathlib import Path
-
-    named = (environ.get("REQUESTS_CA_BUNDLE"), environ.get("SSL_CERT_FILE"))
-    system = (
-        "/etc/ssl/certs/ca-certificates.crt",
-        "/etc/pki/tls/certs/ca-bundle.crt",
-        "/etc/ssl/ca-bundle.pem",
-    )
-    return next((path for path in (*named, *system) if path and Path(path).is_file()), True)
 
 
 def _origin(url: str) -> str:

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pybuild.buildenv import trees
+from pybuild.buildenv.api import FileChanged
 from pybuild.buildenv.local import LocalBuildEnv
 from pybuild.errors import BuildError, InvalidArchive
 from pybuild.oci import tar
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -38,6 +40,48 @@ def entry(
 
 def unpack(root: Path, *entries: tuple[tar.TarEntry, bytes]) -> None:
     trees.unpack(str(root), tar.write(entries))
+
+
+@pytest.mark.parametrize("size", [0, 7, trees.CHUNK, 2 * trees.CHUNK + 7])
+def test_a_listed_file_is_read_whole(root: Path, size: int) -> None:
+    (root / "file").write_bytes(os.urandom(size))
+    [listed] = LocalBuildEnv().scan([str(root / "file")])[0].entries
+
+    assert b"".join(trees.content(listed)) == (root / "file").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "alter",
+    [
+        lambda file: file.unlink(),
+        lambda file: file.write_text("longer than it was"),
+        lambda file: file.write_text("CONTENT"),
+        lambda file: (file.rename(file.with_name("old")), os.mkfifo(file)),
+        lambda file: (file.rename(file.with_name("old")), file.symlink_to("old")),
+        lambda file: (file.rename(file.with_name("old")), file.mkdir()),
+    ],
+    ids=["gone", "longer", "other time", "fifo", "symlink", "folder"],
+)
+def test_a_file_that_is_not_the_listed_one_is_not_read(root: Path, alter: Callable[[Path], object]) -> None:
+    file = root / "file"
+    file.write_text("content")
+    os.utime(file, ns=(1, 1))
+    [listed] = LocalBuildEnv().scan([str(file)])[0].entries
+    alter(file)
+
+    with pytest.raises(FileChanged, match=r"/root/file' changed while it was being read"):
+        b"".join(trees.content(listed))
+
+
+def test_a_file_that_shrinks_while_it_is_read_is_an_error(root: Path) -> None:
+    (root / "file").write_bytes(bytes(3 * trees.CHUNK))
+    [listed] = LocalBuildEnv().scan([str(root / "file")])[0].entries
+    pieces = iter(trees.content(listed))
+    next(pieces)
+    os.truncate(root / "file", trees.CHUNK)
+
+    with pytest.raises(FileChanged):
+        next(pieces)
 
 
 @pytest.mark.parametrize(

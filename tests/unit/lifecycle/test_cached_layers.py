@@ -12,6 +12,7 @@ import pytest
 from pybuild import events
 from pybuild.buildenv.local import LocalBuildEnv
 from pybuild.lifecycle.build import Built, BuiltBuildpack, BuiltLayer
+from pybuild.lifecycle.cache import CacheIndex, KeptLayer
 from pybuild.lifecycle.cached_layers import keep_layers, launch_index, restore_from
 from pybuild.lifecycle.exportable import collect
 from pybuild.lifecycle.restore import RestoreInputs
@@ -71,7 +72,7 @@ class Place:
     ) -> CacheMetadata:
         env, built = LocalBuildEnv(), self.built(layers)
         found = collect(env, built, layers_dir=str(self.layers), app_dir=str(self.root / "app"))
-        keep_layers(env, self.cache(), built, found, ids or {}, API)
+        keep_layers(env, self.cache(), built, found, _index(ids or {}), API)
         return self.cache().metadata()
 
     def restore(self, previous: LifecycleMetadata | None = None, *, skip: bool = False) -> list[str]:
@@ -182,6 +183,14 @@ def test_a_damaged_layer_does_not_come_back_and_the_build_goes_on(place: Place) 
     assert [path for path in place.layers.rglob("*") if path.name != "ex_a"] == []
     (warning,) = (each for each in told if isinstance(each, events.Warned))
     assert "Skipping restore for layer ex/a:l" in warning.text
+
+
+def _index(ids: dict[tuple[str, str], str]) -> CacheIndex:
+    layers: dict[str, dict[str, KeptLayer]] = {}
+    for (buildpack, name), diff_id in ids.items():
+        kept = KeptLayer(diff_id=diff_id, size=1, stamp="", launch=True, build=False, cache=True)
+        layers.setdefault(buildpack, {})[name] = kept
+    return CacheIndex(owner="", layers=layers)
 
 
 def entry(

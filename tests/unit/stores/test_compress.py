@@ -14,8 +14,13 @@ from pybuild.errors import InvalidArchive
 from pybuild.oci.digest import sha256
 from pybuild.stores import compress
 
+try:
+    from compression import zstd
+except ImportError:
+    from backports import zstd
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 CONTENT = random.Random(7).randbytes(100_000) + bytes(3_000_000)
 
@@ -50,9 +55,13 @@ def test_equal_tars_become_equal_blobs_however_they_come(library: str) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 7, 1 << 20])
-def test_what_was_compressed_reads_back_in_pieces_of_any_size(size: int) -> None:
+def test_what_was_compressed_reads_back_in_pieces_of_any_size(size: int, library: str) -> None:
     data = CONTENT[:3000]
-    for blob in (gzip.compress(data), data, gzip.compress(data[:100]) + gzip.compress(data[100:])):
+    skipped = b"\x50\x2a\x4d\x18\x04\x00\x00\x00note"
+    blobs = [data]
+    for squeeze in (gzip.compress, zstd.compress):
+        blobs += [squeeze(data), squeeze(data[:100]) + squeeze(data[100:])]
+    for blob in (*blobs, zstd.compress(data) + skipped):
         assert b"".join(compress.unpack(pieces(blob, size), diff_id=sha256(data))) == data
 
 
@@ -64,20 +73,26 @@ def test_what_was_compressed_reads_back_in_pieces_of_any_size(size: int) -> None
         (gzip.compress(b"other"), "other content"),
         (b"other", "other content"),
         (b"", "other content"),
-        (b"\x28\xb5\x2f\xfd rest", "zstd"),
+        (b"\x28\xb5\x2f\xfd rest", "decompressed"),
+        (zstd.compress(CONTENT)[:-9], "ends too soon"),
+        (zstd.compress(b"other"), "other content"),
+        (zstd.compress(CONTENT) + b"junk", "decompressed"),
+        # A frame that wants 2 GiB to be remembered.
+        (b"\x28\xb5\x2f\xfd\x00\xa8" + bytes(40), "decompressed"),
     ],
 )
-def test_damage_is_found(blob: bytes, said: str) -> None:
+def test_damage_is_found(blob: bytes, said: str, library: str) -> None:
     with pytest.raises(InvalidArchive, match=said):
         list(compress.unpack(pieces(blob), diff_id=sha256(CONTENT)))
 
 
+@pytest.mark.parametrize("squeeze", [gzip.compress, zstd.compress])
 def test_a_small_blob_that_holds_very_much_takes_little_memory_and_has_an_end(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, library: str, squeeze: Callable[[bytes], bytes]
 ) -> None:
     """S-44, G8."""
     monkeypatch.setattr(compress, "MAX_LAYER", 32 << 20)
-    bomb = gzip.compress(bytes(64 << 20))
+    bomb = squeeze(bytes(64 << 20))
     tracemalloc.start()
     try:
         with pytest.raises(InvalidArchive, match="larger than"):
@@ -88,3 +103,13 @@ def test_a_small_blob_that_holds_very_much_takes_little_memory_and_has_an_end(
         tracemalloc.stop()
 
     assert peak < 8 << 20
+
+
+def test_without_a_reader_of_zstd_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("compression.zstd", "backports.zstd"):
+        monkeypatch.setitem(sys.modules, name, None)
+
+    with pytest.raises(InvalidArchive, match="is compressed with zstd") as failed:
+        list(compress.unpack([zstd.compress(b"x")], diff_id=sha256(b"x")))
+
+    assert "pip install" in failed.value.hint

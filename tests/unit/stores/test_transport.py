@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pybuild.errors import RegistryError
-from pybuild.stores.exchange import Patience, retry_after
+from pybuild.stores.exchange import Broken, Content, Patience, retry_after
 from pybuild.stores.keychain import Keychain
 from pybuild.stores.tokens import Challenge, may_show
 from pybuild.stores.transport import Transport
+from pybuild.stores.trust import trust_for
 from support.registry import Registry, serve
 
 if TYPE_CHECKING:
@@ -196,3 +197,41 @@ def test_a_public_registry_may_not_send_us_into_private_networks(registry: Regis
     with pytest.raises(RegistryError, match="from https to"):
         way.checked("http://storage.example.com/x")
     assert way.checked("https://storage.example.com/x") == "https://storage.example.com/x"
+
+
+def test_a_body_that_nobody_waits_for_any_more_is_not_sent_to_its_end() -> None:
+    """Else it would run on beside its own continuation, into the same upload."""
+    left = threading.Event()
+    sending = iter(Content(3, lambda: iter([b"a", b"b", b"c"])).until(left))
+
+    assert next(sending) == b"a"
+    left.set()
+
+    with pytest.raises(Broken):
+        next(sending)
+
+
+def test_a_registry_is_known_by_the_certificate_that_docker_has_for_it(
+    tls: tuple[Registry, Path], tmp_path: Path
+) -> None:
+    registry, certificate = tls
+    folder = tmp_path / "config/docker/certs.d" / registry.host
+    folder.mkdir(parents=True)
+    (folder / "ca.crt").write_bytes(certificate.read_bytes())
+
+    found = transport(registry.host, {"XDG_CONFIG_HOME": str(tmp_path / "config")}).ask("GET", "/v2/")
+
+    assert found.status == 200
+
+
+def test_our_own_certificate_for_a_registry_lies_beside_its_ca(tmp_path: Path) -> None:
+    folder = tmp_path / "docker/certs.d/registry.example.com:5000"
+    folder.mkdir(parents=True)
+    for name in ("client.cert", "client.key", "other.crt"):
+        (folder / name).write_text("")
+
+    trust = trust_for("registry.example.com:5000", {"XDG_CONFIG_HOME": str(tmp_path)})
+
+    assert trust.authorities == str(folder / "other.crt")
+    assert trust.ours == (str(folder / "client.cert"), str(folder / "client.key"))
+    assert trust_for("..", {"XDG_CONFIG_HOME": str(tmp_path)}).ours is None

@@ -18,14 +18,13 @@ from support import golden, phase_programs
 from support.exports import Replayed
 from support.exports import check as check_image
 from support.images import FolderStore
+from support.rebasing import put_app, put_run_image
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from support.registry import Registry
-
-pytestmark = pytest.mark.golden
 
 RECORDED_HOST = "localhost:5095"
 
@@ -53,6 +52,7 @@ def _words(parameters: Mapping[str, Any], report: str) -> list[str]:
     return ["rebaser", *daemon, *run_image, "-report", report, *parameters["args"], parameters["image"]]
 
 
+@pytest.mark.golden
 @pytest.mark.parametrize("case", _of("daemon"))
 def test_an_image_of_an_engine_is_rebased_as_recorded(case: dict[str, Any], tmp_path: Path) -> None:
     parameters, expected = case["parameters"], case["expected"]
@@ -74,6 +74,7 @@ def test_an_image_of_an_engine_is_rebased_as_recorded(case: dict[str, Any], tmp_
     assert ended.files[report] == expected["report_toml"].replace(*size, "")
 
 
+@pytest.mark.golden
 @pytest.mark.parametrize("recorded", _of("registry"))
 def test_an_image_of_a_registry_is_rebased_as_recorded(
     recorded: dict[str, Any], registry: Registry, tmp_path: Path
@@ -109,6 +110,79 @@ def test_an_image_of_a_registry_is_rebased_as_recorded(
     assert {path.rpartition("/")[2] for path in registry.asked("GET", "/blobs/")} == {
         json.loads(text)["config"]["digest"] for text in (before, case["new_base"]["manifest_text"])
     }
+
+
+RUN, APP = "reg.example.com/run:1", "reg.example.com/app:1"
+
+
+def _rebaser(store: FolderStore, *words: str, api: str = "0.15", **environ: str) -> Any:
+    given = {"PATH": "/bin", "CNB_PLATFORM_API": api, "CNB_USER_ID": str(os.geteuid())}
+    given |= {"CNB_GROUP_ID": str(os.getegid()), **environ}
+    return phase_programs.call(["rebaser", *words], given, store, opened=lambda it: it)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FolderStore:
+    """An app on a run image that has been replaced since."""
+    found = FolderStore(tmp_path / "store")
+    put_app(found, APP, put_run_image(found, RUN, "old"), RUN, "app")
+    put_run_image(found, RUN, "new")
+    return found
+
+
+@pytest.mark.parametrize("daemon", [[], ["-daemon"]])
+def test_the_run_image_is_the_one_that_the_app_names_and_all_names_get_the_image(
+    store: FolderStore, daemon: list[str], tmp_path: Path
+) -> None:
+    """REB-02, REB-04"""
+    names = ["reg.example.com/x:1", "reg.example.com/y:1"]
+    words = ["-previous-image", APP, "-report", str(tmp_path / "report.toml"), *names]
+
+    ended = _rebaser(store, *daemon, *words)
+
+    assert ended.exit_code == 0, ended.output
+    assert f"Rebasing {APP} on run image {RUN}" in ended.output
+    images = {ended.store.names[name] for name in names}
+    assert len(images) == 1
+    assert images != {ended.store.names[APP]}
+    assert ended.store.names[APP] == store.names[APP]
+
+
+@pytest.mark.parametrize(
+    ("words", "api", "environ", "code", "said"),
+    [
+        (["-run-image", "reg.example.com/other:1", APP], "0.15", {}, 72, "other:1 was not found"),
+        (["reg.example.com/no:1"], "0.15", {}, 72, "reg.example.com/no:1, was not found"),
+        ([RUN], "0.15", {}, 72, "was not built from buildpacks"),
+        (["-run-image", "reg.example.com/alien:1", APP], "0.12", {}, 72, "architecture: "),
+        (["-force", APP], "0.11", {}, 2, "flag provided but not defined: -force"),
+        (["-previous-image", APP, APP], "0.10", {}, 2, "not defined: -previous-image"),
+        (["-insecure-registry", "x", APP], "0.12", {}, 2, "not defined: -insecure-registry"),
+        (["-report", "/dev/null/report.toml", APP], "0.15", {}, 72, "the image was saved, but /dev/null/report.toml"),
+        (["-run-image", "reg.example.com/alien:1", APP], "0.15", {"CNB_FORCE_REBASE": "1"}, 0, "forced: architecture"),
+        (["-image", "reg.example.com/alien:1", "-force", APP], "0.15", {}, 0, "forced: architecture"),
+        ([APP], "0.15", {"CNB_RUN_IMAGE": "reg.example.com/alien:1"}, 72, "architecture: "),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_rebased_ends_with_its_exit_code_and_leaves_the_image(
+    store: FolderStore,
+    words: list[str],
+    api: str,
+    environ: dict[str, str],
+    code: int,
+    said: str,
+    tmp_path: Path,
+) -> None:
+    """REB-01, REB-08, REB-09; spec-checklist §14"""
+    put_run_image(store, "reg.example.com/alien:1", "new", architecture="arm64")
+    report = [] if "-report" in words else ["-report", str(tmp_path / "report.toml")]
+
+    ended = _rebaser(store, *report, *words, api=api, **environ)
+
+    assert (ended.exit_code, said in ended.output) == (code, True), ended.output
+    saved = code == 0 or "was saved" in said
+    assert (ended.store.names[APP] != store.names[APP]) is saved
+    assert (tmp_path / "report.toml").exists() is (code == 0)
 
 
 def _on(manifest: str, config: str) -> str:

@@ -1,0 +1,55 @@
+"""Which certificates a registry is known by: the user's, those that Docker has for it, the system's; and our own for it.
+
+Layout: Docker's `certs.d/HOST[:PORT]/` with `ca.crt`, and `client.cert` and `client.key` beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_SYSTEM = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+)
+_DOCKER = "/etc/docker/certs.d"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trust:
+    """`authorities`: the file with the CAs to trust; True: those that requests brings. `ours`: certificate and key to show."""
+
+    authorities: str | bool = True
+    ours: tuple[str, str] | None = None
+
+
+def trust_for(host: str, environ: Mapping[str, str]) -> Trust:
+    """How to know `host` (`name[:port]`)."""
+    ours = None
+    for folder in _folders(host, environ):
+        shown = (folder / "client.cert", folder / "client.key")
+        if ours is None and all(path.is_file() for path in shown):
+            ours = (str(shown[0]), str(shown[1]))
+        # Docker takes every .crt there; more than one is rare.
+        for path in (folder / "ca.crt", *sorted(folder.glob("*.crt"))):
+            if path.is_file():
+                return Trust(authorities=str(path), ours=ours)
+    named = (environ.get("REQUESTS_CA_BUNDLE"), environ.get("SSL_CERT_FILE"))
+    found = next((path for path in (*named, *_SYSTEM) if path and Path(path).is_file()), True)
+    return Trust(authorities=found, ours=ours)
+
+
+def _folders(host: str, environ: Mapping[str, str]) -> Iterator[Path]:
+    if "/" in host or host in ("", ".", ".."):
+        return
+    home = environ.get("HOME", "")
+    config = environ.get("XDG_CONFIG_HOME") or (f"{home}/.config" if home else "")
+    # A rootless engine keeps them at home.
+    for folder in (f"{config}/docker/certs.d" if config else "", _DOCKER):
+        if folder and (found := Path(folder) / host).is_dir():
+            yield found
