@@ -57,11 +57,12 @@ def extender(run: PhaseRun) -> None:
             f"{run.phase}: must run as root, to change the image that it runs in",
             hint="start its container with --user root",
         )
+    seconds = duration(inputs.kaniko_cache_ttl)
     group = read_file(inputs.group, Group.read)
     try:
         image = _base(run, kind)
         applications = _applications(run, group, kind)
-        applier = _applier(run, image)
+        applier = _applier(run, image, seconds)
         config = extend(applier, applications, kind)
         if kind == "run":
             _leave(run, image, applier, config)
@@ -131,11 +132,11 @@ def _application(run: PhaseRun, element: GroupElement, kind: Kind) -> Applicatio
     )
 
 
-def _applier(run: PhaseRun, image: SparseImage) -> InPlaceApplier:
+def _applier(run: PhaseRun, image: SparseImage, seconds: float) -> InPlaceApplier:
     inputs = run.inputs
     # In a volume, the layers are there for the next build, too.
     kept = KANIKO_DIR if Path(KANIKO_DIR).is_dir() else inputs.layers
-    store = LayerStore(f"{kept}/cache/pybuild", seconds=duration(inputs.kaniko_cache_ttl))
+    store = LayerStore(f"{kept}/cache/pybuild", seconds=seconds)
     return InPlaceApplier(
         image.config["config"],
         store,
