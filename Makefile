@@ -42,8 +42,9 @@ docker-tests: setup ## tests that need a Docker Engine
 bench: setup ## beside pack, as ratios in one run: PACK=… CNB_LIFECYCLE_DIR=… make bench
 	@$(PY) benchmarks/run.py
 
-lifecycle: venv ## write dist/pybuild-lifecycle.pyz (all phases in one file) and .tgz (for builder.toml)
+lifecycle: setup ## write dist/pybuild-lifecycle.pyz (all phases in one file), .tgz (for builder.toml), and an image
 	@$(PY) scripts/lifecycle.py
+	@$(PY) scripts/lifecycle_image.py $(LIFECYCLE_IMAGE) $(if $(LIFECYCLE_BASE),--base $(LIFECYCLE_BASE))
 
 docs: venv ## write the generated pages of docs/reference
 	@$(PY) scripts/reference.py

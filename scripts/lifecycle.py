@@ -98,7 +98,7 @@ def archive(file: bytes) -> bytes:
         _member(tar, "lifecycle/lifecycle", 0o755, file)
         _member(tar, "lifecycle/launcher", 0o755, PLACEHOLDER)
         for phase in PHASES:
-            link = _info(f"lifecycle/{phase}", 0o777)
+            link = entry(f"lifecycle/{phase}", 0o777)
             link.type, link.linkname = tarfile.SYMTYPE, "lifecycle"
             tar.addfile(link)
     return data.getvalue()
@@ -171,12 +171,13 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
 
 
 def _member(tar: tarfile.TarFile, name: str, mode: int, content: bytes) -> None:
-    info = _info(name, mode)
+    info = entry(name, mode)
     info.size = len(content)
     tar.addfile(info, io.BytesIO(content))
 
 
-def _info(name: str, mode: int) -> tarfile.TarInfo:
+def entry(name: str, mode: int) -> tarfile.TarInfo:
+    """The header of a regular file of root's, with the time that all our files have."""
     info = tarfile.TarInfo(name)
     info.mode, info.mtime = mode, _MTIME
     return info

@@ -2,4 +2,11 @@
 
 from __future__ import annotations
 
-pytest_plugins = ["support.engine", "support.cli", "support.chroot", "support.registry", "support.extensions"]
+pytest_plugins = [
+    "support.engine",
+    "support.cli",
+    "support.chroot",
+    "support.registry",
+    "support.extensions",
+    "support.dist",
+]

@@ -155,7 +155,7 @@ def test_a_dry_run_tells_the_changes_and_writes_nothing(shop: Shop, tmp_path: Pa
     (done,) = shop.rebase(dry_run=True, report_dir=tmp_path / "out")
 
     assert done.state == "planned"
-    assert [change.what for change in done.changes] == ["base layers", "run image"]
+    assert [change.what for change in done.changes] == ["base layers", "run image reference"]
     assert shop.find() == before
     assert not (tmp_path / "out").exists()
 

@@ -43,8 +43,8 @@ def compared(outcome: Outcome, code: int) -> Any:
 
 
 @pytest.fixture
-def two_builds(lab: Lab) -> Lab:
-    """Images one and two, in which one file differs, and an SBOM."""
+def one_build(lab: Lab) -> Lab:
+    """The image one, with an SBOM."""
     buildpack = lab.buildpack(build=BUILD)
     descriptor = lab.root / "cnb" / "buildpacks" / "acme_bp" / "1" / "buildpack.toml"
     text = descriptor.read_text()
@@ -53,6 +53,14 @@ def two_builds(lab: Lab) -> Lab:
     )
     (lab.app / "sbom-version").write_text("1.0\n")
     assert lab.build("--buildpack", buildpack, name="one").code == 0
+    return lab
+
+
+@pytest.fixture
+def two_builds(one_build: Lab) -> Lab:
+    """And the image two, in which one file differs, and the SBOM."""
+    lab = one_build
+    buildpack = str(lab.root / "cnb" / "buildpacks" / "acme_bp" / "1")
     (lab.app / "file.txt").write_text("a changed app\n")
     (lab.app / "sbom-version").write_text("2.0\n")
     assert lab.build("--buildpack", buildpack, name="two").code == 0
@@ -112,8 +120,8 @@ def test_two_builds_with_one_changed_file(two_builds: Lab, tmp_path: Path, engin
     assert compared(lab.run("compare", saved, two, "--json"), 1)["files"] == found["files"]
 
 
-def test_an_image_that_no_buildpacks_made(two_builds: Lab, gnu_image: str) -> None:
-    found = compared(two_builds.run("compare", gnu_image, two_builds.name("one"), "--json"), 1)
+def test_an_image_that_no_buildpacks_made(one_build: Lab, gnu_image: str) -> None:
+    found = compared(one_build.run("compare", gnu_image, one_build.name("one"), "--json"), 1)
 
     assert next(pair["change"] for pair in found["layers"]) == "same"
     assert {pair["change"] for pair in found["layers"][1:]} == {"added"}

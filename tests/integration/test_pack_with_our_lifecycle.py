@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
-import tarfile
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,8 +22,11 @@ if TYPE_CHECKING:
 
     import docker
 
+    from support.registry import DebianRegistry
+
 ROOT = Path(__file__).parents[2]
 PACK = os.environ.get("PACK", "")
+AUTH = {"username": "builder", "password": "correct horse"}
 BUILD_BASE, RUN_BASE = "pybuild/build:debian-12", "pybuild/run:debian-12"
 
 pytestmark = [
@@ -88,11 +90,12 @@ class Peer:
     app: Path
     image: str
 
-    def build(self, *words: str) -> str:
+    def build(self, *words: str, image: str = "", **environ: str) -> str:
         """What `pack build` says."""
         return _said(
-            *(PACK, "build", self.image, "--builder", self.builder, "--path", str(self.app)),
-            *("--pull-policy", "never", *words),
+            *(PACK, "build", image or self.image, "--builder", self.builder, "--path", str(self.app)),
+            *("--pull-policy", "if-not-present", *words),
+            **environ,
         )
 
     def run(self) -> str:
@@ -100,48 +103,15 @@ class Peer:
         return _said("docker", "run", "--rm", self.image)
 
 
-def _said(*words: str) -> str:
-    environ = {**os.environ, "PACK_VOLUME_KEY": "pybuild-test"}
+def _said(*words: str, **more: str) -> str:
+    environ = {**os.environ, "PACK_VOLUME_KEY": "pybuild-test", **more}
     done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False, env=environ)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
-@pytest.fixture(scope="module")
-def lifecycle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    sys.path.insert(0, str(ROOT / "scripts"))
-    try:
-        import lifecycle as script  # type: ignore[import-not-found]
-    finally:
-        sys.path.pop(0)
-    made: Path = script.write(tmp_path_factory.mktemp("dist"))[1]
-    return made
-
-
 @pytest.fixture
-def lifecycle_image(
-    tmp_path: Path, lifecycle: Path, engine: docker.APIClient, test_run: str
-) -> Iterator[str]:
-    """An image with Python and our lifecycle, as `--lifecycle-image` takes it."""
-    folder = tmp_path / "image"
-    folder.mkdir()
-    with tarfile.open(lifecycle) as tar:
-        tar.extractall(folder, filter="tar")
-    descriptor = tomllib.loads((folder / "lifecycle.toml").read_text())
-    apis = json.dumps(descriptor["apis"]).replace('"', '\\"')
-    (folder / "Dockerfile").write_text(
-        f"FROM {BUILD_BASE}\nUSER root\nCOPY lifecycle /cnb/lifecycle\nWORKDIR /layers\n"
-        f'LABEL io.buildpacks.lifecycle.version="{descriptor["lifecycle"]["version"]}"'
-        f' io.buildpacks.lifecycle.apis="{apis}"\n'
-    )
-    name = f"{test_run}/peer-lifecycle:1"
-    _said("docker", "build", "-q", "-t", name, str(folder))
-    yield name
-    engine.remove_image(name, force=True)
-
-
-@pytest.fixture
-def peer(tmp_path: Path, lifecycle: Path, engine: docker.APIClient, test_run: str) -> Iterator[Peer]:
+def peer(tmp_path: Path, lifecycle_archive: Path, engine: docker.APIClient, test_run: str) -> Iterator[Peer]:
     _said(sys.executable, "-m", "pybuild", "doctor", "--prepare", "--quiet")
     bin_folder = tmp_path / "buildpack/bin"
     bin_folder.mkdir(parents=True)
@@ -153,7 +123,9 @@ def peer(tmp_path: Path, lifecycle: Path, engine: docker.APIClient, test_run: st
     app.mkdir()
     (app / "name").write_text("world")
     config = tmp_path / "builder.toml"
-    config.write_text(_BUILDER.format(folder=tmp_path, build=BUILD_BASE, run=RUN_BASE, lifecycle=lifecycle))
+    config.write_text(
+        _BUILDER.format(folder=tmp_path, build=BUILD_BASE, run=RUN_BASE, lifecycle=lifecycle_archive)
+    )
     made = Peer(builder=f"{test_run}/peer-builder:1", app=app, image=f"{test_run}/peer-app:1")
     _said(PACK, "builder", "create", made.builder, "--config", str(config), "--pull-policy", "never")
     yield made
@@ -220,3 +192,84 @@ def test_pack_runs_the_phases_one_by_one_where_it_does_not_trust_the_builder(
     assert '[builder] kept, with {"x": 1}' in second
     assert "[exporter] Reusing cache layer 'test/hello:dep'" in second
     assert engine.inspect_image(peer.image)["Id"] == first_id
+
+
+@pytest.fixture
+def run_image(engine: docker.APIClient, debian_registry: DebianRegistry) -> Iterator[str]:
+    """The run base in the registry."""
+    name = f"{debian_registry.host}/peer/run"
+    engine.tag(RUN_BASE, name, "1")
+    pushed = list(engine.push(name, "1", auth_config=AUTH, stream=True, decode=True))
+    assert not any("error" in step for step in pushed), pushed
+    yield f"{name}:1"
+    engine.remove_image(f"{name}:1", force=True)
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+@pytest.mark.parametrize("cache", ["volume", "image"])
+def test_pack_publishes_and_rebuilds_with_our_phases(
+    peer: Peer,
+    lifecycle_image: str,
+    debian_registry: DebianRegistry,
+    run_image: str,
+    engine: docker.APIClient,
+    *,
+    trusted: bool,
+    cache: str,
+) -> None:
+    """ANA-06, EXP-21, GO-35: no engine takes part in what the phases do."""
+    image = f"{debian_registry.host}/peer/{cache}-{'trusted' if trusted else 'untrusted'}"
+    words = ["--publish", "--network", "host", "--run-image", run_image]
+    words += (
+        ["--trust-builder"] if trusted else ["--trust-builder=false", "--lifecycle-image", lifecycle_image]
+    )
+    words += ["--cache-image", f"{image}-cache"] if cache == "image" else []
+    login = {"DOCKER_CONFIG": str(debian_registry.config)}
+
+    first = peer.build(*words, image=image, **login)
+    digest = _digest(first)
+    (peer.app / "name").write_text("everyone")
+    second = peer.build(*words, image=image, **login)
+
+    assert "made\n" in first
+    assert 'Restoring data for "test/hello:dep" from cache' in second
+    assert 'kept, with {"x": 1}' in second
+    assert "Reusing layer 'test/hello:dep'" in second
+    assert _digest(second) != digest
+    engine.pull(image, tag="latest", auth_config=AUTH)
+    assert _said("docker", "run", "--rm", image) == "hello from everyone\n"
+    engine.remove_image(image, force=True)
+    for volume in engine.volumes()["Volumes"] or ():
+        if f"peer_{cache}-" in volume["Name"]:
+            engine.remove_volume(volume["Name"])
+
+
+def _digest(said: str) -> str:
+    found = re.search(r"\*\*\* Digest: (sha256:[0-9a-f]{64})", said)
+    assert found, said
+    return found[1]
+
+
+def test_pack_rebases_our_image_onto_another_run_image(
+    peer: Peer, engine: docker.APIClient, test_run: str, tmp_path: Path
+) -> None:
+    """REB-01. pack does it with its own Go code: it reads what our exporter wrote."""
+    peer.build("--trust-builder")
+    before = engine.inspect_image(peer.image)
+    newer = f"{test_run}/newer-run:1"
+    (tmp_path / "Dockerfile").write_text(f"FROM {RUN_BASE}\nUSER root\nRUN touch /newer\nUSER 1001:1000\n")
+    _said("docker", "build", "-q", "-t", newer, str(tmp_path))
+    try:
+        _said(PACK, "rebase", peer.image, "--run-image", newer, "--pull-policy", "never", "--force")
+
+        after = engine.inspect_image(peer.image)
+        base = engine.inspect_image(newer)["RootFS"]["Layers"]
+        assert after["RootFS"]["Layers"][: len(base)] == base
+        old_base = engine.inspect_image(RUN_BASE)["RootFS"]["Layers"]
+        assert after["RootFS"]["Layers"][len(base) :] == before["RootFS"]["Layers"][len(old_base) :]
+        assert peer.run() == "hello from world\n"
+        again = peer.build("--trust-builder")
+        assert "Reusing layer 'test/hello:dep'" in again
+        assert engine.inspect_image(peer.image)["Id"] == before["Id"]
+    finally:
+        engine.remove_image(newer, force=True)

@@ -21,7 +21,8 @@ _CHUNK = 1 << 16
 class EngineProxy:
     """Listens at `path` for the engine at `engine`. `asked`: method and path, ids of containers as `ID`.
 
-    `received`: bytes that the engine answered, `sent`: bytes that it was given.
+    `received`: bytes that the engine answered, `sent`: bytes that it was given. `gone_at`: the request, such as
+    `POST images/load`, at which the engine is lost for good.
     """
 
     def __init__(self, path: Path, engine: str) -> None:
@@ -31,6 +32,7 @@ class EngineProxy:
         self._server.bind(str(path))
         self._server.listen()
         self._open: list[socket.socket] = []
+        self.gone_at = ""
         self.clear()
 
     def clear(self) -> None:
@@ -71,6 +73,9 @@ class EngineProxy:
                         f"{method.decode()} {re.sub('[0-9a-f]{64}', 'ID', path.decode())}"
                         for method, path in _REQUEST.findall(data)
                     ]
+                    if self.gone_at and self.gone_at in self.asked:
+                        self.__exit__(None, None, None)
+                        return
                 else:
                     self.received += len(data)
                 target.sendall(data)

@@ -54,8 +54,8 @@ class _Table:
 
     def comparison(self, found: Comparison) -> Iterator[str]:
         """The two images, what it comes to, then section by section what differs."""
-        yield f"A  {printable(found.a.name)}"
-        yield f"B  {printable(found.b.name)}"
+        yield f"A  {_plain(found.a.name)}"
+        yield f"B  {_plain(found.b.name)}"
         yield ""
         yield from table(list(_overview(found)), header=("", "A", "B"), width=self._width)
         yield ""
@@ -111,7 +111,7 @@ class _Table:
         return f"\x1b[{_STYLES[sign]}m{line}\x1b[0m" if self._colour and sign in _STYLES else line
 
     def _layers(self, pairs: Sequence[LayerPair]) -> Iterator[tuple[str, str]]:
-        rows = [(printable(owner), pair) for owner, pair in _grouped(pairs)]
+        rows = [(_plain(owner), pair) for owner, pair in _grouped(pairs)]
         widest = max(len(owner) for owner, _ in rows)
         for owner, pair in rows:
             yield _SIGNS[pair.change], self._beside(owner.ljust(widest), self._value_of_layer(pair))
@@ -122,16 +122,16 @@ class _Table:
 
     def _files(self, files: LayerFiles) -> Iterator[tuple[str, str]]:
         for file in files.changes.files:
-            yield _SIGNS[file.change], self._beside(printable(file.path), _what(file))
+            yield _SIGNS[file.change], self._beside(_plain(file.path), _what(file))
 
     def _values(self, differences: Iterable[Difference]) -> Iterator[tuple[str, str]]:
         label = ""
         for found in differences:
             if found.at and found.path != label:
                 label = found.path
-                yield _SIGNS["changed"], printable(label)
+                yield _SIGNS["changed"], _plain(label)
             name = f"  {found.at}" if found.at else found.path
-            yield _SIGNS[found.change], self._beside(printable(name), self._change(found))
+            yield _SIGNS[found.change], self._beside(_plain(name), self._change(found))
 
     def _sboms(self, changes: Iterable[SbomChange]) -> Iterator[tuple[str, str]]:
         for found in changes:
@@ -140,10 +140,10 @@ class _Table:
                 count = f"components not compared: {found.fault}"
             elif not found.added and not found.removed:
                 count = "the same components, other contents"
-            yield _SIGNS[found.change], f"{printable(found.file)}: {count}"
+            yield _SIGNS[found.change], f"{_plain(found.file)}: {count}"
             for sign, components in (("+", found.added), ("-", found.removed)):
                 for component in components:
-                    yield sign, f"  {printable(component)}"
+                    yield sign, f"  {_plain(component)}"
 
     def _beside(self, name: str, text: str) -> str:
         """Name and text on one line, if there is room; else the text on the next one."""
@@ -170,7 +170,7 @@ class _Table:
 
     def _value(self, value: Any) -> str:
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        text = printable(" ".join(text.split())) if text.strip() else json.dumps(text)
+        text = _plain(" ".join(text.split())) if text.strip() else json.dumps(text)
         return text if self._everything else _DIGEST.sub(lambda found: found[0][7:19], text)
 
 
@@ -241,7 +241,7 @@ def _files_title(files: LayerFiles) -> str:
         if changes.reordered
         else "the same files; headers differ that no file shows"
     )
-    return f"FILES of {printable(files.pair.name)}: {', '.join(told) or nothing}"
+    return f"FILES of {_plain(files.pair.name)}: {', '.join(told) or nothing}"
 
 
 def _what(file: FileChange) -> str:
@@ -263,7 +263,7 @@ def _what(file: FileChange) -> str:
 def _kind(facts: EntryFacts) -> str:
     shown = facts.as_json()
     size = f", {human_size(facts.size)}" if "size" in shown else ""
-    target = f" to {printable(shown['target'])}" if "target" in shown else ""
+    target = f" to {_plain(shown['target'])}" if "target" in shown else ""
     return f"{shown['type']}{target}{size}"
 
 
@@ -273,7 +273,7 @@ def _aspect(facts: EntryFacts, what: str) -> str:
         return f"{facts.uid}:{facts.gid}"
     if what == "size":
         return human_size(facts.size)
-    return printable(str(shown.get(what, "none")))
+    return _plain(str(shown.get(what, "none")))
 
 
 def _from_difference(a: str, b: str, room: int) -> tuple[str, str]:
@@ -286,3 +286,8 @@ def _from_difference(a: str, b: str, room: int) -> tuple[str, str]:
 
 def _short(digest: str) -> str:
     return digest.removeprefix("sha256:")[:12]
+
+
+def _plain(text: str) -> str:
+    """A name from anywhere on one line: what would move the cursor or begin a line is shown as an escape."""
+    return printable(text).replace("\n", "\\n").replace("\t", "\\t")

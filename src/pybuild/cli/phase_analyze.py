@@ -5,6 +5,7 @@ Specification: platform.md, "analyzer", "Run Image Resolution".
 
 from __future__ import annotations
 
+import platform
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -14,12 +15,13 @@ from pybuild.buildenv.local import LocalBuildEnv
 from pybuild.cli.phase_caches import Caches, check_access
 from pybuild.cli.phase_run import read_file, write_file
 from pybuild.errors import AnalyzeError, InvalidArchive, InvalidInput, RegistryError
-from pybuild.events import detail, info, warn
+from pybuild.events import info, warn
 from pybuild.lifecycle.analyze import Analysis, analyze
 from pybuild.lifecycle.cached_layers import restore_sboms
 from pybuild.oci.reference import Reference
 from pybuild.spec.analyzed import Analyzed, RunImage, RunToml, StackToml
 from pybuild.spec.labels import LifecycleMetadata
+from pybuild.stores.api import StoredImage
 from pybuild.stores.launch_cache import LaunchCacheStore
 from pybuild.stores.tar_cache import TarCache
 
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
     from pybuild.cli.phase_run import PhaseRun
     from pybuild.spec.run_image import RunImageName
-    from pybuild.stores.api import ImageStore, StoredImage
+    from pybuild.stores.api import ImageStore
 
 _BARE_ID = re.compile(r"[0-9a-f]{64}")
 
@@ -65,7 +67,8 @@ def check_images(run: PhaseRun, names: list[str], *, most: int | None = None) ->
     inputs = run.inputs
     if most is not None and len(inputs.images) != most:
         raise InvalidInput(
-            f"received {len(inputs.images)} arguments, but expected {most}", hint=f"{run.phase} [FLAGS] IMAGE"
+            f"failed to parse arguments: received {len(inputs.images)} arguments, but expected {most}",
+            hint=f"{run.phase} [FLAGS] IMAGE",
         )
     if not all(names):
         raise InvalidInput("an image argument is empty", hint=f"{run.phase} [FLAGS] IMAGE")
@@ -98,11 +101,13 @@ def analyze_images(run: PhaseRun, store: ImageStore, caches: Caches) -> tuple[An
         name = inputs.run_image
         if run.store_kind == "registry":
             check_access(store, [*inputs.images, *inputs.tags], AnalyzeError)
-            name = _accessible(store, run.mentioned) or name
+            if run.mentioned:
+                name = _accessible(store, run.mentioned)
         analysis = analyze(
             store,
             previous=previous if previous.startswith("sha256:") else Reference.parse(previous),
             run_image=name,
+            absent=_absent() if run.phase == "analyzer" and run.store_kind == "daemon" else None,
         )
         metadata = analysis.metadata
         if analysis.previous and metadata and metadata.sbom and run.api.minor >= 8 and not inputs.skip_layers:
@@ -113,6 +118,12 @@ def analyze_images(run: PhaseRun, store: ImageStore, caches: Caches) -> tuple[An
     analyzed = _analyzed(run, analysis)
     write_file(inputs.analyzed, analyzed.write())
     return analysis, analyzed
+
+
+def _absent() -> StoredImage:
+    """What stands for a run image that the engine lacks: it may come before the exporter, which looks again."""
+    arch = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    return StoredImage(id="", config={"os": "linux", "architecture": arch}, diff_ids=(), labels={})
 
 
 def reference_of(image: StoredImage) -> str:
@@ -150,21 +161,23 @@ def _run_images(run: PhaseRun) -> list[str]:
 
 
 def _accessible(store: ImageStore, names: Sequence[str]) -> str:
-    """The first of several names that can be read; "" if none can, or there is no choice.
+    """The first of these names that can be read; `AnalyzeError` if none can.
 
     An engine is not asked: there what is missing shows when it is looked for.
     """
-    from pybuild.stores.registry import RegistryStore
-
-    if len(names) < 2 or not isinstance(store, RegistryStore):
-        return ""
+    why = []
     for name in names:
         try:
             if store.find(name) is not None:
                 return name
         except (RegistryError, InvalidArchive) as exc:
-            detail(f"the run image {name} cannot be used: {exc}")
-    return ""
+            why.append(f"{name}: {exc}")
+        else:
+            why.append(f"{name} was not found")
+    raise AnalyzeError(
+        f"failed to find accessible run image: {'; '.join(why)}",
+        hint="name one that can be read with -run-image",
+    )
 
 
 def _analyzed(run: PhaseRun, analysis: Analysis) -> Analyzed:

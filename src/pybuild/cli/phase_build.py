@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 def builder(run: PhaseRun) -> None:
     """The phase."""
     if run.inputs.images:
-        raise InvalidInput(f"received unexpected arguments: {' '.join(run.inputs.images)}")
-    refuse_root(run.phase)
+        raise InvalidInput(
+            f"failed to parse arguments: received unexpected arguments: {' '.join(run.inputs.images)}"
+        )
+    refuse_root("builder")
     group = read_file(run.inputs.group, Group.read)
     plan = read_file(run.inputs.plan, Plan.read)
     build_group(run, LocalBuildEnv(), group, plan, read_analyzed(run))

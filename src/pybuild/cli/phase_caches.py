@@ -59,10 +59,14 @@ def check_access(store: ImageStore, names: list[str], kind: type[PybuildError]) 
 
     if not isinstance(store, RegistryStore):
         return
-    try:
-        store.check_push([Reference.parse(name) for name in names])
-    except RegistryError as exc:
-        raise kind(f"validating registry write access: {exc}", hint=exc.hint) from exc
+    for name in dict.fromkeys(names):
+        try:
+            store.check_push([Reference.parse(name)])
+        except RegistryError as exc:
+            raise kind(
+                f"validating registry write access: ensure registry read/write access to {name}: {exc}",
+                hint=exc.hint,
+            ) from exc
 
 
 def warn_without_cache(run: PhaseRun) -> None:

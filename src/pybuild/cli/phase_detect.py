@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 def detector(run: PhaseRun) -> None:
     """The phase."""
     if run.inputs.images:
-        raise InvalidInput(f"received unexpected arguments: {' '.join(run.inputs.images)}")
-    refuse_root(run.phase)
+        raise InvalidInput(
+            f"failed to parse arguments: received unexpected arguments: {' '.join(run.inputs.images)}"
+        )
+    refuse_root("detector")
     detected, asked, analyzed = detect_group(run, LocalBuildEnv(), read_analyzed(run))
     if detected.group.extensions:
         _generate(run, asked, detected, analyzed)
@@ -41,7 +43,10 @@ def detector(run: PhaseRun) -> None:
 def detect_group(run: PhaseRun, env: BuildEnv, analyzed: Analyzed) -> tuple[Detected, DetectInputs, Analyzed]:
     """Choose the group; write group.toml and plan.toml. Gives also what was asked, for generation."""
     inputs = run.inputs
-    order = read_file(inputs.order, OrderFile.read)
+    try:
+        order = read_file(inputs.order, OrderFile.read)
+    except PybuildError as exc:
+        raise PybuildError(f"failed to initialize detector: reading order: {exc}", hint=exc.hint) from exc
     if order.order_extensions and run.api < EXTENSIONS_STABLE_SINCE and run.phase == "detector":
         run.guard_experimental("Dockerfiles")
     target = target_of(analyzed)

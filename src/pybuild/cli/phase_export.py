@@ -47,7 +47,10 @@ def exporter(run: PhaseRun) -> None:
     """The phase."""
     inputs = run.inputs
     if not inputs.images:
-        raise InvalidInput("at least one image argument is required", hint="exporter [FLAGS] IMAGE…")
+        raise InvalidInput(
+            "failed to parse arguments: at least one image argument is required",
+            hint="exporter [FLAGS] IMAGE…",
+        )
     if inputs.obsolete_image or inputs.run_image not in ("", run.environ.get("CNB_RUN_IMAGE", "")):
         raise InvalidInput("-run-image and -image are unsupported", hint="analyzed.toml names the run image")
     analyzed = read_analyzed(run)

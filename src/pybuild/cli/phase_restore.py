@@ -39,7 +39,7 @@ def restorer(run: PhaseRun) -> None:
     """The phase."""
     inputs = run.inputs
     if inputs.images:
-        raise InvalidInput(f"received unexpected arguments: {' '.join(inputs.images)}")
+        raise InvalidInput(f"failed to parse arguments: received unexpected Args: {' '.join(inputs.images)}")
     check_images(run, [])
     warn_without_cache(run)
     group = read_file(inputs.group, Group.read)

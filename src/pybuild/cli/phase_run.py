@@ -16,8 +16,11 @@ from pybuild import __version__
 from pybuild.errors import InvalidFile, PybuildError, RegistryError
 from pybuild.events import warn
 from pybuild.lifecycle import privileges
+from pybuild.spec.analyzed import Analyzed
 from pybuild.spec.api import ApiVersion
 from pybuild.spec.labels import LauncherIdentity
+from pybuild.spec.order import Group, OrderFile
+from pybuild.spec.plan import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 
 Parsed = TypeVar("Parsed")
 _LARGEST_FILE = 64 << 20
+_KINDS: Mapping[object, str] = {Analyzed: "analyzed", Group: "group", OrderFile: "order", Plan: "plan"}
 EXTENSIONS_STABLE_SINCE = ApiVersion(0, 13)
 """Before it, a platform must allow image extensions with CNB_EXPERIMENTAL_MODE (GEN-10)."""
 
@@ -86,7 +90,7 @@ class PhaseRun:
         if mode == "error":
             raise PybuildError(
                 f"Platform requested experimental feature '{feature}', which is disabled",
-                hint="set CNB_EXPERIMENTAL_MODE=warn to allow it",
+                hint=f"experimental features are disabled by CNB_EXPERIMENTAL_MODE={mode}; with warn they are not",
             )
         if mode not in ("quiet", "silent"):
             warn(f"Platform requested experimental feature '{feature}'")
@@ -103,12 +107,22 @@ def read_file(path: str, parse: Callable[[bytes, str], Parsed], *, missing: Pars
         if missing is not None:
             return missing
         raise PybuildError(
-            f"{path}: there is no such file", hint="an earlier phase writes it, or a flag names another place"
+            f"{_failed(parse)}open {path}: no such file or directory",
+            hint="an earlier phase writes it, or a flag names another place",
         ) from exc
     except OSError as exc:
-        raise PybuildError(f"{path}: cannot be read: {exc.strerror}") from exc
+        raise PybuildError(f"{_failed(parse)}{path}: cannot be read: {exc.strerror}") from exc
     except InvalidFile as exc:
-        raise PybuildError(str(exc), hint=exc.hint) from exc
+        said = str(exc)
+        if said.startswith(f"{path}: line "):
+            said = f"toml: {said.removeprefix(f'{path}: ')} ({path})"
+        raise PybuildError(f"{_failed(parse)}{said}", hint=exc.hint) from exc
+
+
+def _failed(parse: Callable[[bytes, str], object]) -> str:
+    """The words that users of the Go lifecycle look for, where `parse` reads one of these files."""
+    kind = _KINDS.get(getattr(parse, "__self__", None))
+    return f"failed to read {kind} file: " if kind else ""
 
 
 def _content(path: str) -> bytes:

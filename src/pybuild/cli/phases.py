@@ -90,6 +90,13 @@ def _carry_out(
     stores: Mapping[str, StoreOpener],
     identity: LauncherIdentity,
 ) -> None:
+    if _program_name(argv) not in PHASES and list(argv[1:2]) == ["confirm"]:
+        from pybuild.cli.phase_confirm import confirm_detection
+
+        with events.listening(console):
+            confirm_detection(argv[2:], environ, check_platform_api(_platform_api(environ)))
+        console.flush()
+        return
     phase, words = _asked(argv)
     if phase is None:
         console.line(VERSION)
@@ -118,7 +125,7 @@ def _carry_out(
 
 def _asked(argv: Sequence[str]) -> tuple[PhaseName | None, Sequence[str]]:
     """The phase and its words; None for `lifecycle -version`."""
-    name = os.path.splitext(os.path.basename(argv[0] if argv else ""))[0]  # noqa: PTH119, PTH122
+    name = _program_name(argv)
     for phase in PHASES:
         if name == phase:
             return phase, argv[1:]
@@ -130,6 +137,10 @@ def _asked(argv: Sequence[str]) -> tuple[PhaseName | None, Sequence[str]]:
             return phase, argv[2:]
     verbs = ", ".join(word for _, word in _PROGRAMS.values())
     raise InvalidInput(f"{name} {verb}: no phase of that name", hint=f"phases are: {verbs}")
+
+
+def _program_name(argv: Sequence[str]) -> str:
+    return os.path.splitext(os.path.basename(argv[0] if argv else ""))[0]  # noqa: PTH119, PTH122
 
 
 def _platform_api(environ: Mapping[str, str]) -> str:

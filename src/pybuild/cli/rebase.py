@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from pybuild.cli.console import Console
     from pybuild.platform.rebase import RebaseResult
 
-_LONGEST_VALUE = 60
+_LONGEST_VALUE = 200
 
 
 @click.command(
@@ -136,9 +137,9 @@ def _rows(result: RebaseResult) -> Iterator[tuple[str, str]]:
 
 
 def _value(text: str) -> str:
-    if not text:
-        return "none"
-    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
+    """For people: digests as short as they compare them."""
+    short = re.sub(r"\b[0-9a-f]{64}\b", lambda found: found[0][:12], text)
+    return (short if len(short) <= _LONGEST_VALUE else f"{short[:_LONGEST_VALUE]}…") or "none"
 
 
 def _as_data(result: RebaseResult) -> dict[str, Any]:

@@ -32,9 +32,16 @@ class Analysis:
     metadata: LifecycleMetadata | None = None
 
 
-def analyze(store: ImageStore, *, previous: Reference | str, run_image: str) -> Analysis:
-    """Look at both images. A missing previous image is no error (ANA-05); a missing run image is."""
+def analyze(
+    store: ImageStore, *, previous: Reference | str, run_image: str, absent: StoredImage | None = None
+) -> Analysis:
+    """Look at both images. A missing previous image is no error (ANA-05); a missing run image is, without `absent`,
+    which then stands for it.
+    """
     base = store.find(run_image)
+    if base is None and absent is not None:
+        info(f'Image with name "{run_image}" not found')
+        base = absent
     if base is None:
         raise AnalyzeError(
             f"the run image {run_image!r} was not found",

@@ -107,9 +107,7 @@ def detect(env: BuildEnv, inputs: DetectInputs) -> Detected:
     `NothingDetected` or `DetectionFailed` with the trail if none does. `BuilderUnusable`, `InvalidFile` or
     `BuildpackApiUnsupported` when the order itself names what cannot be used; `DetectError` for what composites name.
     """
-    order = inputs.order
-    if inputs.platform_api >= _SYSTEM_SINCE:
-        order = replace(order, order=with_system(order.order, inputs.system))
+    order = effective_order(inputs.order, inputs.system, inputs.platform_api)
     knows_distro = inputs.target.distro is not None
     modules = Modules.read(
         env,
@@ -125,12 +123,13 @@ def detect(env: BuildEnv, inputs: DetectInputs) -> Detected:
     programs = Programs(env, _setting(inputs, target, given))
     account = _Account()
     try:
-        candidates = expand(order, modules, takes_part=lambda module: _left_out(module, inputs))
+        here = ExecutionEnvironment(inputs.platform_api, inputs.given.exec_env)
+        candidates = expand(order, modules, takes_part=here.left_out)
         for candidate in candidates:
             answers = programs.ask(candidate.members)
             if resolved := account.judge(candidate, answers):
                 account.tell(failed=False)
-                group = _group([candidate.members[place] for place in resolved.members])
+                group = group_of([candidate.members[place] for place in resolved.members])
                 return Detected(
                     group=group,
                     plan=resolved.plan,
@@ -161,20 +160,37 @@ def _setting(inputs: DetectInputs, target: Target, given: environ.Given) -> Sett
     )
 
 
-def _left_out(module: Module, inputs: DetectInputs) -> str:
-    """Why this module takes no part in such an execution environment; "" if it does."""
-    declared = module.descriptor.exec_envs if module.api >= _MODULE_EXEC_ENV_SINCE else ()
-    exec_env = inputs.given.exec_env
-    if inputs.platform_api < _EXEC_ENV_SINCE or not exec_env or not declared:
-        return ""
-    if "*" in declared or exec_env in declared:
-        return ""
-    why = f"it is for {', '.join(declared)}, and this is {exec_env}"
-    events.detail(f"Skipping {module}: {why}")
-    return why
+@dataclass(frozen=True, slots=True)
+class ExecutionEnvironment:
+    """Where the app is to run, of which a module may say that it is not for it (DET-10)."""
+
+    platform_api: ApiVersion
+    name: str
+
+    def left_out(self, module: Module) -> str:
+        """Why this module takes no part here; "" if it does."""
+        declared = module.descriptor.exec_envs if module.api >= _MODULE_EXEC_ENV_SINCE else ()
+        if self.platform_api < _EXEC_ENV_SINCE or not self.name or not declared:
+            return ""
+        if "*" in declared or self.name in declared:
+            return ""
+        why = f"it is for {', '.join(declared)}, and this is {self.name}"
+        events.detail(f"Skipping {module}: {why}")
+        return why
 
 
-def _group(members: Sequence[Member]) -> Group:
+def effective_order(order: OrderFile, system: System, platform_api: ApiVersion) -> OrderFile:
+    """`order` with the system buildpacks, which count since Platform API 0.15."""
+    if platform_api < _SYSTEM_SINCE:
+        return order
+    for verb, refs in (("Prepending", system.pre), ("Appending", system.post)):
+        if refs:
+            events.detail(f"{verb} {len(refs)} system buildpack(s) to group")
+    return replace(order, order=with_system(order.order, system))
+
+
+def group_of(members: Sequence[Member]) -> Group:
+    """group.toml of these members."""
     elements = [
         GroupElement(
             id=member.id,

@@ -15,7 +15,7 @@ import os
 import socket
 import stat
 from contextlib import suppress
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from pybuild.errors import EngineUnavailable, PybuildError
 
@@ -23,14 +23,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _GREETING_SECONDS = 20
+_DOES = {"detector": "detect", "builder": "build"}
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def refuse_root(phase: str) -> None:
+def refuse_root(phase: Literal["detector", "builder"]) -> None:
     """Raise if this is root: detector and builder run other people's code and need no right at all."""
     if os.geteuid() == 0:
         raise PybuildError(
-            f"{phase}: refusing to run as root",
+            f"failed to {_DOES[phase]}: refusing to run as root",
             hint="run it as the build user, CNB_USER_ID:CNB_GROUP_ID of the builder image",
         )
 

@@ -236,7 +236,7 @@ def _changes(
     if below != base.diff_ids:
         yield Change(what="base layers", old=_stack(below), new=_stack(base.diff_ids))
     pairs = {
-        "run image": (old.reference, new.reference),
+        "run image reference": (old.reference, new.reference),
         "run image names": (", ".join(old.known_names()), ", ".join(new.known_names())),
         **{key: tuple(str(each.config.get(key) or "") for each in (image, base)) for key in _PLATFORM_KEYS},
         **{

@@ -76,7 +76,7 @@ class EngineExtender:
             _, found = run_image(
                 ready.builder,
                 given=name,
-                app=ready.request.image,
+                app=ready.request.places[0].names[0],
                 get=lambda each: target.run_image(each, ready.builder),
             )
         except PybuildError as exc:
@@ -94,7 +94,8 @@ class EngineExtender:
         if image is None:
             raise ExtendError(f"the Docker Engine lost the extended run image {applier.image}")
         wanted = (*base.diff_ids, *(layer.diff_id for layer in applier.layers))
-        held = None if self._prepared.request.publish else _held(wanted, image, analysis.previous)
+        on_engine = self._prepared.request.places[0].kind == "docker"
+        held = _held(wanted, image, analysis.previous) if on_engine else None
         layers = []
         for layer in applier.layers:
             diff_id = layer.diff_id

@@ -59,7 +59,8 @@ def check_buildpack_api(text: str, who: str) -> ApiVersion:
         raise BuildpackApiUnsupported(f"{who}: Buildpack API: {exc}", hint=_range(BUILDPACK_APIS)) from exc
     if version not in BUILDPACK_APIS:
         raise BuildpackApiUnsupported(
-            f"{who}: Buildpack API {version} is not supported", hint=_range(BUILDPACK_APIS)
+            f"{who}: buildpack API version '{version}' is incompatible with the lifecycle",
+            hint=_range(BUILDPACK_APIS),
         )
     return version
 

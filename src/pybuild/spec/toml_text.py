@@ -230,7 +230,9 @@ class _Reader:
 
     def expect(self, text: str) -> None:
         if not self.peek(text):
-            self.fail(f"expected {text}")
+            wanted = "'.' or '='" if text == "=" else text
+            found = f", but got {self.text[self.at]!r} instead" if self.at < len(self.text) else ""
+            self.fail(f"expected {wanted}{found}")
         self.at += len(text)
 
     def fail(self, problem: str, at: int | None = None) -> NoReturn:

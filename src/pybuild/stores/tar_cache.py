@@ -180,7 +180,7 @@ class TarCache:
         try:
             found = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
             if found != diff_id:
-                raise UnusableLayer(f"the cache's layer {diff_id} is damaged: its contents are {found}")
+                raise UnusableLayer(f"expected layer contents to have SHA '{diff_id}'; found '{found}'")
             file.seek(0)
         except OSError as exc:
             file.close()

@@ -243,7 +243,8 @@ class Transport:
         if body is None and method in ("POST", "PUT", "PATCH"):
             prepared.headers["Content-Length"] = "0"
         seconds = self.patience.for_size(len(body) if body is not None else 0)
-        what = f"{method} {urlsplit(url).path} at {urlsplit(url).netloc}"
+        asked = urlsplit(url)
+        what = f"{method} {asked.path} at {'http://' if asked.scheme == 'http' else ''}{asked.netloc}"
         adapter = self._adapters()  # here, and not in the other thread: our caller may hold the lock
         response = in_time(lambda: self._deliver(adapter, prepared, url, what), seconds, what, left)
         return Found(response, what, self.patience)

@@ -221,6 +221,26 @@ def test_no_line_is_longer_than_the_terminal_and_no_name_moves_the_cursor(differ
     assert "\\x1b[2J" in text(different, everything=True)
 
 
+def test_no_name_adds_a_line_of_its_own() -> None:
+    """S-38: a path, a label's name and a value may hold line ends."""
+    one = facts("a", b"x", key="1", labels={"l\n= all the same": "v"})
+    found = replace(
+        compare_facts(one, facts("b\nc", b"x", key="2", labels={"v": "1\n2"})),
+        files=(),
+        notes=("n\nm",),
+    )
+    changes = entry_changes([], read_entries([layer(**{"f\n= same": b""})]))
+    found = replace(found, files=(LayerFiles(pair=found.layers[0], changes=changes),))
+
+    lines = text(found).splitlines()
+
+    assert "B  b\\nc" in lines
+    assert "  + /workspace/f\\n= same  file, 0 B" in lines
+    assert "  - l\\n= all the same  v" in lines
+    assert "  + v  1 2" in lines
+    assert "Note:  n m" in lines
+
+
 def test_colours_add_nothing_but_colour(different: Comparison) -> None:
     import re
 

@@ -87,7 +87,7 @@ def test_who_is_not_root_cannot_become_someone_else() -> None:
 
 @needs_root
 def test_root_is_refused_where_other_peoples_code_runs() -> None:
-    with pytest.raises(PybuildError, match="detector: refusing to run as root"):
+    with pytest.raises(PybuildError, match="failed to detect: refusing to run as root"):
         privileges.refuse_root("detector")
 
 

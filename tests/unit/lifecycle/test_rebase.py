@@ -119,7 +119,7 @@ def test_what_changes_is_told_with_the_values_before_and_after(store: FolderStor
             f"1 layer up to {old.diff_ids[0][:19]}",
             f"2 layers up to {new.diff_ids[1][:19]}",
         ),
-        "run image": (old.id[7:], new.id[7:]),
+        "run image reference": (old.id[7:], new.id[7:]),
         "io.buildpacks.base.released": ("monday", "tuesday"),
     }
 
