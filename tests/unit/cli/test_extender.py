@@ -183,7 +183,7 @@ def test_what_goes_wrong_ends_with_102_and_leaves_no_image(
         (("extender", "word"), 3, "unexpected arguments"),
         (("extender", "-kind", "both"), 3, "expected one of build, run"),
         (("extender", "-kaniko-cache-ttl", "soon"), 3, "expected a duration"),
-        (("extender",), 1, "group.toml: there is no such file"),
+        (("extender",), 1, "group.toml"),
     ],
 )
 def test_words_that_cannot_be_meant(root: Path, words: tuple[str, ...], code: int, said: str) -> None:
