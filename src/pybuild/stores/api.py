@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from pybuild.errors import ExportError, PybuildError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from pybuild.oci.reference import Reference
     from pybuild.spec.cache import CacheMetadata
@@ -33,7 +33,7 @@ class Layer:
 
     diff_id: str | None
     size: int
-    open: Callable[[], Iterator[bytes]]
+    open: Callable[[], Iterable[bytes]]
     created_by: str
     packed: Callable[[], Packed] | None = None
 
