@@ -11,16 +11,17 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import docker
+import docker.errors
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import docker
 
     from support.registry import DebianRegistry
 
@@ -94,7 +95,7 @@ class Peer:
         """What `pack build` says."""
         return _said(
             *(PACK, "build", image or self.image, "--builder", self.builder, "--path", str(self.app)),
-            *("--pull-policy", "if-not-present", *words),
+            *("--pull-policy", "never", *words),
             **environ,
         )
 
@@ -130,7 +131,8 @@ def peer(tmp_path: Path, lifecycle_archive: Path, engine: docker.APIClient, test
     _said(PACK, "builder", "create", made.builder, "--config", str(config), "--pull-policy", "never")
     yield made
     for name in (made.image, made.builder):
-        engine.remove_image(name, force=True)
+        with suppress(docker.errors.ImageNotFound):
+            engine.remove_image(name, force=True)
     for volume in engine.volumes()["Volumes"] or ():
         if made.image.replace("/", "_").replace(":", "_") in volume["Name"]:
             engine.remove_volume(volume["Name"])
@@ -139,6 +141,7 @@ def peer(tmp_path: Path, lifecycle_archive: Path, engine: docker.APIClient, test
 def test_pack_makes_a_builder_and_builds_and_rebuilds_with_our_lifecycle(
     peer: Peer, engine: docker.APIClient
 ) -> None:
+    """GEN-05, GEN-06, GEN-07, CRE-01, GO-90, GO-91, RST-06."""
     first = peer.build("--trust-builder")
 
     assert "===> EXPORTING" in first
@@ -179,6 +182,7 @@ def test_clearing_the_cache_has_the_buildpack_start_anew(peer: Peer) -> None:
 def test_pack_runs_the_phases_one_by_one_where_it_does_not_trust_the_builder(
     peer: Peer, lifecycle_image: str, engine: docker.APIClient
 ) -> None:
+    """GEN-05, GEN-06, GEN-08, GO-95, GO-96."""
     words = ("--trust-builder=false", "--lifecycle-image", lifecycle_image)
     first = peer.build(*words)
 

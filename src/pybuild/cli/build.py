@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pybuild.cli.console import Console
     from pybuild.errors import NothingDetected
     from pybuild.platform.build import BuildResult
+    from pybuild.platform.outputs import Delivered
     from pybuild.spec.launch import Process
 
 
@@ -96,7 +97,8 @@ def source_options(function: Any) -> Any:
 @click.command(
     "build",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Examples:  pybuild myapp   |   pybuild build myapp --path ./web --env BP_PHP_WEB_DIR=public",
+    epilog="Examples:  pybuild myapp   |   pybuild build myapp --path ./web --env BP_PHP_WEB_DIR=public"
+    "   |   pybuild build myapp -o type=docker -o type=oci-archive,dest=myapp.tar",
 )
 @click.argument("image")
 @source_options
@@ -106,8 +108,14 @@ def source_options(function: Any) -> Any:
     "--creation-time", metavar="TIME", help="Seconds since 1970, or `now`; default: a constant, 1980."
 )
 @click.option(
-    "--publish", is_flag=True, help="Write the image to the registry in its name, not to the engine."
+    "-o",
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="type=TYPE[,dest=WHERE]",
+    help="Where the image goes: `docker` (default), `registry`, `oci` (a folder), `oci-archive`, `docker-archive`; repeatable.",
 )
+@click.option("--publish", is_flag=True, help="Short for `--output type=registry`.")
 @click.option(
     "--insecure-registry",
     "insecure_registries",
@@ -136,6 +144,7 @@ def command(
     tags: tuple[str, ...],
     default_process: str,
     creation_time: str | None,
+    outputs: tuple[str, ...],
     publish: bool,
     insecure_registries: tuple[str, ...],
     caches: tuple[str, ...],
@@ -162,6 +171,7 @@ def command(
             caches=caches,
             cache_image=cache_image,
             clear_cache=clear_cache,
+            outputs=outputs,
             publish=publish,
             insecure_registries=insecure_registries,
             caller=os.environ,
@@ -192,7 +202,7 @@ def _show(shown: Console, result: BuildResult) -> None:
     """The end of a build: what it is, what was reused, how long it took, what to type next."""
     name = result.names[0]
     shown.line("")
-    done = "published" if result.digest else "built"
+    done = "published" if result.outputs[0].output.kind == "registry" else "built"
     shown.line(f"Successfully {done} image '{name}'", style="32")
     made = (
         f"{result.reused} of {result.reused + result.added} layers reused"
@@ -202,6 +212,8 @@ def _show(shown: Console, result: BuildResult) -> None:
     rows = [("size", _size(result))]
     if result.digest:
         rows.append(("digest", result.digest))
+    if len(result.outputs) > 1 or result.outputs[0].output.dest:
+        rows.extend(("in", _place(each)) for each in result.outputs)
     rows.append(
         ("layers", "nothing changed" if not result.changed else f"{made}, {human_size(result.sent)} sent")
     )
@@ -217,6 +229,12 @@ def _show(shown: Console, result: BuildResult) -> None:
         shown.line(line)
     shown.line("")
     shown.line(f"Run it:  {result.run_command}")
+
+
+def _place(each: Delivered) -> str:
+    names = ", ".join(map(str, each.output.names))
+    named = f" as {names}" if each.output.dest else ""
+    return f"{each.output.where}{named} ({human_size(each.sent) + ' sent' if each.changed else 'unchanged'})"
 
 
 def _size(result: BuildResult) -> str:
@@ -255,6 +273,19 @@ def _as_data(result: BuildResult, timings: dict[str, float]) -> dict[str, Any]:
         ],
         "builder": result.builder,
         "run_image": result.run_image,
+        "outputs": [
+            {
+                "type": each.output.kind,
+                "dest": each.output.dest or None,
+                "names": list(map(str, each.output.names)),
+                "image_id": each.image_id,
+                "digest": each.digest or None,
+                "changed": each.changed,
+                "size_bytes": each.size,
+                "sent_bytes": each.sent,
+            }
+            for each in result.outputs
+        ],
         "seconds": round(result.seconds, 3),
         "phases": {phase.lower(): round(seconds, 3) for phase, seconds in timings.items()},
     }

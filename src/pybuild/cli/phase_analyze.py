@@ -11,19 +11,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pybuild.buildenv.local import LocalBuildEnv
 from pybuild.cli.phase_caches import Caches, check_access
 from pybuild.cli.phase_run import read_file, write_file
 from pybuild.errors import AnalyzeError, InvalidArchive, InvalidInput, RegistryError
 from pybuild.events import info, warn
 from pybuild.lifecycle.analyze import Analysis, analyze
-from pybuild.lifecycle.cached_layers import restore_sboms
 from pybuild.oci.reference import Reference
 from pybuild.spec.analyzed import Analyzed, RunImage, RunToml, StackToml
 from pybuild.spec.labels import LifecycleMetadata
 from pybuild.stores.api import StoredImage
-from pybuild.stores.launch_cache import LaunchCacheStore
-from pybuild.stores.tar_cache import TarCache
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,6 +85,9 @@ def with_launch_cache(run: PhaseRun, store: ImageStore) -> ImageStore:
     """`store`, behind the launch cache if there is one (ANA-09)."""
     if not (run.inputs.launch_cache and run.inputs.daemon):
         return store
+    from pybuild.stores.launch_cache import LaunchCacheStore
+    from pybuild.stores.tar_cache import TarCache
+
     return LaunchCacheStore(store, TarCache.open(run.inputs.launch_cache))
 
 
@@ -111,6 +110,10 @@ def analyze_images(run: PhaseRun, store: ImageStore, caches: Caches) -> tuple[An
         )
         metadata = analysis.metadata
         if analysis.previous and metadata and metadata.sbom and run.api.minor >= 8 and not inputs.skip_layers:
+            # Seldom needed, and a third of what this phase imports of ours.
+            from pybuild.buildenv.local import LocalBuildEnv
+            from pybuild.lifecycle.cached_layers import restore_sboms
+
             info("Restoring data for SBOM from previous image")
             restore_sboms(
                 LocalBuildEnv(), store.read_layer(analysis.previous, metadata.sbom), inputs.layers, "launch"

@@ -78,7 +78,8 @@ def run(
 def main() -> None:
     """The program that this process was started as."""
     listen()
-    stream = sys.stdout.buffer
+    # The standard output of a launch belongs to the app (ADR 4).
+    stream = sys.stderr.buffer if _launched(sys.argv) else sys.stdout.buffer
     sys.exit(run(sys.argv, os.environ, stream))
 
 
@@ -89,6 +90,11 @@ def _carry_out(
     stores: Mapping[str, StoreOpener],
     identity: LauncherIdentity,
 ) -> None:
+    launched = _launched(argv)
+    if launched:
+        from pybuild.cli.phase_launch import launch
+
+        launch(launched, environ, check_platform_api(_platform_api(environ)))
     if _program_name(argv) not in PHASES and list(argv[1:2]) == ["confirm"]:
         from pybuild.cli.phase_confirm import confirm_detection
 
@@ -120,6 +126,13 @@ def _carry_out(
             PhaseRun(phase=phase, inputs=inputs, api=api, environ=environ, stores=stores, identity=identity)
         )
     console.flush()
+
+
+def _launched(argv: Sequence[str]) -> Sequence[str]:
+    """What the launcher was called as and its arguments, where it was: `lifecycle launcher /cnb/process/web WORD…`."""
+    if _program_name(argv) not in PHASES and list(argv[1:2]) == ["launcher"]:
+        return argv[2:] or ("launcher",)
+    return ()
 
 
 def _asked(argv: Sequence[str]) -> tuple[PhaseName | None, Sequence[str]]:

@@ -38,7 +38,7 @@ from pybuild.spec.report import Report
 from pybuild.spec.run_image import RunImageName
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
     from pybuild.buildenv.api import BuildEnv
     from pybuild.lifecycle.analyze import Analysis
@@ -73,7 +73,8 @@ class ExportInputs:
     `names`: all names of the new image, the first one is its own. `run_image`: name and mirrors for the label.
     `cache`: what is known of the layers in place. `upload`: digest of what the platform put into the app
     directory, "" if unknown; `uploaded`: the stamp that the directory had then. `created`: RFC 3339.
-    `extended`: what image extensions made of the run image.
+    `extended`: what image extensions made of the run image. `copy`: passes the content of a layer that is to be cached on
+    and keeps it, so that it need not be read again.
     """
 
     built: Built
@@ -93,6 +94,7 @@ class ExportInputs:
     upload: str = ""
     uploaded: str = ""
     extended: ExtendedRunImage | None = None
+    copy: Callable[[Iterable[bytes]], Iterable[bytes]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,8 +119,8 @@ def export(env: BuildEnv, store: ImageStore, inputs: ExportInputs) -> Exported:
     """Write the app image. Raises `ExportError` with the previous image and cache as they were."""
     entrypoint, default = _entrypoint(inputs)
     _check_metadata(inputs.built)
-    if inputs.launcher.path and inputs.platform_api.minor >= 11:
-        folder = inputs.launcher.sboms or posixpath.dirname(inputs.launcher.path)
+    folder = inputs.launcher.sboms or posixpath.dirname(inputs.launcher.path)
+    if folder and inputs.platform_api.minor >= 11:
         add_lifecycle_sboms(env, inputs.layers_dir, folder)
     found = collect(env, inputs.built, layers_dir=inputs.layers_dir, app_dir=inputs.app_dir)
     if not inputs.uploaded or found.listings[inputs.app_dir].stamp != inputs.uploaded:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from pybuild.buildenv.api import Entry, Listing
 from pybuild.errors import ExportError
+from pybuild.events import detail
 from pybuild.launcher.inputs import patterns as launcher_patterns
 from pybuild.lifecycle.scripts import run_lines
 
@@ -74,12 +75,13 @@ def add_lifecycle_sboms(env: BuildEnv, layers_dir: str, lifecycle_dir: str) -> N
         for kind, source, folder in (("build", "lifecycle", ""), ("launch", "launcher", "/launcher")):
             target = f"{layers_dir}/sbom/{kind}/buildpacksio_lifecycle{folder}"
             lines.append(f"add {quote(f'{lifecycle_dir}/{source}.{ending}')} {quote(target)} {ending}")
-    run_lines(env, lines, first=_ADD)
+    for line in run_lines(env, lines, first=_ADD).decode(errors="replace").splitlines():
+        detail(line)
 
 
 _ADD = """
 add() {
-    if [ -f "$1" ]; then mkdir -p -- "$2"; cat -- "$1" > "$2/$3"; fi
+    if [ -f "$1" ]; then mkdir -p -- "$2"; cat -- "$1" > "$2/$3"; echo "Copying SBOM ${1##*/} to $2/$3"; fi
 }"""
 
 

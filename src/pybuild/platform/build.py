@@ -6,6 +6,7 @@ Engine access and credentials stay in this process; what happens between contain
 
 from __future__ import annotations
 
+import shlex
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from pybuild import __version__, events
 from pybuild.platform.caches import read_index, write_index
 from pybuild.platform.elsewhere import opened_elsewhere
 from pybuild.platform.environment import proxy_environ
+from pybuild.platform.outputs import delivered
 from pybuild.platform.prepare import LAYERS_DIR, looked_into, opened, prepared
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from pybuild.lifecycle.detect import Detected
     from pybuild.lifecycle.image_layers import LauncherSource
     from pybuild.platform.extensions import EngineExtender
+    from pybuild.platform.outputs import Delivered
     from pybuild.platform.prepare import Prepared
     from pybuild.platform.ready import Readied
     from pybuild.platform.request import BuildRequest
@@ -42,8 +45,9 @@ LAUNCHER_PATH = "/cnb/lifecycle/launcher"
 class BuildResult:
     """The image, and how it came to be. Sizes in bytes; `seconds` of wall time; `changed` False: it was there.
 
-    `base_size`: of the run image below it, 0 when unknown. `digest`: of the manifest, for an image in a registry;
-    its sizes are those of compressed layers.
+    `base_size`: of the run image below it, 0 when unknown. `digest`: of the manifest, for an image that is not in an
+    engine; its sizes are those of compressed layers. `outputs`: all places where it is; what else is said is said of
+    the first one.
     """
 
     names: tuple[str, ...]
@@ -62,12 +66,22 @@ class BuildResult:
     base_size: int = 0
     digest: str = ""
     ports: tuple[str, ...] = ()
+    outputs: tuple[Delivered, ...] = ()
 
     @property
     def run_command(self) -> str:
         """What to type next."""
         port = "-p 8080:8080 " if self.default_process == "web" else ""
-        return f"docker run --rm {port}{self.names[0].removesuffix(':latest')}"
+        found = next((each.output for each in self.outputs if not each.output.dest), self.outputs[0].output)
+        name = found.names[0].familiar.removesuffix(":latest")
+        match found.kind:
+            case "docker-archive":
+                return f"docker load -i {shlex.quote(found.dest)} && docker run --rm {port}{name}"
+            case "oci" | "oci-archive":
+                place = shlex.quote(f"{found.kind}:{found.dest}:{found.names[0].tag}")
+                return f"podman run --rm {port}{place}"
+            case _:
+                return f"docker run --rm {port}{name}"
 
 
 def build(request: BuildRequest) -> BuildResult:
@@ -89,10 +103,11 @@ def build(request: BuildRequest) -> BuildResult:
             )
         if not held.private:
             write_index(ready.volume, created.exported.index)
+    outputs = delivered(request.places, created.exported.written)
     exported, run_image = created.exported, created.analysis.run_image_name
     return BuildResult(
         names=exported.names,
-        image_id=exported.written.image_id,
+        image_id=exported.written.digest if request.places[0].kind == "registry" else outputs[0].image_id,
         changed=exported.written.changed,
         size=exported.written.size,
         sent=exported.written.sent_bytes,
@@ -106,6 +121,7 @@ def build(request: BuildRequest) -> BuildResult:
         seconds=time.monotonic() - start,
         base_size=ready.run_image_size if run_image == ready.run_image else 0,
         digest=exported.written.digest,
+        outputs=outputs,
     )
 
 
@@ -154,8 +170,8 @@ def _create_inputs(env: ContainerBuildEnv, ready: Prepared) -> tuple[CreateInput
     launcher, identity = _launcher(env, builder)
     readied = sending.finish()
     inputs = CreateInputs(
-        names=(request.image, *request.tags),
-        previous=request.image,
+        names=request.places[0].names,
+        previous=request.places[0].names[0],
         run_image=ready.run_image,
         run_image_names=ready.run_image_names,
         order=ready.chosen.order,

@@ -75,7 +75,7 @@ class EngineExtender:
             _, found = run_image(
                 ready.builder,
                 given=name,
-                app=ready.request.image,
+                app=ready.request.places[0].names[0],
                 get=lambda each: target.run_image(each, ready.builder),
             )
         except PybuildError as exc:
@@ -93,7 +93,7 @@ class EngineExtender:
         image = self._store.find(applier.image)
         if image is None:
             raise ExtendError(f"the Docker Engine lost the extended run image {applier.image}")
-        held = image if same and not self._prepared.request.publish else None
+        held = image if same and self._prepared.request.places[0].kind == "docker" else None
         layers = []
         for diff_id, layer in made.items():
             words = CREATED_BY.format(what=layer.what, id=layer.extension_id)

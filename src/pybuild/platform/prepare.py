@@ -44,8 +44,7 @@ if TYPE_CHECKING:
     from pybuild.spec.api import ApiVersion
     from pybuild.spec.builder import Builder
     from pybuild.spec.run_image import RunImageName
-    from pybuild.stores.daemon import DaemonStore
-    from pybuild.stores.registry import RegistryStore
+    from pybuild.stores.api import OpenStore
 
 LAYERS_DIR = "/layers"
 _PROJECT_LIMIT = 1 << 20
@@ -69,7 +68,7 @@ class Prepared:
     app_dir: str
     api: ApiVersion
     volume: str
-    store: DaemonStore | RegistryStore
+    store: OpenStore
 
 
 @contextmanager
@@ -87,7 +86,10 @@ def prepared(request: BuildRequest) -> Iterator[Prepared]:
     target = destination(client, request)
     builder = _builder(client, request, project)
     run_name, run_stored = run_image(
-        builder, given=request.run_image, app=request.image, get=lambda name: target.run_image(name, builder)
+        builder,
+        given=request.run_image,
+        app=request.places[0].names[0],
+        get=lambda name: target.run_image(name, builder),
     )
     _check_names(request, builder.name, run_name)
     app_dir = request.workspace or project.workspace or DEFAULT_WORKSPACE
@@ -121,7 +123,7 @@ def _check_names(request: BuildRequest, builder: str, run_image_name: str) -> No
         Reference.parse(name).name: what
         for name, what in ((builder, "the builder"), (run_image_name, "the run image"))
     }
-    for name in (request.image, *request.tags):
+    for name in dict.fromkeys(name for output in request.places for name in output.names):
         what = taken.get(name.name, "one of pybuild's own images" if is_ours(name) else "")
         if what:
             raise InvalidInput(

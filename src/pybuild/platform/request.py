@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pybuild.errors import InvalidInput
 from pybuild.oci.reference import REGISTRY, Reference
 from pybuild.platform.cache_choice import CacheChoice, cache_choice
+from pybuild.platform.outputs import Output, read_outputs
 from pybuild.platform.pull import PULL_POLICIES, PullPolicy
 from pybuild.spec.project import RESERVED_FOLDERS, check_workspace
 
@@ -27,9 +28,9 @@ _SOCKETS = ("/run/docker.sock", "/run/podman/podman.sock", "/run/containerd/cont
 class BuildRequest:
     """One build. `image` is its own name, `tags` further ones. `created`: seconds since 1970, None for the constant.
 
-    `publish`: into the registry that the names say, instead of the engine. `insecure`: registries (`host[:port]`)
-    whose certificate is not checked, or that have none. `timeout`: seconds after which everything in the build
-    container ends, 0 for no limit. `cache`: where layers are kept. `workspace`: "" to take project.toml's or the default. `caller`: the variables
+    `outputs`: where the image goes, () for the engine. `insecure`: registries (`host[:port]`) whose certificate is not
+    checked, or that have none. `timeout`: seconds after which everything in the build container ends, 0 for no limit.
+    `cache`: where layers are kept. `workspace`: "" to take project.toml's or the default. `caller`: the variables
     pybuild was started with.
     """
 
@@ -49,11 +50,16 @@ class BuildRequest:
     default_process: str = ""
     created: int | None = None
     clear_cache: bool = False
-    publish: bool = False
+    outputs: tuple[Output, ...] = ()
     insecure: tuple[str, ...] = ()
     cache: CacheChoice = field(default_factory=CacheChoice)
     timeout: float = 0
     caller: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def places(self) -> tuple[Output, ...]:
+        """Where the image goes: at least one place, of which the first counts for what is reused."""
+        return self.outputs or (Output(kind="docker", names=(self.image, *self.tags)),)
 
 
 def build_request(
@@ -76,6 +82,7 @@ def build_request(
     creation_time: str | None = None,
     clear_cache: bool = False,
     publish: bool = False,
+    outputs: Sequence[str] = (),
     insecure_registries: Sequence[str] = (),
     caches: Sequence[str] = (),
     cache_image: str | None = None,
@@ -87,11 +94,6 @@ def build_request(
         if name.digest:
             raise InvalidInput(
                 f"{word!r} has a digest: a new image is named by a tag", hint="leave out @sha256:…"
-            )
-        if publish and name.registry != names[0].registry:
-            raise InvalidInput(
-                f"the tag {word!r} is on {name.registry}, the image on {names[0].registry}",
-                hint="with --publish all names must be on one registry",
             )
     cache = cache_choice(caches, cache_image or "")
     if cache.image in names:
@@ -117,7 +119,7 @@ def build_request(
         default_process=default_process,
         created=_creation_time(creation_time),
         clear_cache=clear_cache,
-        publish=publish,
+        outputs=read_outputs(outputs, names, publish=publish),
         insecure=tuple(map(checked_registry, insecure_registries)),
         timeout=timeout,
         caller=caller,

@@ -11,13 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from pybuild.errors import PybuildError
+from pybuild.errors import ExportError, PybuildError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from pybuild.oci.reference import Reference
     from pybuild.spec.cache import CacheMetadata
+    from pybuild.stores.compress import Packed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,13 +27,24 @@ class Layer:
 
     `diff_id` is None while nobody knows it: the store then learns it as the content passes. A given one is
     checked. `open` is called at most once per attempt to send, and only if the store lacks the content; it
-    gives the tar in chunks, `size` bytes in all.
+    gives the tar in chunks, `size` bytes in all. `packed`: where several stores are written, it gives the layer
+    compressed, which is done once for all of them.
     """
 
     diff_id: str | None
     size: int
-    open: Callable[[], Iterator[bytes]]
+    open: Callable[[], Iterable[bytes]]
     created_by: str
+    packed: Callable[[], Packed] | None = None
+
+    def check(self, diff_id: str, size: int) -> None:
+        """Raise `ExportError` unless this is what has been read of it."""
+        if self.diff_id not in (None, diff_id) or self.size not in (-1, size):
+            raise ExportError(
+                f"the layer {self.created_by!r} changed while it was being read: expected {self.size} bytes with"
+                f" {self.diff_id or 'any digest'}, found {size} with {diff_id}",
+                hint="a process of a buildpack may still write there: build again",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +73,9 @@ class StoredImage:
 class Written:
     """What a write did. `sent_bytes`: layer content sent. `changed` False: the image was there already.
 
-    `digest`, `manifest_size` (bytes): of the manifest, in a registry. `size`: of its layers as the store keeps them.
+    `digest`, `manifest_size` (bytes): of the manifest, where there is one. `size`: of its layers as the store keeps
+    them. `config_digest`: of the configuration, by which engines will know the image; "" where `image_id` is that.
+    `copies`: what became of further places, where one write goes to several.
     """
 
     image_id: str
@@ -71,6 +85,18 @@ class Written:
     diff_ids: tuple[str, ...]
     digest: str = ""
     manifest_size: int = 0
+    config_digest: str = ""
+    copies: tuple[Copied, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copied:
+    """What became of a further place for an image: either `written` or `failure` is there."""
+
+    where: str
+    names: tuple[str, ...]
+    written: Written | None = None
+    failure: PybuildError | None = None
 
 
 class ImageReader(Protocol):
@@ -128,6 +154,14 @@ class RebasingStore(ImageStore, Protocol):
 
         `config`: its configuration file. Of what the store has in that order already nothing is read or sent.
         """
+        ...
+
+
+class OpenStore(ImageStore, Protocol):
+    """A store that holds something of this machine while it is in use: connections, files."""
+
+    def close(self) -> None:
+        """Free it."""
         ...
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 from pybuild.errors import DiskFull, InvalidArchive
-from pybuild.oci.digest import Hashing
+from pybuild.oci.digest import Hashing, hashing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -58,12 +58,11 @@ class Packed:
 
 def pack(chunks: Iterable[bytes]) -> Packed:
     """Compress a tar into a temporary file; memory stays flat. Raises `DiskFull`."""
-    content, compressed = Hashing(chunks), hashlib.sha256()
-    compressor = _compressor()
+    content, compressed = hashing(chunks), hashlib.sha256()
     file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as what is read from it
     size = 0
     try:
-        for piece in _compressed(content, compressor):
+        for piece in compressed_pieces(content):
             compressed.update(piece)
             size += file.write(piece)
         file.flush()
@@ -76,7 +75,9 @@ def pack(chunks: Iterable[bytes]) -> Packed:
     return Packed(file, size, f"sha256:{compressed.hexdigest()}", content.digest, content.size)
 
 
-def _compressed(chunks: Iterable[bytes], compressor: Any) -> Iterator[bytes]:
+def compressed_pieces(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The same content compressed, while it streams."""
+    compressor = _compressor()
     # isal's output depends on where one call ends and the next begins; equal tars must become equal blobs (GEN-17).
     for block in _blocks(chunks):
         if piece := compressor.compress(block):

@@ -145,7 +145,7 @@ class Archive:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """The archive in a file; one that is compressed with gzip is written out into a temporary one."""
+        """The archive in a file; a compressed one is written out into a temporary one."""
         try:
             handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except FileNotFoundError as exc:
@@ -160,9 +160,9 @@ class Archive:
         if not kind:
             return cls(file, str(path))
         with file:
-            if kind != "gzip":
+            if kind not in ("gzip", "zstd"):
                 raise InvalidArchive(
-                    f"{path} is compressed with {kind}: expected a tar, or one with gzip",
+                    f"{path} is compressed with {kind}: expected a tar, or one with gzip or zstd",
                     hint="decompress it first",
                 )
             return cls.kept(_inflated(file, str(path)), str(path))

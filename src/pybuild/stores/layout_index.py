@@ -49,10 +49,11 @@ class Entry:
         return self.value["mediaType"] in (*IMAGES, *INDEXES) and platform.get("os") != _NOT_RUN
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """What it is called: its whole name where one is written down, and its tag or whatever stands for it."""
+    def name(self) -> str:
+        """What it is called: its whole name, where one is written down, else its tag or whatever stands for it."""
         notes = self.value.get("annotations") or {}
-        return tuple(dict.fromkeys(notes[key] for key in (FULL_NAME, REF_NAME) if notes.get(key)))
+        full = _parsed(notes.get(FULL_NAME, ""))
+        return full.familiar if full else str(notes.get(FULL_NAME) or notes.get(REF_NAME, ""))
 
     def is_called(self, name: Reference | str) -> bool:
         """Whether it goes by that name, or, where no whole name is known, by its tag."""
@@ -67,10 +68,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """An image of a layout, and the item of the index that led to it."""
+    """An image of a layout, and all names that it goes by."""
 
     manifest: Manifest
-    entry: Entry
+    names: tuple[str, ...]
 
 
 class LayoutIndex:
@@ -105,7 +106,8 @@ class LayoutIndex:
         if not meant:
             return None
         entry = self._one_of(meant)
-        return Found(manifest=self.manifest(entry), entry=entry)
+        names = (each.name for each in entries if each.digest == entry.digest)
+        return Found(manifest=self.manifest(entry), names=tuple(filter(None, names)))
 
     def manifest(self, entry: Entry) -> Manifest:
         """The image that an item of the index leads to, perhaps through an index of platforms."""
@@ -147,7 +149,7 @@ class LayoutIndex:
                 {"manifests": [entry.value for entry in entries]}, self._platform, self._files.where
             )
             return next(entry for entry in entries if entry.digest == chosen)
-        named = ", ".join("/".join(entry.names) or entry.digest for entry in entries[:20])
+        named = ", ".join(entry.name or entry.digest for entry in entries[:20])
         raise InvalidArchive(
             f"{self._files.where} holds several images: {named}", hint="say which one: oci:FOLDER:TAG"
         )

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pybuild.oci.reference import Reference
     from pybuild.stores.api import ImageStore, Layer
     from pybuild.stores.blobs import Place, Source
+    from pybuild.stores.compress import Packed
 
 _CONFIG_TYPES = {model.DOCKER_MANIFEST: model.DOCKER_CONFIG, model.OCI_MANIFEST: model.OCI_CONFIG}
 _UNKNOWN = (400, 404)
@@ -133,6 +134,7 @@ class Push:
             diff_ids=tuple(self._order),
             digest=manifest.digest,
             manifest_size=len(text),
+            config_digest=sha256(config),
         )
         return written, manifest
 
@@ -147,6 +149,8 @@ class Push:
     def _add(self, layer: Layer) -> None:
         if layer.diff_id is not None and layer.diff_id in self._reusable:
             self._reuse(layer.diff_id)
+        elif layer.packed is not None:
+            self._take(layer.packed(), layer.diff_id, layer.size, layer.created_by)
         else:
             self._compress(layer.open(), layer.diff_id, layer.size or None, layer.created_by)
 
@@ -159,7 +163,9 @@ class Push:
         self._blobs.setdefault(digest, Blob(digest=digest, size=size, source=remote, held=place))
 
     def _compress(self, chunks: Iterable[bytes], diff_id: str | None, size: int | None, words: str) -> None:
-        packed = compress.pack(chunks)
+        self._take(compress.pack(chunks), diff_id, size, words)
+
+    def _take(self, packed: Packed, diff_id: str | None, size: int | None, words: str) -> None:
         if diff_id not in (None, packed.diff_id) or size not in (None, packed.tar_size):
             raise ExportError(
                 f"the layer {words!r} changed while it was being read: expected {size} bytes with"

@@ -5,6 +5,7 @@ Layout: Docker's `certs.d/HOST[:PORT]/` with `ca.crt`, and `client.cert` and `cl
 
 from __future__ import annotations
 
+import os.path
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,14 +34,14 @@ def trust_for(host: str, environ: Mapping[str, str]) -> Trust:
     ours = None
     for folder in _folders(host, environ):
         shown = (folder / "client.cert", folder / "client.key")
-        if ours is None and all(path.is_file() for path in shown):
+        if ours is None and all(map(_is_file, shown)):
             ours = (str(shown[0]), str(shown[1]))
         # Docker takes every .crt there; more than one is rare.
         for path in (folder / "ca.crt", *sorted(folder.glob("*.crt"))):
-            if path.is_file():
+            if _is_file(path):
                 return Trust(authorities=str(path), ours=ours)
     named = (environ.get("REQUESTS_CA_BUNDLE"), environ.get("SSL_CERT_FILE"))
-    found = next((path for path in (*named, *_SYSTEM) if path and Path(path).is_file()), True)
+    found = next((path for path in (*named, *_SYSTEM) if path and _is_file(path)), True)
     return Trust(authorities=found, ours=ours)
 
 
@@ -51,5 +52,10 @@ def _folders(host: str, environ: Mapping[str, str]) -> Iterator[Path]:
     config = environ.get("XDG_CONFIG_HOME") or (f"{home}/.config" if home else "")
     # A rootless engine keeps them at home.
     for folder in (f"{config}/docker/certs.d" if config else "", _DOCKER):
-        if folder and (found := Path(folder) / host).is_dir():
-            yield found
+        if folder and os.path.isdir(found := os.path.join(folder, host)):  # noqa: PTH112, PTH118
+            yield Path(found)
+
+
+def _is_file(path: Path | str) -> bool:
+    # Path.is_file raises for a folder that we may not look into: a phase that was root has root's HOME still.
+    return os.path.isfile(path)  # noqa: PTH113

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import requests.adapters  # noqa: F401
 
+import pybuild.stores.registry  # noqa: F401 - beforehand: this Python may be closed to the build user
 from pybuild.buildenv.local import LocalBuildEnv
 from pybuild.cli import phases
 from pybuild.lifecycle.image_layers import PLACEHOLDER, LauncherSource, launcher_source
@@ -109,6 +111,7 @@ def test_a_platform_api_that_we_do_not_speak_ends_with_11_before_anything_else(a
 def test_words_that_cannot_be_carried_out_end_with_their_exit_code(
     words: Sequence[str], code: int, said: str
 ) -> None:
+    """ANA-01, EXP-01, GEN-10."""
     found, output = run(*words)
 
     assert (found, said in output) == (code, True), output
@@ -127,7 +130,7 @@ def test_a_layout_is_not_yet_possible_where_the_platform_allows_it() -> None:
 
 
 def test_a_group_with_an_unknown_buildpack_api_ends_with_12(folder: Path) -> None:
-    """GEN-02."""
+    """GEN-02, GEN-02."""
     group = folder / "group.toml"
     group.write_text('[[group]]\nid = "a"\nversion = "1"\napi = "0.99"\n')
 
@@ -165,10 +168,10 @@ def test_a_flag_after_the_first_image_is_pointed_at() -> None:
 def test_without_a_launcher_or_with_its_placeholder_one_is_made_for_the_app(tmp_path: Path) -> None:
     env = LocalBuildEnv()
     path = tmp_path / "launcher"
-    assert launcher_source(env, str(path), "/sboms") == LauncherSource()
+    assert launcher_source(env, str(path), "/sboms") == LauncherSource(sboms="/sboms")
 
     path.write_bytes(PLACEHOLDER)
-    assert launcher_source(env, str(path), "/sboms") == LauncherSource()
+    assert launcher_source(env, str(path), "/sboms") == LauncherSource(sboms="/sboms")
 
     path.write_bytes(b"#!/bin/sh\n")
     assert launcher_source(env, str(path), "/sboms") == LauncherSource(path=str(path), sboms="/sboms")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 import subprocess
 import threading
@@ -15,7 +16,8 @@ from pybuild.stores.exchange import Broken, Content, Patience, retry_after
 from pybuild.stores.keychain import Keychain
 from pybuild.stores.tokens import Challenge, may_show
 from pybuild.stores.transport import Transport
-from pybuild.stores.trust import trust_for
+from pybuild.stores.trust import Trust, trust_for
+from support.phase import in_child
 from support.registry import Registry, serve
 
 if TYPE_CHECKING:
@@ -235,3 +237,14 @@ def test_our_own_certificate_for_a_registry_lies_beside_its_ca(tmp_path: Path) -
     assert trust.authorities == str(folder / "other.crt")
     assert trust.ours == (str(folder / "client.cert"), str(folder / "client.key"))
     assert trust_for("..", {"XDG_CONFIG_HOME": str(tmp_path)}).ours is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives up root's rights")
+def test_who_was_root_looks_for_no_certificate_in_roots_home(tmp_path: Path) -> None:
+    (tmp_path / "docker").mkdir(mode=0o700)
+
+    def body() -> Trust:
+        os.setresuid(12345, 12345, 12345)
+        return trust_for("registry.example.com", {"XDG_CONFIG_HOME": str(tmp_path), "HOME": str(tmp_path)})
+
+    assert isinstance(in_child(body), Trust)
