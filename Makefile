@@ -48,6 +48,7 @@ lifecycle: setup ## write dist/pybuild-lifecycle.pyz (all phases in one file), .
 
 docs: venv ## write the generated pages of docs/reference
 	@$(PY) scripts/reference.py
+	@$(PY) scripts/conformance.py
 
 setup: venv engine ## virtual environment and Docker Engine
 

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 TESTS = ROOT / "tests"
 PAGE = ROOT / "docs" / "reference" / "conformance.md"
 SHOWN = 3
-_ID = re.compile(r"\b([A-Z]{3}|GO)-(\d\d)(?: to (?:([A-Z]{3}|GO)-)?(\d\d)\b)?")
+_ID = re.compile(r"\b([A-Z]{3}|GO)-(\d\d)(?:(?: to |…)(?:([A-Z]{3}|GO)-)?(\d\d)\b)?")
 _NOTE = (
     "<!-- Written by scripts/conformance.py from tests/. Change those, then run it again (`make docs`). -->"
 )

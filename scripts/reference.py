@@ -1,4 +1,4 @@
-"""Writes docs/reference/cli.md and docs/reference/exit-codes.md from the code; `--check` only compares.
+"""Writes docs/reference/{cli,exit-codes,phases}.md from the code; `--check` only compares.
 
 `make docs` runs it; a test fails when a committed page is not what the code says.
 """
@@ -13,6 +13,8 @@ import click
 
 from pybuild import errors
 from pybuild.cli.main import COMMANDS, cli
+from pybuild.lifecycle.inputs import INPUTS, PHASES, Input, PhaseName
+from pybuild.spec.api import BUILDPACK_APIS, PLATFORM_APIS
 
 FOLDER = Path(__file__).parents[1] / "docs" / "reference"
 _NOTE = "<!-- Written by scripts/reference.py from the code. Change the code, then run it again. -->\n"
@@ -24,6 +26,36 @@ What follows is the text of `--help`. Data goes to standard output, everything e
 _EXIT_INTRODUCTION = """\
 From 11 on they are those that the Platform API names, as far as it names them. After every code but 0
 the last lines on standard error are `ERROR: …` with what happened and `hint: …` with what to try.
+"""
+
+_PHASES_INTRODUCTION = f"""\
+The programs of the lifecycle, as platforms start them: `/cnb/lifecycle/<phase>`, or `lifecycle <phase>`. Flags are read
+as Go's flag package does (`-x v`, `--x=v`; a flag that is on or off takes a value only after `=`) and come before
+images. A flag wins over its variable, the variable over the default; an empty variable is an unset one. A number says
+since which Platform API a phase knows a flag; elsewhere the flag is a usage error (exit code 2), while its variable
+counts in every phase. `<layers>` is the layers directory.
+
+`CNB_PLATFORM_API` has to be set to one of {", ".join(map(str, PLATFORM_APIS))}, or the phase ends with 11; buildpacks may use
+the Buildpack APIs {BUILDPACK_APIS[0]} to {BUILDPACK_APIS[-1]}, or it ends with 12. [All exit codes](exit-codes.md).
+"""
+_PHASE_VARIABLES = """\
+## The launcher
+
+The exporter puts a launcher for each app into its image; it needs no Python and reads `CNB_PLATFORM_API`, `CNB_APP_DIR`,
+`CNB_LAYERS_DIR` and `CNB_EXEC_ENV`. `/cnb/lifecycle/launcher` of the lifecycle itself makes the same one on the spot. Both end with
+11, 12, 82, or the code of the process.
+
+## Variables without a flag
+
+| Variable | Default | What it does |
+|---|---|---|
+| `CNB_PLATFORM_API` | none | the Platform API to speak |
+| `CNB_EXPERIMENTAL_MODE` | `error` | images in OCI layout, and image extensions before Platform API 0.13: `error` refuses them (exit code 1), `warn` says so, `quiet` (or `silent`) lets them pass |
+| `CNB_DEPRECATION_MODE` | `warn` | read by no phase: none of the APIs above is deprecated, here or in the Go lifecycle; images are made with `quiet` |
+| `CNB_REGISTRY_AUTH` | none | credentials, as JSON from registry to `Authorization` header; after it the Docker configuration |
+| `SOURCE_DATE_EPOCH` | 1980-01-01T00:00:01Z | exporter and creator, since 0.9: seconds for the image's time of creation |
+| `DOCKER_HOST` | the usual socket | the engine for `-daemon` |
+| `TMPDIR` | `/tmp` | where build plans are put while buildpacks run |
 """
 
 # Codes that no class of errors.py stands for.
@@ -39,7 +71,7 @@ OTHER_CODES = {
 
 def pages() -> dict[str, str]:
     """Each page by its file name."""
-    return {"cli.md": cli_page(), "exit-codes.md": exit_codes_page()}
+    return {"cli.md": cli_page(), "exit-codes.md": exit_codes_page(), "phases.md": phases_page()}
 
 
 def cli_page() -> str:
@@ -90,6 +122,39 @@ def exit_codes_page() -> str:
         for code, (name, meaning, hint) in sorted(rows.items())
     ]
     return "\n".join(lines) + "\n"
+
+
+def phases_page() -> str:
+    """Every flag and variable of the phases."""
+    lines = [
+        "# Phases\n",
+        _NOTE,
+        _PHASES_INTRODUCTION,
+        f"| Flag | Variable | Default | {' | '.join(PHASES)} | What it is |",
+        "|---|---|---|" + ":-:|" * len(PHASES) + "---|",
+    ]
+    for each in sorted(INPUTS, key=lambda each: each.flag or "~"):
+        default = f"`{each.default}`" if each.default else ""
+        flag = f"`-{each.flag}`{_TAKES[each.kind]}" if each.flag else ""
+        variable = f"`{each.variable}`" if each.variable else ""
+        known = " | ".join(_known(each, phase) for phase in PHASES)
+        lines.append(f"| {flag} | {variable} | {default} | {known} | {each.help} |")
+    return "\n".join([*lines, "", _PHASE_VARIABLES])
+
+
+_TAKES = {"bool": "", "int": " N", "list": " V, again for more", "text": " V"}
+
+
+def _known(each: Input, phase: PhaseName) -> str:
+    """Since or until when a phase has a flag."""
+    if not each.flag:
+        return ""
+    apis = [api for api in PLATFORM_APIS if each.known(phase, api)]
+    if not apis:
+        return ""
+    if apis[-1] != PLATFORM_APIS[-1]:
+        return f"up to {apis[-1]}"
+    return "●" if apis[0] == PLATFORM_APIS[0] else f"{apis[0]}+"
 
 
 def _kinds() -> list[type[errors.PybuildError]]:

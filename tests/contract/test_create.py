@@ -107,7 +107,7 @@ SMALL = [
 
 
 def test_a_first_build_writes_a_whole_image(workshop: Workshop) -> None:
-    """EXP-04, EXP-06, EXP-08, EXP-11 to EXP-15, LBL-01 to LBL-06, RPT-01, RPT-02"""
+    """EXP-04, EXP-06, EXP-08, EXP-11 to EXP-15, LBL-02, LBL-03, LBL-04, LBL-08, RPT-01, RPT-02."""
     workshop.buildpack("acme/go", LAYER + "mkdir only; printf '[types]\\nbuild = true' > only.toml")
     workshop.buildpack("acme/web", WEB)
     workshop.app({"index.php": "<?php"})
@@ -376,6 +376,19 @@ def test_labels_of_buildpacks_are_set_but_never_the_lifecycles_own(workshop: Wor
     warned = [event.text for event in workshop.heard if isinstance(event, events.Warned)]
     assert len(warned) == len(forged)
     assert all(key in text for key, text in zip(forged, warned, strict=True))
+
+
+def test_of_labels_with_one_key_that_of_the_last_buildpack_wins(workshop: Workshop) -> None:
+    """LNT-01, LNT-02."""
+    for module, value in (("acme/one", "first"), ("acme/two", "last")):
+        label = f'[[labels]]\nkey = "k"\nvalue = "{value}"\n[[labels]]\nkey = "{value}"\nvalue = "too"\n'
+        workshop.buildpack(module, f"cat > launch.toml <<T\n{label}T")
+    workshop.app({"f": ""})
+
+    workshop.create()
+
+    found = workshop.image()["Labels"]
+    assert (found["k"], found["first"], found["last"]) == ("last", "too", "too")
 
 
 @pytest.mark.parametrize(("api", "label"), [(14, None), (15, "test")])

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
+import subprocess
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,10 +17,13 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, given, seed, settings
 
+from pybuild.lifecycle.inputs import INPUTS, PHASES
+from pybuild.spec.api import PLATFORM_APIS
 from support import beside_go
 from support.random_builds import Build, builds
 
 if TYPE_CHECKING:
+    from pybuild.lifecycle.inputs import PhaseName
     from support.beside_go import Done
     from support.registry import Registry
 
@@ -35,7 +40,7 @@ pytestmark = [
 
 @pytest.mark.timeout(SECONDS + 200)
 def test_the_go_lifecycle_and_ours_leave_the_same(root_folder: Path, registry: Registry) -> None:
-    """Files between phases, layers, cache and image, with previous image and cache in a second round."""
+    """GEN-02, GEN-17: files between phases, layers, cache and image, with previous image and cache in a second round."""
     beside_go.install(root_folder, PEER)
     end = time.monotonic() + SECONDS
     tried = 0
@@ -72,3 +77,17 @@ def _compare(go: Done, us: Done) -> None:
     assert us.files == go.files, f"{go.phase}{said}"
     assert us.cache == go.cache, f"{go.phase}{said}"
     assert us.image == go.image, f"{go.phase}{said}"
+
+
+@pytest.mark.parametrize("name", PHASES)
+def test_each_phase_knows_the_flags_that_the_go_lifecycle_knows(name: PhaseName, tmp_path: Path) -> None:
+    """GEN-02: in every Platform API those, and no others."""
+    program = tmp_path / name
+    program.symlink_to(PEER)
+
+    for api in PLATFORM_APIS:
+        ended = subprocess.run(
+            [program, "-h"], env={"CNB_PLATFORM_API": str(api)}, capture_output=True, check=False
+        )
+        theirs = set(re.findall(r"^  -([\w-]+)", (ended.stdout + ended.stderr).decode(), re.MULTILINE))
+        assert {each.flag for each in INPUTS if each.flag and each.known(name, api)} == theirs, str(api)

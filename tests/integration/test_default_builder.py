@@ -81,7 +81,7 @@ def test_the_builder_says_what_a_platform_must_know(builder: Builder) -> None:
 
 
 def test_the_builder_has_the_files_of_every_builder(engine: docker.APIClient, builder: Builder) -> None:
-    """BTM-02, BTM-03, BTM-04."""
+    """BTM-01, BTM-02, BTM-03, BTM-04."""
     listed = run(
         engine,
         builder.name,

@@ -141,6 +141,7 @@ def peer(tmp_path: Path, lifecycle_archive: Path, engine: docker.APIClient, test
 def test_pack_makes_a_builder_and_builds_and_rebuilds_with_our_lifecycle(
     peer: Peer, engine: docker.APIClient
 ) -> None:
+    """GEN-05, GEN-06, GEN-07, CRE-01, GO-90, GO-91, RST-06."""
     first = peer.build("--trust-builder")
 
     assert "===> EXPORTING" in first
@@ -181,6 +182,7 @@ def test_clearing_the_cache_has_the_buildpack_start_anew(peer: Peer) -> None:
 def test_pack_runs_the_phases_one_by_one_where_it_does_not_trust_the_builder(
     peer: Peer, lifecycle_image: str, engine: docker.APIClient
 ) -> None:
+    """GEN-05, GEN-06, GEN-08, GO-95, GO-96."""
     words = ("--trust-builder=false", "--lifecycle-image", lifecycle_image)
     first = peer.build(*words)
 

@@ -20,6 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+import requests  # noqa: F401 - beforehand, like those below
+
+import pybuild.stores.registry
+import pybuild.stores.senders  # noqa: F401
 from pybuild.cli import phases
 
 if TYPE_CHECKING:

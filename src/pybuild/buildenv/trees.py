@@ -307,7 +307,7 @@ def _clear(parent: int, name: bytes) -> None:
 
 
 def _parts(name: bytes) -> tuple[bytes, ...]:
-    parts = tuple(part for part in name.split(b"/") if part not in (b"", b"."))
+    parts = tuple([part for part in name.split(b"/") if part not in (b"", b".")])
     if b".." in parts or b"\0" in name:
         raise InvalidArchive(f"{_shown(name)} in a tar would leave the folder that it is unpacked into")
     return parts

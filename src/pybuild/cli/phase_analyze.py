@@ -11,19 +11,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pybuild.buildenv.local import LocalBuildEnv
 from pybuild.cli.phase_caches import Caches, check_access
 from pybuild.cli.phase_run import read_file, write_file
 from pybuild.errors import AnalyzeError, InvalidArchive, InvalidInput, RegistryError
 from pybuild.events import info, warn
 from pybuild.lifecycle.analyze import Analysis, analyze
-from pybuild.lifecycle.cached_layers import restore_sboms
 from pybuild.oci.reference import Reference
 from pybuild.spec.analyzed import Analyzed, RunImage, RunToml, StackToml
 from pybuild.spec.labels import LifecycleMetadata
 from pybuild.stores.api import StoredImage
-from pybuild.stores.launch_cache import LaunchCacheStore
-from pybuild.stores.tar_cache import TarCache
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,6 +85,9 @@ def with_launch_cache(run: PhaseRun, store: ImageStore) -> ImageStore:
     """`store`, behind the launch cache if there is one (ANA-09)."""
     if not (run.inputs.launch_cache and run.inputs.daemon):
         return store
+    from pybuild.stores.launch_cache import LaunchCacheStore
+    from pybuild.stores.tar_cache import TarCache
+
     return LaunchCacheStore(store, TarCache.open(run.inputs.launch_cache))
 
 
@@ -103,6 +102,12 @@ def analyze_images(run: PhaseRun, store: ImageStore, caches: Caches) -> tuple[An
             check_access(store, [*inputs.images, *inputs.tags], AnalyzeError)
             if run.mentioned:
                 name = _accessible(store, run.mentioned)
+        if run.store_kind == "layout" and store.find(name) is None:
+            place = f"{inputs.layout_dir}/{Reference.parse(name).layout_path}"
+            raise AnalyzeError(
+                f"the run image {name!r} was not found in {place}",
+                hint=f"put it there: skopeo copy docker://{name} oci:{place}",
+            )
         analysis = analyze(
             store,
             previous=previous if previous.startswith("sha256:") else Reference.parse(previous),
@@ -111,6 +116,10 @@ def analyze_images(run: PhaseRun, store: ImageStore, caches: Caches) -> tuple[An
         )
         metadata = analysis.metadata
         if analysis.previous and metadata and metadata.sbom and run.api.minor >= 8 and not inputs.skip_layers:
+            # Seldom needed, and a third of what this phase imports of ours.
+            from pybuild.buildenv.local import LocalBuildEnv
+            from pybuild.lifecycle.cached_layers import restore_sboms
+
             info("Restoring data for SBOM from previous image")
             restore_sboms(
                 LocalBuildEnv(), store.read_layer(analysis.previous, metadata.sbom), inputs.layers, "launch"
@@ -180,6 +189,13 @@ def _accessible(store: ImageStore, names: Sequence[str]) -> str:
     )
 
 
+def _name_of_run_image(run: PhaseRun, analysis: Analysis) -> str:
+    """In layouts it is the path, as the Go lifecycle has it (GO-34)."""
+    if run.store_kind == "layout":
+        return analysis.run_image.reference.rpartition("@")[0]
+    return analysis.run_image_name
+
+
 def _analyzed(run: PhaseRun, analysis: Analysis) -> Analyzed:
     modern = run.api.minor >= 12
     known = analysis.previous if analysis.metadata else None
@@ -188,7 +204,7 @@ def _analyzed(run: PhaseRun, analysis: Analysis) -> Analyzed:
         metadata=analysis.metadata or LifecycleMetadata(),
         run_image=RunImage(
             reference=reference_of(analysis.run_image),
-            image=analysis.run_image_name if modern else "",
+            image=_name_of_run_image(run, analysis) if modern else "",
             target=analysis.target if modern else None,
         ),
     )

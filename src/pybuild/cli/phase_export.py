@@ -5,6 +5,7 @@ Specification: platform.md, "exporter".
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ from pybuild.events import info, warn
 from pybuild.lifecycle import image_config
 from pybuild.lifecycle.analyze import Analysis, image_target
 from pybuild.lifecycle.built_files import read_built
-from pybuild.lifecycle.cached_layers import keep_layers, launch_index
+from pybuild.lifecycle.cached_layers import index_of_image, keep_layers
 from pybuild.lifecycle.export import Exported, ExportInputs, export
 from pybuild.lifecycle.extended import read_extended
 from pybuild.lifecycle.image_layers import launcher_source
@@ -30,13 +31,16 @@ from pybuild.spec.labels import ProjectMetadata
 from pybuild.spec.order import Group
 from pybuild.spec.run_image import RunImageName
 from pybuild.stores.launch_cache import LaunchCacheStore
+from pybuild.stores.tar_cache import TarCache
 
 if TYPE_CHECKING:
     from pybuild.buildenv.api import BuildEnv
     from pybuild.cli.phase_run import PhaseRun
     from pybuild.lifecycle.build import Built
+    from pybuild.lifecycle.cache import CacheIndex
     from pybuild.lifecycle.extended import ExtendedRunImage
     from pybuild.spec.analyzed import Analyzed, RunImage
+    from pybuild.spec.report import Report
     from pybuild.stores.api import ImageStore, LayerCache
 
 _EPOCH_SINCE = 9  # minor version of the Platform API
@@ -111,13 +115,12 @@ def export_image(
                 exec_env=inputs.exec_env,
                 project=project,
                 extended=extended,
-                cache=launch_index(analyzed.metadata, store.cache)
-                if isinstance(store, LaunchCacheStore)
-                else None,
+                cache=_known(analysis, store, cache),
+                copy=cache.copying if isinstance(cache, TarCache) else None,
             ),
         )
     try:
-        write_file(inputs.report, exported.report.write())
+        write_file(inputs.report, _report(run, exported).write())
     except PybuildError as exc:
         raise ExportError(str(exc), hint=exc.hint) from exc
     if cache is not None:
@@ -126,6 +129,26 @@ def export_image(
         except (OSError, PybuildError) as exc:
             warn(f"Failed to export cache: {exc}")
     return exported
+
+
+def _report(run: PhaseRun, exported: Exported) -> Report:
+    """An image in layouts is told by their paths, and by nothing else (GO-34)."""
+    if run.store_kind != "layout":
+        return exported.report
+    folder = os.path.abspath(run.inputs.layout_dir)  # noqa: PTH100
+    paths = tuple(f"{folder}/{Reference.parse(tag).layout_path}" for tag in exported.report.tags)
+    return replace(exported.report, tags=paths, image_id="", digest="")
+
+
+def _known(analysis: Analysis, store: ImageStore, cache: LayerCache | None) -> CacheIndex | None:
+    """The previous image's layers, with their sizes where a folder has their tars."""
+    if analysis.metadata is None:
+        return None
+    tars = [store.cache] if isinstance(store, LaunchCacheStore) else []
+    tars += [cache] if isinstance(cache, TarCache) else []
+    return index_of_image(
+        analysis.metadata, lambda diff_id: next(filter(None, (each.size(diff_id) for each in tars)), 0)
+    )
 
 
 def _extended(run: PhaseRun, run_image: RunImage) -> ExtendedRunImage | None:

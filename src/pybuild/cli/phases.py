@@ -41,6 +41,7 @@ _PROGRAMS: Mapping[PhaseName, tuple[str, str]] = {
     "exporter": ("pybuild.cli.phase_export", "export"),
     "creator": ("pybuild.cli.phase_create", "create"),
     "rebaser": ("pybuild.cli.phase_rebase", "rebase"),
+    "extender": ("pybuild.cli.phase_extend", "extend"),
 }
 _VERBOSITY = {"debug": 1, "info": 0, "warn": -1, "warning": -1, "error": -2, "fatal": -2}
 _BUG = 2  # what the Go lifecycle ends with when it panics
@@ -78,7 +79,8 @@ def run(
 def main() -> None:
     """The program that this process was started as."""
     listen()
-    stream = sys.stdout.buffer
+    # The standard output of a launch belongs to the app (ADR 4).
+    stream = sys.stderr.buffer if _launched(sys.argv) else sys.stdout.buffer
     sys.exit(run(sys.argv, os.environ, stream))
 
 
@@ -89,6 +91,11 @@ def _carry_out(
     stores: Mapping[str, StoreOpener],
     identity: LauncherIdentity,
 ) -> None:
+    launched = _launched(argv)
+    if launched:
+        from pybuild.cli.phase_launch import launch
+
+        launch(launched, environ, check_platform_api(_platform_api(environ)))
     if _program_name(argv) not in PHASES and list(argv[1:2]) == ["confirm"]:
         from pybuild.cli.phase_confirm import confirm_detection
 
@@ -120,6 +127,13 @@ def _carry_out(
             PhaseRun(phase=phase, inputs=inputs, api=api, environ=environ, stores=stores, identity=identity)
         )
     console.flush()
+
+
+def _launched(argv: Sequence[str]) -> Sequence[str]:
+    """What the launcher was called as and its arguments, where it was: `lifecycle launcher /cnb/process/web WORD…`."""
+    if _program_name(argv) not in PHASES and list(argv[1:2]) == ["launcher"]:
+        return argv[2:] or ("launcher",)
+    return ()
 
 
 def _asked(argv: Sequence[str]) -> tuple[PhaseName | None, Sequence[str]]:

@@ -30,14 +30,13 @@ from pybuild.spec.names import escape_id
 from pybuild.stores.api import UnusableLayer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from pybuild.buildenv.api import BuildEnv
     from pybuild.lifecycle.build import Built, BuiltLayer
     from pybuild.spec.api import ApiVersion
     from pybuild.spec.labels import LifecycleMetadata
     from pybuild.stores.api import Layer, LayerCache
-    from pybuild.stores.tar_cache import TarCache
 
 _SBOMS_SINCE = 8  # minor version of the Platform API
 _SBOM_FILE = re.compile(
@@ -67,13 +66,16 @@ def index_of(metadata: CacheMetadata) -> CacheIndex:
     )
 
 
-def launch_index(previous: LifecycleMetadata, cache: TarCache) -> CacheIndex:
-    """What is known of the previous image's layers whose tars are at hand, so that equal ones are recognised."""
+def index_of_image(previous: LifecycleMetadata, size: Callable[[str], int]) -> CacheIndex:
+    """What is known of the previous image's layers, so that equal ones are recognised.
+
+    `size`: bytes of a layer's tar by its diff ID, where that is at hand; 0 elsewhere.
+    """
     layers = {
         buildpack.id: {
             name: KeptLayer(
                 diff_id=layer.sha,
-                size=cache.size(layer.sha),
+                size=size(layer.sha),
                 stamp="",
                 launch=True,
                 build=layer.build,
@@ -81,11 +83,11 @@ def launch_index(previous: LifecycleMetadata, cache: TarCache) -> CacheIndex:
                 metadata=layer.data,
             )
             for name, layer in (buildpack.layers or {}).items()
-            if cache.size(layer.sha)
+            if layer.sha
         }
         for buildpack in previous.buildpacks or ()
     }
-    app = tuple((sha, cache.size(sha)) for sha in previous.app or () if cache.size(sha))
+    app = tuple((sha, size(sha)) for sha in previous.app or ())
     return CacheIndex(
         owner="", layers=layers, app=KeptApp(upload="", tar_terms="", slices=(), layers=app) if app else None
     )

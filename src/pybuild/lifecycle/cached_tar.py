@@ -10,6 +10,7 @@ Specification: buildpack.md, "Cached Layers".
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 from pybuild.errors import InvalidArchive
@@ -20,10 +21,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _ROOT = b"."
+_DETOUR = re.compile(rb"(?:^|/)\.{0,2}(?:/|\Z)")
+"""A part of a path that is empty, `.` or `..`."""
 
 
-def below(chunks: Iterable[bytes], folder: str, *, uid: int, gid: int) -> Iterator[bytes]:
+def below(chunks: Iterable[bytes], folder: str, *, uid: int, gid: int) -> tar.Rewritten:
     """The tar's entries below `folder`, named from there; its parents are left out, anything else is refused."""
+    return tar.Rewritten(_entries(chunks, folder, uid, gid))
+
+
+def _entries(
+    chunks: Iterable[bytes], folder: str, uid: int, gid: int
+) -> Iterator[tuple[tar.Member, tar.Body]]:
     root = os.fsencode(folder).strip(b"/")
     above = {os.fsencode(parent).strip(b"/") for parent in parents_of(folder)}
     kinds: dict[bytes, bytes] = {}
@@ -31,35 +40,27 @@ def below(chunks: Iterable[bytes], folder: str, *, uid: int, gid: int) -> Iterat
         name = member.name.strip(b"/")
         if name in above:
             continue
-        entry = tar.TarEntry(
-            name=_inside(name, root),
-            kind=member.kind,
-            mode=member.mode,
-            uid=uid,
-            gid=gid,
-            size=member.size,
-            linkname=_inside(member.linkname.strip(b"/"), root)
-            if member.kind == tar.HARD_LINK
-            else member.linkname,
+        linkname = member.linkname
+        if member.kind == tar.HARD_LINK:
+            linkname = _inside(linkname.strip(b"/"), root)
+        entry = tar.Member(
+            _inside(name, root), member.kind, member.mode, uid, gid, member.size, tar.EPOCH, linkname, 0, 0
         )
         _check(entry, kinds, folder)
         kinds[entry.name] = entry.kind
-        yield tar.header(entry)
-        yield from body
-        yield tar.padding(member.size)
-    yield tar.TRAILER
+        yield entry, body
 
 
 def _inside(name: bytes, root: bytes) -> bytes:
     if name == root:
         return _ROOT
-    parts = name[len(root) + 1 :].split(b"/")
-    if not name.startswith(root + b"/") or {b"", b".", b".."} & set(parts):
+    inner = name[len(root) + 1 :]
+    if not name.startswith(root + b"/") or _DETOUR.search(inner):
         raise InvalidArchive(f"{_shown(name)} does not belong to /{os.fsdecode(root)}")
-    return b"/".join(parts)
+    return inner
 
 
-def _check(entry: tar.TarEntry, kinds: dict[bytes, bytes], folder: str) -> None:
+def _check(entry: tar.Member, kinds: dict[bytes, bytes], folder: str) -> None:
     """Refuse what could end up elsewhere. `kinds`: of the entries before."""
     if entry.name == _ROOT:
         if entry.kind != tar.DIRECTORY:

@@ -1,8 +1,8 @@
 """Where the bytes of a new layer come from, and how its diff ID is learnt with the least reading.
 
 Three kinds: made by us and at hand; lying in the build environment, read once as it streams to the store;
-lying there, and perhaps the same bytes as in the image before: then it is read into a temporary file, hashed
-on the way, and sent from there only if it differs. Otherwise everything above it would have to be sent again.
+lying there, and perhaps the same bytes as in the image before: then it is read to be hashed, in a container into a
+temporary file, and sent only if it differs. Otherwise everything above it would have to be sent again.
 """
 
 from __future__ import annotations
@@ -72,16 +72,23 @@ def new_layer(
     *,
     maybe: Iterable[tuple[str, int]] = (),
 ) -> Layer:
-    """A layer that has to be read. `maybe`: diff IDs and tar sizes of layers that it may be equal to."""
+    """A layer that has to be read. `maybe`: diff IDs and tar sizes (0: unknown) of layers that it may be equal to."""
     size = tar_size(planned)
-    if size not in {known for _, known in maybe}:
-        return Layer(
-            diff_id=None,
-            size=size,
-            open=lambda: _streamed(env, planned, listing, created_by),
-            created_by=created_by,
-        )
-    return spooled_layer(_streamed(env, planned, listing, created_by), created_by)
+    diff_id = None
+    if not {known for _, known in maybe}.isdisjoint({0, size}):
+        content = _streamed(env, planned, listing, created_by)
+        if env.file_reader() is None:
+            return spooled_layer(content, created_by)
+        # Seldom needed after that, and then read again for less than a copy on disk costs each time.
+        passing = Hashing(content)
+        deque(passing, maxlen=0)
+        diff_id = passing.digest
+    return Layer(
+        diff_id=diff_id,
+        size=size,
+        open=lambda: _streamed(env, planned, listing, created_by),
+        created_by=created_by,
+    )
 
 
 def spooled_layer(content: Iterable[bytes], created_by: str) -> Layer:

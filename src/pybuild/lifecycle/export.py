@@ -38,7 +38,7 @@ from pybuild.spec.report import Report
 from pybuild.spec.run_image import RunImageName
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
     from pybuild.buildenv.api import BuildEnv
     from pybuild.lifecycle.analyze import Analysis
@@ -73,7 +73,8 @@ class ExportInputs:
     `names`: all names of the new image, the first one is its own. `run_image`: name and mirrors for the label.
     `cache`: what is known of the layers in place. `upload`: digest of what the platform put into the app
     directory, "" if unknown; `uploaded`: the stamp that the directory had then. `created`: RFC 3339.
-    `extended`: what image extensions made of the run image.
+    `extended`: what image extensions made of the run image. `copy`: passes the content of a layer that is to be cached on
+    and keeps it, so that it need not be read again.
     """
 
     built: Built
@@ -93,6 +94,7 @@ class ExportInputs:
     upload: str = ""
     uploaded: str = ""
     extended: ExtendedRunImage | None = None
+    copy: Callable[[Iterable[bytes]], Iterable[bytes]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

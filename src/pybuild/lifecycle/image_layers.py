@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import glob
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -29,7 +29,7 @@ from pybuild.oci import tar
 from pybuild.stores.api import Layer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from pybuild.buildenv.api import BuildEnv, Listing
     from pybuild.lifecycle.build import BuiltLayer
@@ -43,11 +43,16 @@ if TYPE_CHECKING:
 _LAUNCHER_LIMIT = 64 << 20
 _LAUNCHER_WORDS = "Buildpacks Application Launcher"
 
-PLACEHOLDER = b"""#!/bin/sh
-# pybuild-launcher: the exporter makes a launcher for each app and puts it in this file's place.
+_PLACEHOLDER_HEAD = b"#!/bin/sh\n# pybuild-launcher: "
+PLACEHOLDER = (
+    _PLACEHOLDER_HEAD
+    + b"""the exporter makes a launcher for each app and puts it in this file's place.
+# Elsewhere the lifecycle beside it makes one, which takes Python.
+if [ -x /cnb/lifecycle/lifecycle ]; then exec /cnb/lifecycle/lifecycle launcher "$0" "$@"; fi
 echo "ERROR: this is no launcher: an exporter of pybuild puts one into the app image" >&2
 exit 82
 """
+)
 """The file `launcher` of our lifecycle: platforms demand that there is one."""
 
 
@@ -67,7 +72,8 @@ class LauncherSource:
 def launcher_source(env: BuildEnv, path: str, sboms: str) -> LauncherSource:
     """The launcher at `path`; ours, where there is none or the one there only holds its place."""
     found = env.read_files([glob.escape(path)], limit=_LAUNCHER_LIMIT).get(path)
-    return LauncherSource(path="" if found in (None, PLACEHOLDER) else path, sboms=sboms)
+    holds_place = isinstance(found, bytes) and found.startswith(_PLACEHOLDER_HEAD)
+    return LauncherSource(path="" if found is None or holds_place else path, sboms=sboms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +140,8 @@ class _Plan:
         created_by = f"Layer: '{built.name}', Created by buildpack: {module.id}@{module.version}"
         if built.has_directory:
             layer, reason = self._folder(module, built, created_by)
+            if built.toml.cache and (copy := self.inputs.copy):
+                layer = _copied(layer, copy)
         else:
             layer, reason = self._previous(module, built, created_by), "kept from the image before"
         return ImageLayer(owner=module.id, name=built.name, layer=layer, reason=reason)
@@ -230,7 +238,7 @@ class _Plan:
         layer = Layer(diff_id=known[0], size=known[1], open=self._reread, created_by=_LAUNCHER_WORDS)
         return _ours("launcher", layer)
 
-    def _reread(self) -> Iterator[bytes]:
+    def _reread(self) -> Iterable[bytes]:
         return _launcher(self._builders_launcher()).open()
 
     def _builders_launcher(self) -> bytes:
@@ -273,6 +281,10 @@ class _Plan:
         if not types:
             return None
         return _ours("process-types", made_layer(process_types_layer(types), {}, "Buildpacks Process Types"))
+
+
+def _copied(layer: Layer, copy: Callable[[Iterable[bytes]], Iterable[bytes]]) -> Layer:
+    return replace(layer, open=lambda: copy(layer.open()))
 
 
 def _ours(name: str, layer: Layer) -> ImageLayer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, Self
 
 from pybuild.errors import InvalidInput
 
@@ -34,21 +34,53 @@ def check(text: object, *, where: str) -> str:
     raise InvalidInput(f"{where}: expected sha256: and 64 hexadecimal digits, found {str(text)[:100]!r}")
 
 
+class Tap(Protocol):
+    """Something that takes a copy of what passes."""
+
+    def take(self, chunk: bytes) -> None:
+        """The next chunk."""
+
+    def finish(self, digest: str) -> None:
+        """All has passed; its digest."""
+
+    def close(self) -> None:
+        """Nothing more comes, whether it was all or not."""
+
+
 class Hashing:
     """An iterable of chunks that hashes and counts what passes; `digest` and `size` speak of what has passed."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = chunks
         self._hash = hashlib.sha256()
+        self._taps: list[Tap] = []
         self.size = 0
 
+    def tapped(self, tap: Tap) -> Self:
+        """The same, with somebody more who gets a copy."""
+        self._taps.append(tap)
+        return self
+
     def __iter__(self) -> Iterator[bytes]:
-        for chunk in self._chunks:
-            self._hash.update(chunk)
-            self.size += len(chunk)
-            yield chunk
+        try:
+            for chunk in self._chunks:
+                self._hash.update(chunk)
+                self.size += len(chunk)
+                for tap in self._taps:
+                    tap.take(chunk)
+                yield chunk
+            for tap in self._taps:
+                tap.finish(self.digest)
+        finally:
+            for tap in self._taps:
+                tap.close()
 
     @property
     def digest(self) -> str:
         """The digest of all that has passed, as `sha256:…`."""
         return f"sha256:{self._hash.hexdigest()}"
+
+
+def hashing(chunks: Iterable[bytes]) -> Hashing:
+    """`chunks` with its digest; chunks that are hashed on their way already are not hashed twice."""
+    return chunks if isinstance(chunks, Hashing) else Hashing(chunks)

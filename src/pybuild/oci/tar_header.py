@@ -8,7 +8,7 @@ from __future__ import annotations
 import posixpath
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from zlib import adler32
 
 from pybuild.errors import InvalidArchive
@@ -54,8 +54,7 @@ class TarEntry:
     xattrs: tuple[tuple[bytes, bytes], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):  # made several times faster than a frozen dataclass, once or twice for each file
     """One entry as it was read; nothing about it is safe. `size`: bytes of content, 0 unless it is a file.
 
     `xattrs`: pax records of extended attributes (`SCHILY.xattr.…`), by key; those of file capabilities, mostly.
@@ -74,7 +73,7 @@ class Member:
     xattrs: tuple[tuple[bytes, bytes], ...] = ()
 
 
-def header(entry: TarEntry, *, mtime: int = EPOCH) -> bytes:
+def header(entry: TarEntry | Member, *, mtime: int = EPOCH) -> bytes:
     """The header blocks of one entry: one ustar block, or a pax record before it where ustar cannot say it."""
     records = _records(entry)
     if records is None:
@@ -101,7 +100,7 @@ def _plain(text: bytes) -> bool:
     return text.isascii() and b"\0" not in text
 
 
-def _records(entry: TarEntry) -> bytes | None:
+def _records(entry: TarEntry | Member) -> bytes | None:
     """Pax records, by key, for all that does not fit its own field; None when one ustar block can say it all."""
     if (
         len(entry.name) <= 100 >= len(entry.linkname)
@@ -175,7 +174,7 @@ def _octal(number: int, width: int) -> bytes:
     return text if len(text) == width else b"0" * width
 
 
-def _block(entry: TarEntry, *, name: bytes, linkname: bytes, prefix: bytes, mtime: int) -> bytes:
+def _block(entry: TarEntry | Member, *, name: bytes, linkname: bytes, prefix: bytes, mtime: int) -> bytes:
     return _summed(
         b"%s%s%s\0%011o\0        %s"
         % (

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 from pybuild.errors import DiskFull, InvalidArchive
-from pybuild.oci.digest import Hashing
+from pybuild.oci.digest import Hashing, hashing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -58,7 +58,7 @@ class Packed:
 
 def pack(chunks: Iterable[bytes]) -> Packed:
     """Compress a tar into a temporary file; memory stays flat. Raises `DiskFull`."""
-    content, compressed = Hashing(chunks), hashlib.sha256()
+    content, compressed = hashing(chunks), hashlib.sha256()
     file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as what is read from it
     size = 0
     try:

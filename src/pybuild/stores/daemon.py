@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pybuild import engine, gojson
 from pybuild.errors import DiskFull, ExportError, InvalidArchive, InvalidReference, PybuildError
 from pybuild.oci import tar
-from pybuild.oci.digest import Hashing, is_digest, sha256
+from pybuild.oci.digest import hashing, is_digest, sha256
 from pybuild.oci.reference import Reference
 from pybuild.stores.api import StoredImage, Written
 from pybuild.stores.saved import SavedImage
@@ -253,7 +253,7 @@ class _Source:
 
     diff_id: str | None
     size: int = 0
-    open: Callable[[], Iterator[bytes]] | None = None
+    open: Callable[[], Iterable[bytes]] | None = None
 
     def filled_from(self, saved: SavedImage) -> _Source:
         """The same with content for a layer of the base."""
@@ -337,7 +337,7 @@ class _Upload:
         if source.open is None:
             raise ExportError(f"the base's layer {source.diff_id} is needed in full")
         yield _file(name, source.size)
-        content = Hashing(source.open())
+        content = hashing(source.open())
         yield from content
         if content.size != source.size or source.diff_id not in (None, content.digest):
             raise ExportError(

@@ -14,7 +14,7 @@ from pybuild.events import detail, warn
 from pybuild.stores.api import UnusableLayer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from pybuild.oci.reference import Reference
     from pybuild.stores.api import ImageStore, Layer, StoredImage, Written
@@ -80,5 +80,5 @@ class LaunchCacheStore:
                 # The store had it already, so its content never passed here.
                 detail(str(exc))
 
-    def _copying(self, open_: Callable[[], Iterator[bytes]]) -> Callable[[], Iterator[bytes]]:
+    def _copying(self, open_: Callable[[], Iterable[bytes]]) -> Callable[[], Iterable[bytes]]:
         return lambda: self.cache.copying(open_())

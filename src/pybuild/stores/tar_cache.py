@@ -16,12 +16,12 @@ import os
 import shutil
 import stat
 import tempfile
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Self
 
 from pybuild.errors import InvalidFile, PybuildError
 from pybuild.events import info, warn
-from pybuild.oci.digest import Hashing, is_digest
+from pybuild.oci.digest import hashing, is_digest
 from pybuild.spec.cache import CACHE_METADATA, CacheMetadata
 from pybuild.stores.api import UnusableLayer
 
@@ -100,6 +100,9 @@ class TarCache:
 
     def _kept(self, layer: Layer) -> str:
         """The diff ID of a layer that is there already; "" if it is not."""
+        if layer.diff_id and self.has_staged(layer.diff_id):  # its content has passed on its way to the image
+            info(f"Adding cache layer '{layer.created_by}'")
+            return layer.diff_id
         if not layer.diff_id or not self.size(layer.diff_id):
             return ""
         try:
@@ -116,27 +119,18 @@ class TarCache:
 
     def add(self, chunks: Iterable[bytes]) -> str:
         """Stage one layer; return its diff ID. Raises `OSError` if it cannot be written."""
-        passing = Hashing(chunks)
-        coming = _Coming(self._staging)
-        try:
-            for chunk in passing:
-                coming.write(chunk)
-            coming.settle(passing.digest)
-        finally:
-            coming.drop()
+        passing = hashing(chunks).tapped(_Coming(self._staging))
+        for _ in passing:
+            pass
         return passing.digest
 
-    def copying(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    def copying(self, chunks: Iterable[bytes]) -> Iterable[bytes]:
         """The same chunks; once all have passed, the layer is staged. A folder that is full ends the copy, not them."""
-        passing = Hashing(chunks)
-        coming = _Coming(self._staging)
         try:
-            for chunk in passing:
-                coming.try_to(lambda chunk=chunk: coming.write(chunk))  # type: ignore[misc]
-                yield chunk
-            coming.try_to(lambda: coming.settle(passing.digest))
-        finally:
-            coming.drop()
+            return hashing(chunks).tapped(_Coming(self._staging, may_fail=True))
+        except OSError as exc:
+            warn(f"a layer cannot be kept in the cache: {exc.strerror}")
+            return chunks
 
     def keep(self, diff_id: str, *, verify: bool = True) -> None:
         """Stage a committed layer once more, without copying.
@@ -194,35 +188,45 @@ class TarCache:
 class _Coming:
     """A layer on its way into `staging`, under a name of its own until its digest is known."""
 
-    def __init__(self, staging: str) -> None:
+    def __init__(self, staging: str, *, may_fail: bool = False) -> None:
         self._staging = staging
+        self._may_fail = may_fail
         descriptor, self._path = tempfile.mkstemp(prefix="coming-", dir=staging)
-        self._file = open(descriptor, "wb")  # noqa: SIM115 (closed in `drop`)
+        self._file = open(descriptor, "wb", buffering=0)  # noqa: SIM115 (closed in `close`)
 
-    def write(self, chunk: bytes) -> None:
-        self._file.write(chunk)
+    def take(self, chunk: bytes) -> None:
+        """See `Tap.take`."""
+        if not self._file.closed:
+            with self._giving_up():
+                done = self._file.write(chunk)
+                while done < len(chunk):
+                    done += self._file.write(chunk[done:])
 
-    def try_to(self, step: Callable[[], None]) -> None:
-        """Take one step, or give up for good."""
-        if self._file.closed:
-            return
-        try:
-            step()
-        except OSError as exc:
-            warn(f"a layer could not be kept in the cache: {exc.strerror}")
-            self.drop()
+    def finish(self, digest: str) -> None:
+        """See `Tap.finish`."""
+        if not self._file.closed:
+            with self._giving_up():
+                os.fchmod(self._file.fileno(), 0o644)
+                self._file.close()
+                os.rename(self._path, _tar(self._staging, digest))
 
-    def settle(self, diff_id: str) -> None:
-        self._file.close()
-        os.chmod(self._path, 0o644)  # noqa: PTH101
-        os.rename(self._path, _tar(self._staging, diff_id))
-
-    def drop(self) -> None:
-        """Free what was not settled."""
+    def close(self) -> None:
+        """Free what did not come to its end."""
         with suppress(OSError):
             self._file.close()
         with suppress(OSError):
             os.unlink(self._path)
+
+    @contextmanager
+    def _giving_up(self) -> Iterator[None]:
+        """Let a fault end the copy for good, if it may fail."""
+        try:
+            yield
+        except OSError as exc:
+            if not self._may_fail:
+                raise
+            warn(f"a layer could not be kept in the cache: {exc.strerror}")
+            self.close()
 
 
 def _tar(folder: str, diff_id: str) -> str:

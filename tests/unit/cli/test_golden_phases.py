@@ -38,6 +38,7 @@ def _is_ours(case: Mapping[str, Any]) -> bool:
 def test_the_programs_leave_the_image_and_the_files_that_were_recorded(
     case: dict[str, Any], root: Path
 ) -> None:
+    """ANA-03, ANA-07, ANT-01 to ANT-04, EXP-01 to EXP-05, EXP-07 to EXP-09, EXP-11 to EXP-18, CRE-01, RPT-01, LBL-01 to LBL-06, LBL-08, MDT-01, MDT-02, MDT-04, GO-14, GO-20 to GO-26, GO-30 to GO-35, GO-40 to GO-45, GO-50."""
     for ended, configs, expected in inside(root, lambda: _replayed(case)):
         *_, last = ended
         assert [each.exit_code for each in ended] == [0] * len(ended), last.output

@@ -301,3 +301,10 @@ def test_exec_d_programs_keep_their_own_output_apart(app: App) -> None:
     done = app.launch(kind="quiet")
 
     assert done.errors == 'B = "2"\n1\ntold\n'
+
+
+def test_what_is_to_run_in_a_shell_runs_in_bash(app: App) -> None:
+    """GEN-21, LCH-05."""
+    done = app.launch("if [[ ab == a* ]]; then exit $((40 + ${#BASH_VERSINFO[@]})); fi", kind="launcher")
+
+    assert (done.status, done.errors) == (46, "")

@@ -40,7 +40,7 @@ def look(store: FolderStore) -> tuple[Analysis, list[events.Event]]:
 
 
 def test_a_missing_previous_image_is_no_error(store: FolderStore) -> None:
-    """ANA-05"""
+    """ANA-11, ANA-05"""
     analysis, heard = look(store)
 
     assert (analysis.previous, analysis.metadata) == (None, None)

@@ -32,7 +32,7 @@ def read(folders: Folders, *, look_for_build: bool = False) -> Modules:
 
 
 def test_a_module_is_found_by_its_escaped_id_and_version(folders: Folders) -> None:
-    """GO-01"""
+    """GEN-18, GO-01"""
     folders.buildpack("acme/go", "1.2", api="0.12")
 
     found = read(folders).find("buildpack", "acme/go", "1.2")

@@ -13,7 +13,7 @@ from pybuild import events
 from pybuild.buildenv.local import LocalBuildEnv
 from pybuild.lifecycle.build import Built, BuiltBuildpack, BuiltLayer
 from pybuild.lifecycle.cache import CacheIndex, KeptLayer
-from pybuild.lifecycle.cached_layers import keep_layers, launch_index, restore_from
+from pybuild.lifecycle.cached_layers import index_of_image, keep_layers, restore_from
 from pybuild.lifecycle.exportable import collect
 from pybuild.lifecycle.restore import RestoreInputs
 from pybuild.oci import tar
@@ -247,7 +247,9 @@ def test_a_tar_writes_nothing_outside_its_layer(
     assert not (place.layers / "ex_a/other").exists()
 
 
-def test_what_the_launch_cache_has_is_known_by_digest_and_size(place: Place) -> None:
+def test_layers_of_the_previous_image_are_known_by_digest_and_where_the_launch_cache_has_them_by_size(
+    place: Place,
+) -> None:
     """ANA-09."""
     cache = place.cache()
     sha = cache.add([b"layer"])
@@ -259,11 +261,13 @@ def test_what_the_launch_cache_has_is_known_by_digest_and_size(place: Place) -> 
     }
     previous = LifecycleMetadata(app=(sha, other), buildpacks=(BuildpackLayers(id="ex/a", layers=layers),))
 
-    index = launch_index(previous, place.cache())
+    index = index_of_image(previous, place.cache().size)
 
     kept = index.layer("ex/a", "l")
     assert kept is not None
     assert (kept.diff_id, kept.size, kept.stamp, kept.metadata) == (sha, 5, "", {"v": 1})
-    assert index.layer("ex/a", "m") is None
+    unsized = index.layer("ex/a", "m")
+    assert unsized is not None
+    assert (unsized.diff_id, unsized.size) == (other, 0)
     assert index.app is not None
-    assert index.app.layers == ((sha, 5),)
+    assert index.app.layers == ((sha, 5), (other, 0))

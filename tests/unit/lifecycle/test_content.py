@@ -165,6 +165,17 @@ def test_a_layer_of_the_known_size_is_read_once_to_see_whether_it_is_the_known_o
     assert tree.counting.packed == 1
 
 
+def test_files_at_hand_are_hashed_in_place_and_read_again_only_for_a_store_that_asks(tree: Tree) -> None:
+    tree.env = LocalBuildEnv()
+    (tree.root / "a").write_bytes(b"x" * (5 << 20))
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+
+    layer = tree.new(maybe=(("sha256:" + "0" * 64, 0),))
+
+    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208 - no temporary file
+    assert layer.diff_id == sha256(content(layer))
+
+
 def test_a_known_layer_is_neither_planned_nor_read_before_it_has_to_be(tree: Tree) -> None:
     (tree.root / "a").write_text("content")
     data = content(tree.new())

@@ -269,6 +269,7 @@ class TestTargets:
     WINDOWS = '[[targets]]\nos = "windows"\n'
 
     def test_a_required_buildpack_for_another_system_is_an_error(self, folders: Folders) -> None:
+        """DET-10."""
         a = folders.buildpack("a", more=self.WINDOWS)
 
         with pytest.raises(DetectionFailed) as caught:

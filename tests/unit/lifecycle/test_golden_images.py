@@ -29,6 +29,7 @@ def root(root_folder: Path) -> Iterator[Path]:
 @pytest.mark.golden
 @pytest.mark.parametrize("case", golden.cases("images", only=lambda it: it["kind"] == "export"))
 def test_an_export_writes_the_image_that_the_go_lifecycle_writes(case: dict[str, Any], root: Path) -> None:
+    """EXP-02 to EXP-05, EXP-07 to EXP-09, EXP-11 to EXP-17, LBL-01 to LBL-06."""
     done = inside(root, lambda: exports.replay_export(case))
 
     for replayed, build in zip(done, case["builds"], strict=True):
@@ -39,6 +40,7 @@ def test_an_export_writes_the_image_that_the_go_lifecycle_writes(case: dict[str,
 @pytest.mark.golden
 @pytest.mark.parametrize("case", golden.cases("images", only=lambda it: it["kind"] == "creator"))
 def test_a_creation_writes_the_image_that_the_go_lifecycle_writes(case: dict[str, Any], root: Path) -> None:
+    """CRE-01, LBL-01 to LBL-06, LBL-08."""
     done = inside(root, lambda: _create_all(case))
 
     for replayed, build in zip(done, case["builds"], strict=True):

@@ -127,6 +127,7 @@ def _recorded_header(header: dict[str, Any]) -> dict[str, object]:
 @pytest.mark.golden
 @pytest.mark.parametrize("case", golden.cases("layers"))
 def test_a_layer_has_the_bytes_that_the_go_lifecycle_gives_it(case: dict[str, Any]) -> None:
+    """GEN-17, GEN-22, GO-20 to GO-26."""
     disk = Disk(case["tree"])
     if "error" in case["expected"]:
         with pytest.raises(ExportError):

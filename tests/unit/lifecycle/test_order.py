@@ -239,3 +239,11 @@ def test_deep_nesting_is_no_recursion(folders: Folders) -> None:
         folders.buildpack(f"c{n}", order=[[ref(f"c{n + 1}")]])
 
     assert groups(folders, (ref("c0"),)) == ["c1500"]
+
+
+def test_a_composite_of_buildpacks_finds_no_extension(folders: Folders) -> None:
+    """BPT-10: an extension of that name does not count."""
+    meta = folders.buildpack("meta", order=[[folders.extension("e")]])
+
+    with pytest.raises(DetectError, match="e@1"):
+        groups(folders, (meta,))

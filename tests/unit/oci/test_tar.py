@@ -124,6 +124,21 @@ def test_long_names_and_large_numbers_are_read(format_: int) -> None:
     assert read_link.linkname == b"t" * 300
 
 
+def test_entries_of_a_rewritten_archive_are_the_same_with_and_without_the_way_over_bytes() -> None:
+    entries = [
+        (tar.TarEntry(b"d", tar.DIRECTORY, 0o755, 1, 2), b""),
+        (tar.TarEntry(b"d/" + b"long" * 60, tar.FILE, 0o644, 1, 2, 3), b"abc"),
+        (tar.TarEntry(b"d/l", tar.SYMLINK, 0o777, 1, 2, linkname=b"f"), b""),
+    ]
+    archive = b"".join(tar.write(entries))
+
+    direct = [(member, body.read()) for member, body in tar.read(tar.Rewritten(tar.read([archive])))]
+
+    assert b"".join(tar.Rewritten(tar.read([archive]))) == archive
+    assert direct == [(member, body.read()) for member, body in tar.read([archive])]
+    assert [content for _, content in direct] == [b"", b"abc", b""]
+
+
 def test_bodies_that_nobody_reads_are_skipped() -> None:
     data = b"".join(tar.write([(_entry(b"a", size=700), b"a" * 700), (_entry(b"b", size=3), b"bbb")]))
 

@@ -191,6 +191,7 @@ def layer(buildpack_id: str) -> bytes:
 
 
 def test_a_cnb_file_brings_all_its_buildpacks(tmp_path: Path) -> None:
+    """PKG-03, GO-94."""
     entries = package({"one": layer("a/one"), "all": layer("a/all")}, ("a/all", "1.2"))
     (tmp_path / "x.cnb").write_bytes(tarred(*reversed(entries)))
 

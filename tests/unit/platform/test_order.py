@@ -64,7 +64,7 @@ def test_the_projects_group_replaces_the_builders_order(tmp_path: Path) -> None:
 
 
 def test_pre_and_post_surround_every_group_of_the_builder(tmp_path: Path) -> None:
-    """T1-05, PRJ-08"""
+    """PRJ-10, T1-05, PRJ-08"""
     project = Project(pre=(entry(C),), post=(entry(A), entry(B)))
 
     assert choose(tmp_path, project=project).order.order == ((C, A, B, A, B), (C, C, A, B))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -56,6 +57,7 @@ def test_the_recipe_gives_what_every_platform_expects_of_base_images() -> None:
         f"io.buildpacks.base.{key}" for key in ("maintainer", "homepage", "released", "description")
     } <= set(run)
     assert run["io.buildpacks.base.id"] == run["io.buildpacks.stack.id"] == recipe.base_id
+    assert re.fullmatch(r"[A-Za-z0-9./-]+", recipe.base_id)
     assert run["io.buildpacks.rebasable"] == "true"
     assert recipe.environ(recipe.build)["CNB_USER_ID"] == str(recipe.build.uid)
     assert recipe.environ(recipe.build)["CNB_GROUP_ID"] == str(recipe.gid)

@@ -14,6 +14,7 @@ from pybuild.spec.target import Distro, Target
 
 
 def test_analyzed_reads_and_writes_the_same() -> None:
+    """ANT-01, ANT-02, ANT-03, ANT-04, GO-50."""
     analyzed = Analyzed(
         image_reference="app@sha256:1",
         build_image="build@sha256:2",
@@ -73,6 +74,7 @@ def test_a_bad_analyzed_toml_is_refused(text: str) -> None:
 
 
 def test_run_and_stack_name_images_and_mirrors() -> None:
+    """RUT-01, SKT-01."""
     run = RunToml(images=(RunImageName(image="a", mirrors=("b", "c")), RunImageName(image="d")))
     stack = StackToml(run_image=run.images[0])
 
@@ -83,6 +85,7 @@ def test_run_and_stack_name_images_and_mirrors() -> None:
 
 
 def test_mirrors_of_no_image_are_refused() -> None:
+    """RUT-01, SKT-01."""
     with pytest.raises(InvalidFile, match=r"run\.toml: images\[0\]\.mirrors: mirrors of no image"):
         RunToml.read(b'[[images]]\nmirrors = ["a"]\n', "run.toml")
     with pytest.raises(InvalidFile, match=r"stack\.toml: run-image\.mirrors: mirrors of no image"):
@@ -90,6 +93,7 @@ def test_mirrors_of_no_image_are_refused() -> None:
 
 
 def test_a_report_says_what_a_daemon_or_a_registry_got() -> None:
+    """RPT-01, RPT-02, GO-54."""
     assert Report(tags=("a:1",), image_id="0f").write() == b'[image]\n  tags = ["a:1"]\n  image-id = "0f"\n'
     registry = Report(tags=("a:1",), digest="sha256:0f", manifest_size=7, bom=(BomEntry(name="n"),)).write()
     assert registry.endswith(b'digest = "sha256:0f"\n  manifest-size = 7\n')

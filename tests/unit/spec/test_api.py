@@ -19,6 +19,7 @@ from pybuild.spec.api import (
     [("0.10", (0, 10)), ("v0.10", (0, 10)), ("1", (1, 0)), ("2.1", (2, 1)), ("0.", (0, 0))],
 )
 def test_a_version_is_read_and_a_missing_minor_is_zero(text: str, version: tuple[int, int]) -> None:
+    """BPT-01, PKG-09."""
     assert ApiVersion.parse(text) == ApiVersion(*version)
 
 
@@ -44,6 +45,7 @@ def test_a_supported_platform_api_is_taken(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["0.6", "0.16", "1.0", "", "latest"])
 def test_another_platform_api_ends_with_exit_code_11_and_says_what_is_supported(text: str) -> None:
+    """GEN-01, GEN-03."""
     with pytest.raises(PlatformApiUnsupported) as caught:
         check_platform_api(text)
 
@@ -52,6 +54,7 @@ def test_another_platform_api_ends_with_exit_code_11_and_says_what_is_supported(
 
 @pytest.mark.parametrize("text", ["0.2", "0.13", "1.0", "", "x"])
 def test_another_buildpack_api_ends_with_exit_code_12_and_names_the_buildpack(text: str) -> None:
+    """GEN-02, GEN-03."""
     with pytest.raises(BuildpackApiUnsupported, match="acme/go@1") as caught:
         check_buildpack_api(text, "acme/go@1")
 

@@ -47,6 +47,7 @@ def minimal(rest: str = "", *, api: str = "0.10", module_id: str = "a") -> str:
 
 
 def test_every_key_is_read() -> None:
+    """BPT-06, BPT-12, BPT-17."""
     assert read(WHOLE) == Descriptor(
         api="0.12",
         id="acme/go",
@@ -189,3 +190,17 @@ def test_without_targets_the_programs_tell(kind: str, programs: set[str], system
 
 def test_declared_targets_are_not_inferred() -> None:
     assert read(WHOLE).inferred_targets({"build.exe"}) == read(WHOLE).targets
+
+
+def test_an_extension_is_named_by_the_rules_for_buildpacks() -> None:
+    """EXT-01, EXT-02, GO-01."""
+    text = WHOLE.decode().replace("[buildpack", "[[buildpack").replace("[[buildpack", "[extension", 1)
+    found = read(
+        text.replace("[[buildpack.licenses]]", "[[extension.licenses]]").replace("[[[", "[["), "extension"
+    )
+
+    assert (str(found), found.api, found.kind) == ("acme/go@1.2.3", "0.12", "extension")
+    assert (found.licenses, found.targets[0].os) == ((License(type="MIT"),), "linux")
+    for line, place in (('id = "a b"', "extension.id"), ('id = "a"\nversion = "1/2"', "extension.version")):
+        with pytest.raises(InvalidFile, match=f"f.toml: {place}: "):
+            read(f'api = "0.10"\n[extension]\n{line}\n', "extension")

@@ -221,7 +221,7 @@ def test_build_is_told_where_things_are() -> None:
 
 
 def test_nobody_can_change_the_lifecycles_own_variables_and_operators_come_last() -> None:
-    """ENV-22, ENV-23, ENV-24: clear-env hides the user's variables, never the operator's."""
+    """GEN-20, ENV-22, ENV-23, ENV-24: clear-env hides the user's variables, never the operator's."""
     operator = (
         EnvFile(name="V", action="append", value="operator", delimiter=","),
         EnvFile(name="CNB_TARGET_OS", action="override", value="plan9"),

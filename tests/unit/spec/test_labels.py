@@ -192,7 +192,7 @@ def test_the_build_label_says_commands_as_the_platform_api_does() -> None:
 
 
 def test_project_metadata_goes_from_file_to_label() -> None:
-    """PMT-01."""
+    """LBL-08, PMT-01."""
     text = b'[source]\n  type = "git"\n  [source.version]\n    commit = "0f"\n'
 
     project = ProjectMetadata.read(text, "project-metadata.toml")

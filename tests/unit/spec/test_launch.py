@@ -124,6 +124,7 @@ METADATA = Metadata(
 
 
 def test_metadata_reads_and_writes_the_same_but_for_the_deprecated_bom() -> None:
+    """MDT-01, MDT-02, MDT-04."""
     found = Metadata.read(METADATA.write(ApiVersion(0, 12)), "metadata.toml")
 
     assert found.bom == ()

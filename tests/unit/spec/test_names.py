@@ -39,6 +39,7 @@ NEVER = ("..", ".", "a\0b", "a\nb", "a\x1b[2J", "x" * 201, "a\x7f")
 def test_a_name_is_checked_by_its_grammar(
     check: Callable[[str, str], str], good: tuple[str, ...], bad: tuple[str, ...]
 ) -> None:
+    """BPT-02, LNT-03, LYT-03, S-28, S-32."""
     assert tuple(check(text, "f.toml: key") for text in good) == good
     for text in bad:
         with pytest.raises(InvalidFile, match=r"^f\.toml: key: ") as caught:

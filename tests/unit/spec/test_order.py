@@ -26,6 +26,7 @@ ORDER = b"""[[order]]
 
 
 def test_an_order_reads_and_writes_the_same() -> None:
+    """ORD-01."""
     order = OrderFile.read(ORDER, "order.toml")
 
     assert order.order == (
@@ -47,6 +48,7 @@ def test_an_empty_order_reads_and_writes_as_nothing() -> None:
 
 
 def test_system_buildpacks_come_before_and_after() -> None:
+    """SYT-01."""
     text = b'[[system.pre.buildpacks]]\nid = "a"\nversion = "1"\n[[system.post.buildpacks]]\nid = "b"\nversion = "2"\n'
 
     system = System.read(text, "system.toml")
@@ -56,6 +58,7 @@ def test_system_buildpacks_come_before_and_after() -> None:
 
 
 def test_a_group_reads_and_writes_the_same() -> None:
+    """GRP-01, GRP-02."""
     group = Group(
         buildpacks=(
             GroupElement(id="a", version="1", api="0.10", homepage="https://a"),

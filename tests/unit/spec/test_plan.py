@@ -9,6 +9,7 @@ from pybuild.spec.plan import BuildpackPlan, BuildPlan, Plan, PlanEntry, PlanOpt
 
 
 def test_the_top_level_is_the_first_option_and_each_or_another() -> None:
+    """PLN-01."""
     text = """
 [[provides]]
 name = "go"
@@ -50,6 +51,7 @@ def test_a_build_plan_of_another_shape_is_refused(text: str) -> None:
 
 
 def test_a_plan_reads_and_writes_the_same() -> None:
+    """PLN-04."""
     plan = Plan(
         entries=(
             PlanEntry(
@@ -63,6 +65,7 @@ def test_a_plan_reads_and_writes_the_same() -> None:
 
 
 def test_a_buildpack_plan_tells_an_empty_table_from_none() -> None:
+    """PLN-05."""
     plan = BuildpackPlan(entries=(Require(name="x"), Require(name="y", metadata={})))
 
     assert plan.write() == b'[[entries]]\n  name = "x"\n\n[[entries]]\n  name = "y"\n  [entries.metadata]\n'

@@ -28,6 +28,7 @@ DEBIAN = Target(os="linux", arch="arm64", variant="v8", distro=Distro(name="debi
     ],
 )
 def test_a_declared_target_fits_when_all_it_says_holds(spec: TargetSpec, fits: bool) -> None:
+    """BPT-12, BPT-14."""
     assert matches(spec, DEBIAN) is fits
 
 
@@ -38,6 +39,7 @@ def test_what_an_image_leaves_open_fits_except_its_distribution() -> None:
 
 @pytest.mark.parametrize("key", ["variant", "arch-variant"])
 def test_both_spellings_of_the_variant_are_read(key: str) -> None:
+    """AMB-03."""
     text = f'os = "linux"\narch = "arm64"\n{key} = "v8"\n[distro]\nname = "debian"\nversion = "12"\n'
 
     assert Target.read(toml.load(text.encode(), file="f")) == DEBIAN

@@ -81,6 +81,6 @@ def test_a_layer_that_is_not_there_is_refused() -> None:
 def test_a_layer_that_cannot_be_decompressed_is_refused() -> None:
     with (
         SavedImage([_archive({"a": b"\x1f\x8bjunk", "b": HIGH})]) as saved,
-        pytest.raises(InvalidArchive, match="decompressed|ends too soon"),
+        pytest.raises(InvalidArchive, match=r"decompressed|ends too soon"),
     ):
         list(saved.layer(sha256(LOW)))

@@ -13,7 +13,7 @@ from pybuild.errors import PybuildError
 from pybuild.oci.digest import sha256
 from pybuild.spec.cache import CACHE_METADATA, CacheMetadata
 from pybuild.spec.labels import BuildpackLayers, LayerMetadata
-from pybuild.stores.api import UnusableLayer
+from pybuild.stores.api import Layer, UnusableLayer
 from pybuild.stores.tar_cache import TarCache
 
 if TYPE_CHECKING:
@@ -102,6 +102,32 @@ def test_a_kept_layer_is_not_copied(tmp_path: Path) -> None:
     cache.commit(METADATA)
 
     assert (tmp_path / "committed" / f"{DIGEST}.tar").stat().st_ino == before
+
+
+def test_a_layer_whose_content_has_passed_on_its_way_to_the_image_is_not_read_again(tmp_path: Path) -> None:
+    cache = TarCache.open(str(tmp_path))
+    assert b"".join(cache.copying([CONTENT[:7], CONTENT[7:]])) == CONTENT
+
+    def read_again() -> Iterator[bytes]:
+        raise AssertionError("read again")
+
+    layer = Layer(diff_id=DIGEST, size=len(CONTENT), open=read_again, created_by="ex/a:l")
+    assert cache.write([layer], lambda _: METADATA) == [DIGEST]
+
+    assert content(TarCache.open(str(tmp_path))) == CONTENT
+
+
+def test_a_copy_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
+    cache = TarCache.open(str(tmp_path))
+
+    def breaking() -> Iterator[bytes]:
+        yield CONTENT
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        list(cache.copying(breaking()))
+
+    assert list((tmp_path / "staging").iterdir()) == []
 
 
 def _flip(path: Path) -> None:
