@@ -69,7 +69,7 @@ class Site:
 
         def body() -> tuple[int, str, FolderStore]:
             told = io.BytesIO()
-            stores = {"registry": lambda _run: lambda: self.store}
+            stores = dict.fromkeys(("daemon", "registry"), lambda _run: lambda: self.store)
             code = phases.run(
                 (phase_name, *launcher, *words, "run.example/app:1"), variables, told, stores=stores
             )
@@ -160,6 +160,14 @@ def test_the_analyzer_brings_back_the_sboms_of_the_previous_image_unless_layers_
 
     assert found == {(): True, ("-skip-layers",): False}
     assert 'key = "a/one"' in (site.folders.layers / "analyzed.toml").read_text()
+
+
+@pytest.mark.parametrize(("words", "code"), [((), 3), (("-daemon",), 0)])
+def test_only_a_daemons_previous_image_may_be_an_id(site: Site, words: tuple[str, ...], code: int) -> None:
+    """ANA-02."""
+    found, said = site.run("analyzer", *words, "-previous-image", "0123456789abcdef" * 4)
+
+    assert found == code, said
 
 
 @pytest.mark.parametrize(("given", "seen"), [({}, "production"), ({"CNB_EXEC_ENV": "test"}, "test")])
