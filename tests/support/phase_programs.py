@@ -5,6 +5,7 @@ Every program runs in a child, since it gives up its rights for good; what it di
 
 from __future__ import annotations
 
+import ctypes  # noqa: F401 - beforehand, as those below
 import io
 import os
 from dataclasses import dataclass, replace
