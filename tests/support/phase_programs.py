@@ -18,6 +18,7 @@ import requests.adapters  # noqa: F401
 
 import pybuild.cli.bug
 import pybuild.cli.phase_create  # beforehand: no module can be found from inside a chroot
+import pybuild.cli.phase_extend
 import pybuild.stores.image_cache
 import pybuild.stores.keychain
 import pybuild.stores.registry  # noqa: F401
