@@ -118,6 +118,7 @@ def _plant(api: str) -> None:
 
 @pytest.mark.parametrize("api", ["0.12", "0.13", "0.15"])
 def test_what_the_extender_leaves_is_below_the_app(root: Path, api: str) -> None:
+    """XTD-01, XTD-02, XTD-04, XTD-07, RST-11, RST-12, RST-13, RST-14, EXT-04, GNR-06, GNR-14, EXP-03, GO-12"""
     done, config, files = inside(root, lambda: steps(api, ("run", "build")))
 
     assert [each.exit_code for each in done] == [0, 0, 0, 0], done[-1].output
@@ -169,6 +170,7 @@ def _is_without_kaniko() -> None:
 def test_what_goes_wrong_ends_with_102_and_leaves_no_image(
     root: Path, change: Callable[[], None], words: str
 ) -> None:
+    """XTD-06"""
     done, _, _ = inside(root, lambda: steps("0.13", ("run",), change))
 
     assert [each.exit_code for each in done] == [0, 102], done[-1].output
