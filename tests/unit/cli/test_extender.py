@@ -122,7 +122,7 @@ def _plant(api: str) -> None:
 
 @pytest.mark.parametrize("api", ["0.12", "0.13", "0.15"])
 def test_what_the_extender_leaves_is_below_the_app(root: Path, api: str) -> None:
-    """XTD-01, XTD-02, XTD-04, XTD-05, XTD-07, RST-11, RST-13, ANT-06, EXP-03, GNR-06, GNR-14."""
+    """XTD-01, XTD-02, XTD-04, XTD-05, XTD-07, RST-11, RST-13, RST-14, EXT-04, EXP-03, GNR-06, GNR-14, GO-12."""
     done, config, files = inside(root, lambda: steps(api, ("run", "build")))
 
     assert [each.exit_code for each in done] == [0, 0, 0, 0], done[-1].output
