@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 from pybuild.buildenv.local import LocalBuildEnv
 from pybuild.cli.phase_analyze import by_id, check_images, read_run_images, with_launch_cache
 from pybuild.cli.phase_caches import Caches, warn_without_cache
-from pybuild.cli.phase_detect import read_analyzed
 from pybuild.cli.phase_restore import check_group, images_of
-from pybuild.cli.phase_run import EXTENSIONS_STABLE_SINCE, read_file, write_file
+from pybuild.cli.phase_run import EXTENSIONS_STABLE_SINCE, read_analyzed, read_file, write_file
 from pybuild.errors import ExportError, InvalidInput, InvalidReference, PybuildError
 from pybuild.events import info, warn
 from pybuild.lifecycle import image_config

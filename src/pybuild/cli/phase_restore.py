@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from pybuild.buildenv.local import LocalBuildEnv
 from pybuild.cli.phase_analyze import by_id, check_images, reference_of
 from pybuild.cli.phase_caches import Caches, warn_without_cache
-from pybuild.cli.phase_detect import read_analyzed
-from pybuild.cli.phase_run import read_file, write_file
+from pybuild.cli.phase_run import read_analyzed, read_file, write_file
 from pybuild.errors import InvalidInput, RestoreError
 from pybuild.lifecycle.analyze import image_target
 from pybuild.lifecycle.cached_layers import restore_from
