@@ -193,7 +193,18 @@ def _containers(lifecycles: Sequence[Lifecycle], workload: Workload, programs: P
                 (each.folder / name).mkdir(exist_ok=True)
             mounts = [f"{each.folder / name}:/{name}" for name in _FOLDERS]
             mounts += [f"{programs}:/programs:ro", f"{endpoint}:/var/run/docker.sock"]
-            words = "docker run -d --rm --network host --user 0:0 --entrypoint sleep".split()
+            words = [
+                "docker",
+                "run",
+                "-d",
+                "--rm",
+                "--network",
+                "host",
+                "--user",
+                "0:0",
+                "--entrypoint",
+                "sleep",
+            ]
             words += [word for mount in mounts for word in ("-v", mount)]
             words += [workload.builder, "7200"]
             done = subprocess.run(words, capture_output=True, text=True, check=True)
