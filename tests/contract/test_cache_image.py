@@ -25,6 +25,7 @@ from pybuild.stores.api import Layer
 from pybuild.stores.keychain import Keychain
 from pybuild.stores.registry import RegistryStore
 from support import phase_programs
+from support.buildpacks import Folders
 from support.registry import PASSWORD, USER
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class App:
     def _cache(self) -> tuple[str, str]:
         return ("-cache-image", f"{self.host}/acme/cache")
 
-    def _run(self, who: Who, *words: str, **environ: str) -> Ended:
+    def _run(self, who: Who, *words: str, as_user: bool = False, **environ: str) -> Ended:
         user, group = (1000, 1000) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
         given = {
             "PATH": os.environ["PATH"],
@@ -128,7 +129,7 @@ class App:
             )
             return Ended(done.returncode, done.stdout.decode())
 
-        done = phase_programs.call(words, given, None)
+        done = phase_programs.call(words, given, None, uid=user if as_user else None)
         return Ended(done.exit_code, done.output)
 
 
@@ -452,3 +453,39 @@ def _push_run_image(host: str, environ: dict[str, str]) -> None:
     store = RegistryStore(Keychain(environ), environ=environ)
     store.write_alone([layer], config, Reference.parse(f"{host}/acme/run"), None)
     store.close()
+
+
+def test_a_buildpack_learns_no_credential_from_the_creator(app: App, debian_registry: DebianRegistry) -> None:
+    """S-24; what /proc shows of the creator: tests/unit/lifecycle/test_privileges.py."""
+    app.host = debian_registry.host
+    _push_run_image(app.host, {"DOCKER_CONFIG": str(debian_registry.config)})
+    basic = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+    folders = Folders(app.root / "cnb")
+    spy = "cat /proc/self/environ"
+    module = folders.buildpack("acme/spy", build=spy)
+    order = app.root / "order.toml"
+    order.write_text(f'[[order]]\n[[order.group]]\nid = "{module.id}"\nversion = "{module.version}"\n')
+    for path in (app.root / "cnb", *(app.root / "cnb").rglob("*")):
+        path.chmod(0o755)
+    shutil.rmtree(app.layers)
+    app.layers.mkdir()
+    app._open()
+
+    ended = app._run(
+        "ours",
+        *("creator", "-app", str(app.root / "app"), "-layers", str(app.layers), "-order", str(order)),
+        *("-buildpacks", str(folders.buildpacks), "-launcher", str(app.root / "launcher")),
+        *(
+            "-platform",
+            str(app.root / "platform"),
+            "-run-image",
+            f"{app.host}/acme/run",
+            f"{app.host}/acme/app",
+        ),
+        as_user=True,
+        CNB_REGISTRY_AUTH=json.dumps({app.host: f"Basic {basic}"}),
+    )
+
+    said = good(ended)
+    assert "CNB_BP_PLAN_PATH" in said
+    assert basic not in said

@@ -15,8 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support.buildpacks import Folders
+from support.registry import PASSWORD, USER
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import docker
+
+    from support.registry import DebianRegistry
 
 ROOT = Path(__file__).parents[2]
 PACK, LIFECYCLE = os.environ.get("PACK", ""), os.environ.get("CNB_LIFECYCLE_DIR", "")
@@ -51,7 +58,9 @@ def workload(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
         check=False,
     )
     volumes = output("docker", "volume", "ls", "-q").split()
-    ours = [name for name in volumes if name.startswith("pack-cache-pybuild-test_theirs")]
+    ours = [
+        name for name in volumes if name.startswith(("pack-cache-pybuild-test_", "pack-cache-127.0.0.1_"))
+    ]
     subprocess.run(["docker", "volume", "rm", *ours], capture_output=True, check=False)
 
 
@@ -111,3 +120,86 @@ def test_compare_builds_with_both_and_leaves_nothing(workload: object) -> None:
     name = found["tools"][1]["image"].partition("/")[0]
     assert name.startswith("pybuild-compare-")
     assert [words for words in objects if name in output(*words.split())] == []
+
+
+CACHING = """\
+for name in dep tool; do
+    if [ -f "$1/$name/file" ]; then echo "$name: kept"; else mkdir -p "$1/$name"; echo x > "$1/$name/file"; echo "$name: made"; fi
+done
+printf '[types]\\nlaunch = true\\ncache = true\\n' > "$1/dep.toml"
+printf '[types]\\nbuild = true\\ncache = true\\n' > "$1/tool.toml"
+"""
+
+
+@pytest.fixture(scope="module")
+def caching(workload: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A builder with the Go lifecycle whose buildpack has two cached layers, and tells whether they came back."""
+    import workload as module
+
+    folder, name = tmp_path_factory.mktemp("caching"), "pybuild-test/caching:1"
+    folders = Folders(folder / "cnb")
+    folders.buildpack("acme/caching", "1.0.0", build=CACHING)
+    archive = module._lifecycle_archive(folder / "lifecycle.tgz", Path(LIFECYCLE))
+    path = folders.buildpacks / "acme_caching" / "1.0.0"
+    module._builder(PACK, folder, name, archive, {"acme/caching": path})
+    yield name
+    subprocess.run(["docker", "rmi", "-f", name], capture_output=True, check=False)
+
+
+@pytest.mark.parametrize("first", ["pack", "pybuild"])
+def test_a_folder_is_a_cache_for_both(workload: object, caching: str, tmp_path: Path, first: str) -> None:
+    cache = ("--cache", f"type=build;format=bind;source={tmp_path}/ci")
+
+    _each_finds_what_the_other_kept(workload, caching, first, "pybuild-test/shared", cache)
+
+
+@pytest.mark.parametrize("first", ["pack", "pybuild"])
+def test_a_cache_image_is_a_cache_for_both(
+    workload: object,
+    caching: str,
+    engine: docker.APIClient,
+    debian_registry: DebianRegistry,
+    monkeypatch: pytest.MonkeyPatch,
+    first: str,
+) -> None:
+    """GO-04: in a registry that `pack`'s containers reach by the host's network."""
+    monkeypatch.setenv("DOCKER_CONFIG", str(debian_registry.config))
+    place = f"{debian_registry.host}/{first}-first"
+    auth = {"username": USER, "password": PASSWORD}
+    engine.tag("pybuild/run:debian-12", f"{place}/run", "1")
+    try:
+        steps = list(engine.push(f"{place}/run", "1", auth_config=auth, stream=True, decode=True))
+        assert not any("error" in step for step in steps), steps
+    finally:
+        engine.remove_image(f"{place}/run:1")
+    cache = ("--cache-image", f"{place}/cache", "--publish", "--network", "host")
+    words = (*cache, "--run-image", f"{place}/run:1")
+
+    _each_finds_what_the_other_kept(workload, caching, first, f"{place}/app", words)
+
+
+def _each_finds_what_the_other_kept(
+    workload: object, caching: str, first: str, image: str, words: tuple[str, ...]
+) -> None:
+    app = str(workload.trivial_app)  # type: ignore[attr-defined]
+    common = ["--builder", caching, "--path", app, "--pull-policy", "never", *words]
+    pack = [PACK, "build", image, *common, "--trust-builder"]
+    pybuild = [sys.executable, "-m", "pybuild", "build", image, *common]
+    theirs, ours = (pack, pybuild) if first == "pack" else (pybuild, pack)
+
+    try:
+        made, kept = _said(*theirs), _said(*ours)
+    finally:
+        subprocess.run(
+            [sys.executable, "-m", "pybuild", "cache", "rm", image], capture_output=True, check=False
+        )
+        subprocess.run(["docker", "rmi", "-f", image], capture_output=True, check=False)
+
+    assert ("dep: made" in made, "tool: made" in made) == (True, True), made
+    assert ("dep: kept" in kept, "tool: kept" in kept) == (True, True), kept
+
+
+def _said(*words: str) -> str:
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr

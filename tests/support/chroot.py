@@ -48,6 +48,21 @@ def root_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.fixture
+def own_root(root_folder: Path, tmp_path: Path) -> Path:
+    """A folder like `root_folder`, for one test alone to change; root and cnb (1000:1000) are its users."""
+    mine = tmp_path / "root"
+    shutil.copytree(root_folder, mine, symlinks=True, ignore=shutil.ignore_patterns("dev", "store"))
+    (mine / "dev").mkdir()
+    os.mknod(mine / "dev/null", 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+    (mine / "dev/null").chmod(0o666)
+    (mine / "tmp").chmod(0o1777)
+    (mine / "etc").mkdir(exist_ok=True)
+    (mine / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\ncnb:x:1000:1000::/home/cnb:/bin/sh\n")
+    (mine / "etc/group").write_text("root:x:0:\ncnb:x:1000:\n")
+    return mine
+
+
 def inside(root: Path, body: Callable[[], Any]) -> Any:
     """What `body` returns when `root` is the root directory, in a child process that ends with it."""
 

@@ -102,6 +102,12 @@ def analyze_images(run: PhaseRun, store: ImageStore, caches: Caches) -> tuple[An
             check_access(store, [*inputs.images, *inputs.tags], AnalyzeError)
             if run.mentioned:
                 name = _accessible(store, run.mentioned)
+        if run.store_kind == "layout" and store.find(name) is None:
+            place = f"{inputs.layout_dir}/{Reference.parse(name).layout_path}"
+            raise AnalyzeError(
+                f"the run image {name!r} was not found in {place}",
+                hint=f"put it there: skopeo copy docker://{name} oci:{place}",
+            )
         analysis = analyze(
             store,
             previous=previous if previous.startswith("sha256:") else Reference.parse(previous),
@@ -184,6 +190,13 @@ def _accessible(store: ImageStore, names: Sequence[str]) -> str:
     )
 
 
+def _name_of_run_image(run: PhaseRun, analysis: Analysis) -> str:
+    """In layouts it is the path, as the Go lifecycle has it (GO-34)."""
+    if run.store_kind == "layout":
+        return analysis.run_image.reference.rpartition("@")[0]
+    return analysis.run_image_name
+
+
 def _analyzed(run: PhaseRun, analysis: Analysis) -> Analyzed:
     modern = run.api.minor >= 12
     known = analysis.previous if analysis.metadata else None
@@ -192,7 +205,7 @@ def _analyzed(run: PhaseRun, analysis: Analysis) -> Analyzed:
         metadata=analysis.metadata or LifecycleMetadata(),
         run_image=RunImage(
             reference=reference_of(analysis.run_image),
-            image=analysis.run_image_name if modern else "",
+            image=_name_of_run_image(run, analysis) if modern else "",
             target=analysis.target if modern else None,
         ),
     )

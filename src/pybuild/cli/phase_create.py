@@ -18,6 +18,7 @@ from pybuild.cli.phase_export import export_image
 from pybuild.cli.phase_restore import restore_layers
 from pybuild.errors import DetectError
 from pybuild.events import phase
+from pybuild.lifecycle.privileges import close_to_others
 
 if TYPE_CHECKING:
     from pybuild.cli.phase_run import PhaseRun
@@ -33,6 +34,8 @@ def creator(run: PhaseRun) -> None:
     open_store = run.image_store()
     caches = Caches(run, open_store)
     run.drop_privileges(inputs.cache_dir, inputs.launch_cache, inputs.layers)
+    if run.store_kind == "registry" or inputs.cache_image:
+        close_to_others()
     run = replace(run, environ={**run.environ, **_user_environ(inputs.uid)})
     cache = caches.open()
     store = with_launch_cache(run, open_store())

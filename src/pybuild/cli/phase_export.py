@@ -5,6 +5,7 @@ Specification: platform.md, "exporter".
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from pybuild.lifecycle.cache import CacheIndex
     from pybuild.lifecycle.extended import ExtendedRunImage
     from pybuild.spec.analyzed import Analyzed, RunImage
+    from pybuild.spec.report import Report
     from pybuild.stores.api import ImageStore, LayerCache
 
 _EPOCH_SINCE = 9  # minor version of the Platform API
@@ -117,7 +119,7 @@ def export_image(
             ),
         )
     try:
-        write_file(inputs.report, exported.report.write())
+        write_file(inputs.report, _report(run, exported).write())
     except PybuildError as exc:
         raise ExportError(str(exc), hint=exc.hint) from exc
     if cache is not None:
@@ -126,6 +128,15 @@ def export_image(
         except (OSError, PybuildError) as exc:
             warn(f"Failed to export cache: {exc}")
     return exported
+
+
+def _report(run: PhaseRun, exported: Exported) -> Report:
+    """An image in layouts is told by their paths, and by nothing else (GO-34)."""
+    if run.store_kind != "layout":
+        return exported.report
+    folder = os.path.abspath(run.inputs.layout_dir)  # noqa: PTH100
+    paths = tuple(f"{folder}/{Reference.parse(tag).layout_path}" for tag in exported.report.tags)
+    return replace(exported.report, tags=paths, image_id="", digest="")
 
 
 def _known(analysis: Analysis, store: ImageStore, cache: LayerCache | None) -> CacheIndex | None:

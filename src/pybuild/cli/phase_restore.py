@@ -6,6 +6,7 @@ Specification: platform.md, "restorer".
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pybuild.buildenv.local import LocalBuildEnv
@@ -13,17 +14,24 @@ from pybuild.cli.phase_analyze import by_id, check_images, reference_of
 from pybuild.cli.phase_caches import Caches, warn_without_cache
 from pybuild.cli.phase_run import read_analyzed, read_file, write_file
 from pybuild.errors import InvalidInput, RestoreError
+from pybuild.lifecycle import sparse
 from pybuild.lifecycle.analyze import image_target
 from pybuild.lifecycle.cached_layers import restore_from
 from pybuild.lifecycle.restore import RestoreInputs
-from pybuild.spec.api import check_buildpack_api
+from pybuild.spec.api import ApiVersion, check_buildpack_api
 from pybuild.spec.order import Group
 
 if TYPE_CHECKING:
     from pybuild.buildenv.api import BuildEnv
     from pybuild.cli.phase_run import PhaseRun
     from pybuild.spec.analyzed import Analyzed
-    from pybuild.stores.api import ImageStore, LayerCache
+    from pybuild.stores.api import ImageStore, LayerCache, StoredImage
+
+KANIKO_DIR = "/kaniko"
+"""The volume through which restorer and extender share what base images are, and extenders their layers (RST-14)."""
+
+_EXTENSIONS_SINCE = ApiVersion(0, 10)
+_EXTENDS_RUN_SINCE = ApiVersion(0, 12)
 
 
 def restorer(run: PhaseRun) -> None:
@@ -40,9 +48,12 @@ def restorer(run: PhaseRun) -> None:
     run = replace(run, mentioned=images_of(found))
     open_store = run.image_store() if group.extensions else None
     caches = Caches(run, open_store)
-    run.drop_privileges(inputs.layers, inputs.cache_dir)
-    with run.registry_failing_as(RestoreError):
-        analyzed = _looked_up(run, group, found, open_store() if open_store else None)
+    run.drop_privileges(inputs.layers, inputs.cache_dir, KANIKO_DIR)
+    analyzed = found
+    if open_store and found.run_image and run.api >= _EXTENSIONS_SINCE:
+        with run.registry_failing_as(RestoreError):
+            store = open_store()
+            analyzed = _with_build_image(run, _looked_up(run, found, store), store)
     write_file(inputs.analyzed, analyzed.write())
     restore_layers(run, LocalBuildEnv(), group, analyzed, caches.open())
 
@@ -78,24 +89,62 @@ def restore_layers(
     )
 
 
-def _looked_up(run: PhaseRun, group: Group, analyzed: Analyzed, store: ImageStore | None) -> Analyzed:
-    """`analyzed` with the reference and target of a run image that an extension chose (RST-12)."""
+def base_folder(reference: str) -> str:
+    """Where the restorer leaves for the extender what it knows of an image, and nothing of its layers (GO-12)."""
+    return f"{KANIKO_DIR}/cache/base/{_digest_of(reference)}"
+
+
+def _digest_of(reference: str) -> str:
+    """`sha256:…` of a complete reference, or of an engine's ID, which may lack the first word."""
+    digest = reference.rpartition("@")[2]
+    return digest if ":" in digest else f"sha256:{digest}"
+
+
+def _looked_up(run: PhaseRun, analyzed: Analyzed, store: ImageStore) -> Analyzed:
+    """`analyzed` with the reference and target of a run image that an extension chose; it is kept for the extender if
+    it is to be extended (RST-12, RST-13).
+    """
     image = analyzed.run_image
-    if image is None or run.api.minor < 10:
+    assert image is not None
+    extends = image.extend and run.api >= _EXTENDS_RUN_SINCE
+    if not extends and image.target and image.target.os:
         return analyzed
-    if image.extend or (run.inputs.build_image and group.extensions):
-        raise RestoreError(
-            "the group has image extensions with Dockerfiles to apply, and there is no extender yet",
-            hint="build without these extensions",
-        )
-    if not group.extensions or (image.target and image.target.os):
-        return analyzed
-    assert store is not None
-    found = store.find(by_id(image.image or image.reference))
-    if found is None:
-        raise RestoreError(
-            f"the run image {image.image!r} was not found",
-            hint=f"docker pull {image.image}" if run.inputs.daemon else f"docker push {image.image}",
-        )
+    found = _found(run, store, image.image or image.reference, "run")
+    if extends:
+        _keep(found)
     target = image_target(found) if run.api.minor >= 12 else None
     return replace(analyzed, run_image=replace(image, reference=reference_of(found), target=target))
+
+
+def _with_build_image(run: PhaseRun, analyzed: Analyzed, store: ImageStore) -> Analyzed:
+    """`analyzed` with the build image, if the platform names it; it is kept for the extender (RST-11)."""
+    if not run.inputs.build_image:
+        return analyzed
+    found = _found(run, store, run.inputs.build_image, "build")
+    _keep(found)
+    return replace(analyzed, build_image=reference_of(found))
+
+
+def _found(run: PhaseRun, store: ImageStore, name: str, kind: str) -> StoredImage:
+    found = store.find(by_id(name))
+    if found is None:
+        raise RestoreError(
+            f"the {kind} image {name!r} was not found",
+            hint=f"docker pull {name}" if run.inputs.daemon else f"docker push {name}",
+        )
+    return found
+
+
+def _keep(image: StoredImage) -> None:
+    """Leave the image's configuration, without layers, for the extender; without /kaniko there will be none."""
+    if not Path(KANIKO_DIR).is_dir():
+        return
+    folder = Path(base_folder(reference_of(image)))
+    # What the layers are called when they are compressed matters to nobody who reads this.
+    layers = [sparse.descriptor(sparse.TAR_LAYER, diff_id, 0) for diff_id in image.diff_ids]
+    try:
+        sparse.write(str(folder.parent), image.config, layers, {}, name=folder.name)
+    except OSError as exc:
+        raise RestoreError(
+            f"{folder}: cannot be written: {exc.strerror}", hint=f"mount a volume at {KANIKO_DIR}"
+        ) from exc

@@ -8,9 +8,10 @@ from __future__ import annotations
 import functools
 import os
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pybuild.errors import InvalidReference, PybuildError
+from pybuild.errors import InvalidInput, InvalidReference
 from pybuild.oci.reference import Reference
 
 if TYPE_CHECKING:
@@ -80,18 +81,26 @@ def _platform() -> Platform:
     return Platform(arch=_ARCHITECTURES.get(machine, machine))
 
 
-def _not_yet(what: str) -> StoreOpener:
-    def refuse(run: PhaseRun) -> Callable[[], ImageStore]:
-        raise PybuildError(
-            f"{run.phase}: images in {what} are not supported yet",
-            hint="use -daemon, with the Docker Engine's socket mounted",
+def _layout(run: PhaseRun) -> Callable[[], ImageStore]:
+    """The images in layouts below one folder (GEN-11)."""
+    folder = run.inputs.layout_dir
+    if not folder:
+        raise InvalidInput(
+            "-layout needs the folder in which the images are",
+            hint="name it with -layout-dir or CNB_LAYOUT_DIR",
         )
 
-    return refuse
+    def opened() -> ImageStore:
+        from pybuild.stores.layout_dir import LayoutDirStore
+
+        place = os.path.abspath(folder)  # noqa: PTH100 - links are left as they are
+        return LayoutDirStore(Path(place), platform=_platform())
+
+    return opened
 
 
 STORES: Mapping[str, StoreOpener] = {
     "daemon": _daemon,
     "registry": registry,
-    "layout": _not_yet("OCI layout format"),
+    "layout": _layout,
 }

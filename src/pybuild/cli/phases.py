@@ -41,6 +41,7 @@ _PROGRAMS: Mapping[PhaseName, tuple[str, str]] = {
     "exporter": ("pybuild.cli.phase_export", "export"),
     "creator": ("pybuild.cli.phase_create", "create"),
     "rebaser": ("pybuild.cli.phase_rebase", "rebase"),
+    "extender": ("pybuild.cli.phase_extend", "extend"),
 }
 _VERBOSITY = {"debug": 1, "info": 0, "warn": -1, "warning": -1, "error": -2, "fatal": -2}
 _BUG = 2  # what the Go lifecycle ends with when it panics

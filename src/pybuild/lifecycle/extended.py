@@ -1,27 +1,24 @@
 """The run image as image extensions left it: which layers they added, and the configuration that it has now.
 
-The extender leaves it as an OCI layout of its own that lacks the run image's blobs: `<extended>/run/<digest>/`.
-Build user's code may have written there since, so nothing in it is believed that a digest does not vouch for.
+The extender leaves it in a folder, `<extended>/run/<digest>/`, without the run image's own layers. The build user's
+code may have written there since, so nothing in it is believed that a digest does not vouch for.
 
 Specification: platform.md, "extender" and "exporter" on `<extended>`; GO-12, EXP-03.
 """
 
-# Paths here are joined from a folder and checked digests.
+# Folders here are named by the platform.
 # ruff: noqa: PTH208
 
 from __future__ import annotations
 
 import os
-import stat
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
-from pybuild import gojson
 from pybuild.errors import ExportError, InvalidArchive, InvalidFile
+from pybuild.lifecycle import sparse
 from pybuild.lifecycle.content import spooled_layer
-from pybuild.oci import model, tar
-from pybuild.oci.digest import is_digest, sha256
+from pybuild.oci import tar
 from pybuild.stores import compress
 
 if TYPE_CHECKING:
@@ -78,32 +75,23 @@ def read_extended(folder: str, *, with_config: bool) -> ExtendedRunImage | None:
 
 
 def _read(place: str, *, with_config: bool) -> ExtendedRunImage:
-    index = gojson.loads(_content(f"{place}/index.json"), where="index.json")
-    listed = index.get("manifests") if isinstance(index, dict) else None
-    if not isinstance(listed, list) or len(listed) != 1 or not isinstance(listed[0], dict):
-        raise InvalidFile("index.json: expected one manifest")
-    manifest = model.manifest(_json(place, listed[0].get("digest"), "manifest"))
-    file = model.config_file(_json(place, manifest["config"].get("digest"), "configuration"))
-    layers, diff_ids = manifest["layers"] or (), file["rootfs"]["diff_ids"] or ()
-    if len(layers) != len(diff_ids):
-        raise InvalidFile(f"the manifest has {len(layers)} layers, the configuration {len(diff_ids)}")
-    made_by = [
-        item.get("created_by", "") for item in file.get("history") or () if not item.get("empty_layer")
-    ]
-    made_by += [""] * (len(layers) - len(made_by))
+    image = sparse.read(place)
+    history = image.config.get("history") or ()
+    made_by = [item.get("created_by", "") for item in history if not item.get("empty_layer")]
+    made_by += [""] * (len(image.layers) - len(made_by))
     return ExtendedRunImage(
         layers=tuple(
             _layer(path, diff_id, created_by)
-            for descriptor, diff_id, created_by in zip(layers, diff_ids, made_by, strict=False)
-            if (path := _blob(place, descriptor.get("digest"))) and os.path.lexists(path)
+            for layer, diff_id, created_by in zip(image.layers, image.diff_ids, made_by, strict=False)
+            if (path := sparse.blob_path(image, layer))
         ),
-        config=file["config"] if with_config else None,
+        config=image.config["config"] if with_config else None,
     )
 
 
 def _layer(path: str, diff_id: str, created_by: str) -> Layer:
     """The layer whose blob, compressed or not, lies at `path`."""
-    with _opened(path) as file:
+    with sparse.opened(path) as file:
         chunks = iter(lambda: file.read(_PIECE), b"")
         return spooled_layer(normalized(compress.unpack(chunks, diff_id=diff_id)), created_by)
 
@@ -132,30 +120,3 @@ def _normalized(chunks: Iterable[bytes]) -> Iterator[bytes]:
         yield from body
         yield tar.padding(member.size)
     yield tar.TRAILER
-
-
-def _json(place: str, digest: object, what: str) -> object:
-    content = _content(_blob(place, digest))
-    if sha256(content) != digest:
-        raise InvalidFile(f"the {what} is not what its digest {digest} says")
-    return gojson.loads(content, where=what)
-
-
-def _blob(place: str, digest: object) -> str:
-    if not isinstance(digest, str) or not is_digest(digest):
-        raise InvalidFile(f"{str(digest)[:80]!r} is no digest")
-    return f"{place}/blobs/{digest.replace(':', '/')}"
-
-
-def _content(path: str) -> bytes:
-    with _opened(path) as file:
-        return file.read(gojson.MAX_BYTES + 1)
-
-
-@contextmanager
-def _opened(path: str) -> Iterator[IO[bytes]]:
-    """A regular file, never through a link: a FIFO would be waited for, a device never ends."""
-    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise InvalidFile(f"{path} is no regular file")
-        yield file

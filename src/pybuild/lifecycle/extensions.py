@@ -49,8 +49,8 @@ class Extender(Protocol):
         """The run image of that name, which an extension chose, and the store to write images on top of it to."""
         ...
 
-    def extend_run(self, run_image: StoredImage, applications: Sequence[Application]) -> ExtendedRunImage:
-        """Apply Dockerfiles to the run image. Raises `ExtendError`."""
+    def extend_run(self, analysis: Analysis, applications: Sequence[Application]) -> ExtendedRunImage:
+        """Apply Dockerfiles to the run image of `analysis`. Raises `ExtendError`."""
         ...
 
     def extend_build(self, applications: Sequence[Application]) -> ExtendedBuild:
@@ -104,7 +104,7 @@ def with_extensions(
         return course
     with phase("EXTENDING"):
         if on_run:
-            extended = extender.extend_run(course.analysis.run_image, on_run)
+            extended = extender.extend_run(course.analysis, on_run)
             course = replace(course, extended=extended)
         if on_build:
             made = extender.extend_build(on_build)

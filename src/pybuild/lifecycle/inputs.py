@@ -20,7 +20,9 @@ from pybuild.spec.api import ApiVersion
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-PhaseName = Literal["analyzer", "detector", "restorer", "builder", "exporter", "creator", "rebaser"]
+PhaseName = Literal[
+    "analyzer", "detector", "restorer", "builder", "exporter", "creator", "rebaser", "extender"
+]
 
 _LETTERS: Mapping[str, PhaseName] = {
     "A": "analyzer",
@@ -30,6 +32,7 @@ _LETTERS: Mapping[str, PhaseName] = {
     "E": "exporter",
     "C": "creator",
     "W": "rebaser",
+    "X": "extender",
 }
 PHASES: tuple[PhaseName, ...] = tuple(_LETTERS.values())
 
@@ -59,6 +62,8 @@ class Inputs:
     gid: int
     group: str
     insecure_registries: tuple[str, ...]
+    kaniko_cache_ttl: str
+    kind: str
     launch_cache: str
     launcher: str
     launcher_sbom: str
@@ -113,35 +118,37 @@ class Input:
 
 
 INPUTS = (
-    Input("analyzed", "analyzed", "CNB_ANALYZED_PATH", f"{_LAYERS}/analyzed.toml", "A D10 R B12 E", "path to analyzed.toml"),
-    Input("app", "app", "CNB_APP_DIR", "/workspace", "D B E C", "path to app directory"),
+    Input("analyzed", "analyzed", "CNB_ANALYZED_PATH", f"{_LAYERS}/analyzed.toml", "A D10 R B12 E X", "path to analyzed.toml"),
+    Input("app", "app", "CNB_APP_DIR", "/workspace", "D B E C X", "path to app directory"),
     Input("build_config", "build-config", "CNB_BUILD_CONFIG_DIR", "/cnb/build-config", "D11 B11 C11", "path to build config directory"),
     Input("build_image", "build-image", "CNB_BUILD_IMAGE", "", "R10", "build image tag name"),
-    Input("buildpacks", "buildpacks", "CNB_BUILDPACKS_DIR", "/cnb/buildpacks", "D B C", "path to buildpacks directory"),
+    Input("buildpacks", "buildpacks", "CNB_BUILDPACKS_DIR", "/cnb/buildpacks", "D B C X", "path to buildpacks directory"),
     Input("cache_dir", "cache-dir", "CNB_CACHE_DIR", "", "R E C", "path to cache directory"),
     Input("cache_image", "cache-image", "CNB_CACHE_IMAGE", "", "A R E C", "cache image tag name"),
     Input("daemon", "daemon", "CNB_USE_DAEMON", "", "A R12 E C W", "export to docker daemon", "bool"),
     Input("exec_env", "", "CNB_EXEC_ENV", "production", "", "execution environment of the app"),
-    Input("extended", "extended", "CNB_EXTENDED_DIR", f"{_LAYERS}/extended", "E12", "path to extended run image layers"),
+    Input("extended", "extended", "CNB_EXTENDED_DIR", f"{_LAYERS}/extended", "E12 X12", "path to extended run image layers"),
     Input("extensions", "extensions", "CNB_EXTENSIONS_DIR", "/cnb/extensions", "D10", "path to extensions directory"),
     Input("force", "force", "CNB_FORCE_REBASE", "", "W12", "rebase even where a check fails", "bool"),
-    Input("generated", "generated", "CNB_GENERATED_DIR", f"{_LAYERS}/generated", "D10 R12", "path to generated Dockerfiles"),
-    Input("gid", "gid", "CNB_GROUP_ID", "0", "A R E C W", "GID of the build user's group", "int"),
-    Input("group", "group", "CNB_GROUP_PATH", f"{_LAYERS}/group.toml", "D R B E", "path to group.toml"),
+    Input("generated", "generated", "CNB_GENERATED_DIR", f"{_LAYERS}/generated", "D10 R12 X", "path to generated Dockerfiles"),
+    Input("gid", "gid", "CNB_GROUP_ID", "0", "A R E C W X", "GID of the build user's group", "int"),
+    Input("group", "group", "CNB_GROUP_PATH", f"{_LAYERS}/group.toml", "D R B E X", "path to group.toml"),
     Input("insecure_registries", "insecure-registry", "CNB_INSECURE_REGISTRIES", "", "A13 R13 E13 C13 W13", "insecure registries", "list"),
+    Input("kaniko_cache_ttl", "kaniko-cache-ttl", "CNB_KANIKO_CACHE_TTL", "336h", "X", "how long the layers of extensions are kept"),
+    Input("kind", "kind", "CNB_EXTEND_KIND", "build", "X12", "kind of image to extend: build or run"),
     Input("launch_cache", "launch-cache", "CNB_LAUNCH_CACHE_DIR", "", "A9 E C", "path to launch cache directory"),
     Input("launcher", "launcher", "", "/cnb/lifecycle/launcher", "E C", "path to launcher; without such a file one is made for the app"),
     Input("launcher_sbom", "launcher-sbom", "", "/cnb/lifecycle", "E11 C11", "path to launcher SBOM directory"),
-    Input("layers", "layers", "CNB_LAYERS_DIR", "/layers", "A D R B E C", "path to layers directory"),
+    Input("layers", "layers", "CNB_LAYERS_DIR", "/layers", "A D R B E C X", "path to layers directory"),
     Input("layout", "layout", "CNB_USE_LAYOUT", "", "A12 R12 E12 C12", "export to OCI layout format on disk", "bool"),
     Input("layout_dir", "layout-dir", "CNB_LAYOUT_DIR", "", "A12 R12 E12 C12", "path to images in OCI layout format"),
-    Input("log_level", "log-level", "CNB_LOG_LEVEL", "info", "A D R B E C W", "logging level: debug, info, warn or error"),
-    Input("no_color", "no-color", "CNB_NO_COLOR", "", "A D R B E C W", "disable color output", "bool"),
+    Input("log_level", "log-level", "CNB_LOG_LEVEL", "info", "A D R B E C W X", "logging level: debug, info, warn or error"),
+    Input("no_color", "no-color", "CNB_NO_COLOR", "", "A D R B E C W X", "disable color output", "bool"),
     Input("obsolete_image", "image", "", "", "E W", "[deprecated] reference to run image"),
     Input("order", "order", "CNB_ORDER_PATH", f"{_LAYERS}/order.toml", "D C", "path to order.toml"),
     Input("parallel", "parallel", "CNB_PARALLEL_EXPORT", "", "E C", "export app image and cache image in parallel", "bool"),
-    Input("plan", "plan", "CNB_PLAN_PATH", f"{_LAYERS}/plan.toml", "D B", "path to plan.toml"),
-    Input("platform", "platform", "CNB_PLATFORM_DIR", "/platform", "D B C", "path to platform directory"),
+    Input("plan", "plan", "CNB_PLAN_PATH", f"{_LAYERS}/plan.toml", "D B X", "path to plan.toml"),
+    Input("platform", "platform", "CNB_PLATFORM_DIR", "/platform", "D B C X", "path to platform directory"),
     Input("previous_image", "previous-image", "CNB_PREVIOUS_IMAGE", "", "A C W11", "reference to previous image"),
     Input("process_type", "process-type", "CNB_PROCESS_TYPE", "", "E C", "default process type"),
     Input("project_metadata", "project-metadata", "CNB_PROJECT_METADATA_PATH", f"{_LAYERS}/project-metadata.toml", "E C", "path to project-metadata.toml"),
@@ -153,8 +160,8 @@ INPUTS = (
     Input("stack", "stack", "CNB_STACK_PATH", "/cnb/stack.toml", "A<12 E<12 C", "path to stack.toml"),
     Input("system", "system", "CNB_SYSTEM_PATH", "/cnb/system.toml", "D15 C15", "path to system.toml"),
     Input("tags", "tag", "", "", "A C", "additional tags", "list"),
-    Input("uid", "uid", "CNB_USER_ID", "0", "A R E C W", "UID of the build user", "int"),
-    Input("version", "version", "", "", "A D R B E C W", "show version", "bool"),
+    Input("uid", "uid", "CNB_USER_ID", "0", "A R E C W X", "UID of the build user", "int"),
+    Input("version", "version", "", "", "A D R B E C W X", "show version", "bool"),
 )  # fmt: skip
 """All inputs. Two may set one field: either variable does."""
 

@@ -13,6 +13,7 @@ from pybuild.errors import InvalidReference
 from pybuild.oci.digest import is_digest
 
 DOCKER_HUB = "docker.io"
+_HUB_FOLDER = "index.docker.io"  # what Go's libraries call Docker Hub
 EXAMPLE = "example: registry.example.com/team/my-app:1.0"
 
 _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
@@ -64,6 +65,12 @@ class Reference:
             return f"{self.registry}/{self.repository}"
         first, slash, rest = self.repository.partition("/")
         return rest if first == "library" and slash and "/" not in rest else self.repository
+
+    @property
+    def layout_path(self) -> str:
+        """Where its image is below a folder of layouts: platform.md, "Map an image reference to a path" (GEN-11)."""
+        registry = _HUB_FOLDER if self.registry == DOCKER_HUB else self.registry
+        return f"{registry}/{self.repository}/{self.digest.replace(':', '/') or self.tag}"
 
     @property
     def _suffix(self) -> str:

@@ -197,7 +197,9 @@ def _launcher(env: ContainerBuildEnv, builder: Builder) -> tuple[LauncherSource,
     from pybuild.spec.labels import LauncherIdentity
 
     shown = env.script(
-        f"[ -f {LAUNCHER_PATH} ] && [ -x {LAUNCHER_PATH} ] || exit 0; echo yes; "
+        f"[ -f {LAUNCHER_PATH} ] && [ -x {LAUNCHER_PATH} ] || exit 0; "
+        # Our own lifecycle has a file there that only holds the place.
+        f"! head -c 100 {LAUNCHER_PATH} | grep -aq pybuild-launcher || exit 0; echo yes; "
         "/cnb/lifecycle/lifecycle -version 2>/dev/null || true"
     ).decode(errors="replace")
     if not shown:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
+    from pybuild.lifecycle.analyze import Analysis
     from pybuild.lifecycle.extend import Application, Kind
     from pybuild.platform.prepare import Prepared
     from pybuild.platform.ready import Readied
@@ -84,18 +85,20 @@ class EngineExtender:
             ) from exc
         return target.store(reference, ready.builder), found
 
-    def extend_run(self, run_image: StoredImage, applications: Sequence[Application]) -> ExtendedRunImage:
+    def extend_run(self, analysis: Analysis, applications: Sequence[Application]) -> ExtendedRunImage:
         """Apply Dockerfiles to the run image; the engine has to have it, wherever the app image goes."""
-        base = self._on_engine(run_image)
+        base = self._on_engine(analysis.run_image)
         files = self._authorities(lambda path: self._store.read_file(base, path))
-        applier, config, same = self._extended("run", base, files, applications)
-        made = {layer.diff_id: layer for layer in applier.layers}
+        applier, config = self._extended("run", base, files, applications)
         image = self._store.find(applier.image)
         if image is None:
             raise ExtendError(f"the Docker Engine lost the extended run image {applier.image}")
-        held = image if same and self._prepared.request.places[0].kind == "docker" else None
+        wanted = (*base.diff_ids, *(layer.diff_id for layer in applier.layers))
+        on_engine = self._prepared.request.places[0].kind == "docker"
+        held = _held(wanted, image, analysis.previous) if on_engine else None
         layers = []
-        for diff_id, layer in made.items():
+        for layer in applier.layers:
+            diff_id = layer.diff_id
             words = CREATED_BY.format(what=layer.what, id=layer.extension_id)
             read = partial(self._store.read_layer, image, diff_id)
             # One that the store has already is not read, so nobody asks how long it is.
@@ -113,7 +116,7 @@ class EngineExtender:
         if base is None:
             raise ExtendError(f"the Docker Engine lost the builder {ready.builder.name}")
         files = _bundles(self._readied.delivery)
-        applier, config, _ = self._extended("build", base, files, applications)
+        applier, config = self._extended("build", base, files, applications)
         spec = replace(
             container_spec(ready),
             image=applier.image,
@@ -137,8 +140,8 @@ class EngineExtender:
 
     def _extended(
         self, kind: Kind, base: StoredImage, files: Mapping[str, bytes], applications: Sequence[Application]
-    ) -> tuple[EngineApplier, Mapping[str, Any], bool]:
-        """The image, its configuration, and whether it stands on `base` itself.
+    ) -> tuple[EngineApplier, Mapping[str, Any]]:
+        """The image, and its configuration. `files`: what it is to have while it is extended, in a layer of its own.
 
         It keeps a name until the cache of this app is removed; without that cache, it ends with this build.
         """
@@ -162,7 +165,7 @@ class EngineExtender:
             self._at_end.callback(extended_images.drop, ready.client, applier.image)
         else:
             extended_images.keep(ready.client, applier.image, kind, self._held.volume)
-        return applier, config, not files
+        return applier, config
 
     def _on_engine(self, image: StoredImage) -> StoredImage:
         found = self._store.find(image.id) if not image.reference else None
@@ -176,7 +179,12 @@ class EngineExtender:
         trusted = certificates.host_certificates(self._prepared.request.caller)
         if not trusted:
             return {}
-        found = {path: content for path in certificates.SYSTEM_BUNDLES if (content := read(path))}
+        # The first one will do: each look takes a container, and most images have one bundle under several names.
+        found: dict[str, bytes] = {}
+        for path in certificates.SYSTEM_BUNDLES:
+            if content := read(path):
+                found[path] = content
+                break
         return _bundles(certificates.deliver(trusted, found, fallback=certificates.host_bundle()))
 
     def _with_files(self, base: StoredImage, files: Mapping[str, bytes]) -> str:
@@ -204,6 +212,13 @@ class EngineExtender:
             )
 
         return self._store.write(base, [layer], config, (), None).image_id
+
+
+def _held(wanted: Sequence[str], *images: StoredImage | None) -> StoredImage | None:
+    """One of the images that has exactly the `wanted` layers at its bottom, as an image of these alone."""
+    found = (each for each in images if each and each.diff_ids[: len(wanted)] == tuple(wanted))
+    first = next(found, None)
+    return first and replace(first, diff_ids=tuple(wanted))
 
 
 def _bundles(delivery: certificates.Delivery) -> dict[str, bytes]:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """A layer to add. `size`: bytes of its uncompressed tar, known before it is read; 0 if only a registry need not know it.
+    """A layer to add. `size`: bytes of its uncompressed tar, known before it is read; 0 if it is not, which registries,
+    layouts and archives take.
 
     `diff_id` is None while nobody knows it: the store then learns it as the content passes. A given one is
     checked. `open` is called at most once per attempt to send, and only if the store lacks the content; it
@@ -39,7 +40,7 @@ class Layer:
 
     def check(self, diff_id: str, size: int) -> None:
         """Raise `ExportError` unless this is what has been read of it."""
-        if self.diff_id not in (None, diff_id) or self.size not in (-1, size):
+        if self.diff_id not in (None, diff_id) or self.size not in (0, size):
             raise ExportError(
                 f"the layer {self.created_by!r} changed while it was being read: expected {self.size} bytes with"
                 f" {self.diff_id or 'any digest'}, found {size} with {diff_id}",

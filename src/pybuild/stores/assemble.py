@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 OCI_LAYER = "application/vnd.oci.image.layer.v1.tar"
 OCI_LAYER_GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
-_CONFIG_TYPES = {model.DOCKER_MANIFEST: model.DOCKER_CONFIG, model.OCI_MANIFEST: model.OCI_CONFIG}
 _AS_OCI = {
     model.DOCKER_LAYER: OCI_LAYER_GZIP,
     "application/vnd.docker.image.rootfs.diff.tar": OCI_LAYER,
@@ -40,6 +39,7 @@ class Form:
     """How an image is written down. `plain`: layers are not compressed; `sparse`: the base's may be missing."""
 
     manifest_type: str = model.OCI_MANIFEST
+    config_type: str = model.OCI_CONFIG
     layer_type: str = OCI_LAYER_GZIP
     annotations: Mapping[str, str] = field(default_factory=dict)
     plain: bool = False
@@ -109,9 +109,7 @@ class Assembly:
         value = {
             "schemaVersion": 2,
             "mediaType": self._form.manifest_type,
-            "config": Struct(
-                mediaType=_CONFIG_TYPES[self._form.manifest_type], size=len(config), digest=sha256(config)
-            ),
+            "config": Struct(mediaType=self._form.config_type, size=len(config), digest=sha256(config)),
             "layers": [self._layers[diff_id] for diff_id in self._order],
             "annotations": dict(self._form.annotations) or None,
         }

@@ -90,21 +90,30 @@ def refuse_digests(names: Sequence[Reference]) -> None:
             )
 
 
-def make_layout(path: Path, index: LayoutIndex) -> None:
-    """Have a layout be at `path`. Raises `ExportError` for a folder with something else in it."""
-    if index.exists():
-        index.entries()
-        return
+def make_layout(path: Path, index: LayoutIndex, *, alone: bool = True) -> None:
+    """Have a layout be at `path`. Raises `ExportError` for a folder with something else in it, if it is to be `alone`.
+
+    Otherwise a damaged index counts as an empty one.
+    """
+    fresh = not index.exists()
+    try:
+        if not fresh:
+            index.entries()
+            return
+    except InvalidArchive as exc:
+        if alone:
+            raise
+        detail(f"the index is written anew: {exc}")
     with writing(path):
         path.mkdir(parents=True, exist_ok=True)
         others = sorted(each.name for each in path.iterdir() if not each.name.startswith(".coming-"))
-    if others not in ([], ["blobs"]):
+    if alone and others not in ([], ["blobs"]):
         raise ExportError(
             f"{path} is not empty and no OCI image layout: it has {', '.join(others[:5])}",
             hint="name a folder of its own, which need not exist",
         )
     with Coming(path) as coming, locked(path):
-        if not index.exists():
+        if not (fresh and index.exists()):
             coming.move(INDEX_FILE, index_text([]), path)
             coming.move(LAYOUT_FILE, LAYOUT_TEXT, path)
 
@@ -123,6 +132,9 @@ def settle(
 def place_blobs(coming: Coming, path: Path, index: LayoutIndex, done: Assembled) -> None:
     """Have the layout hold what the image is made of. Layers that are missing where they are from stay so."""
     folder = path / "blobs" / "sha256"
+    for each in (path / "blobs", folder):
+        if each.is_symlink():
+            raise ExportError(f"{each} is a link: nothing is written through it", hint=f"rm {each}")
     with writing(path):
         folder.mkdir(parents=True, exist_ok=True)
     for digest, size in ((layer["digest"], layer["size"]) for layer in done.layers):

@@ -96,7 +96,7 @@ class SeveralStores:
         try:
             below = _base_there(place, base)
             own = [
-                _measured(layer) if layer.size < 0 and place.base is not None else layer
+                _measured(layer) if not layer.size and place.base is not None else layer
                 for layer in layers[len(below.diff_ids) :]
             ]
             written = place.store.write(below, own, make_config, place.names, _previous(place))
@@ -107,7 +107,7 @@ class SeveralStores:
     def _of_base(self, base: StoredImage, diff_id: str) -> Layer:
         """A layer of the base, for a store that does not have it."""
         read = partial(self._first.read_layer, base, diff_id)
-        return _shared(Layer(diff_id=diff_id, size=-1, open=read, created_by="the run image"))
+        return _shared(Layer(diff_id=diff_id, size=0, open=read, created_by="the run image"))
 
 
 def _base_there(place: Place, base: StoredImage) -> StoredImage:

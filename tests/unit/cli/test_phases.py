@@ -117,16 +117,16 @@ def test_words_that_cannot_be_carried_out_end_with_their_exit_code(
     assert (found, said in output) == (code, True), output
 
 
-def test_a_layout_is_not_yet_possible_where_the_platform_allows_it() -> None:
+def test_a_layout_is_possible_where_the_platform_allows_it() -> None:
     """GEN-10, GO-76."""
     words = ("analyzer", "-layout", "-layout-dir", "/x", "-run-image", "r", "a")
 
     warned, quiet = (run(*words, CNB_EXPERIMENTAL_MODE=mode) for mode in ("warn", "quiet"))
 
-    assert warned[0] == quiet[0] == 1
+    assert warned[0] == quiet[0] == 32
     assert "Warning: Platform requested experimental feature" in warned[1]
     assert "experimental" not in quiet[1]
-    assert "images in OCI layout format are not supported yet" in quiet[1]
+    assert "the run image 'r' was not found in /x/index.docker.io/library/r/latest" in quiet[1]
 
 
 def test_a_group_with_an_unknown_buildpack_api_ends_with_12(folder: Path) -> None:

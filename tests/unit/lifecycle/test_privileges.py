@@ -137,3 +137,19 @@ def _echo(server: socket.socket, times: int) -> None:
         connection, _ = server.accept()
         with connection:
             connection.sendall(connection.recv(4))
+
+
+def test_what_a_process_has_in_memory_is_closed_to_others_of_its_user() -> None:
+    """S-24: as /proc/PID/environ and /proc/PID/mem are to buildpacks of the creator."""
+    import ctypes
+
+    get, put = 3, 4  # PR_GET_DUMPABLE, PR_SET_DUMPABLE
+
+    def body() -> tuple[int, int]:
+        library = ctypes.CDLL(None)
+        library.prctl(put, 1, 0, 0, 0)
+        before = library.prctl(get, 0, 0, 0, 0)
+        privileges.close_to_others()
+        return before, library.prctl(get, 0, 0, 0, 0)
+
+    assert phase.in_child(body) == (1, 0)
