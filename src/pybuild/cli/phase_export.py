@@ -115,7 +115,7 @@ def export_image(
                 project=project,
                 extended=extended,
                 cache=_known(analysis, store, cache),
-                copy=cache.copying if isinstance(cache, TarCache) else None,
+                tars=cache if isinstance(cache, TarCache) else None,
             ),
         )
     try:
