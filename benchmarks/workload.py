@@ -27,12 +27,11 @@ if [ -f "$layer.toml" ] && grep -q "key = \\"$key\\"" "$layer.toml" && [ -d "$la
     echo "reusing the layer of $key"
 else
     echo "making the layer of $key"
-    rm -rf "$layer"
-    mkdir -p "$layer"
     i=0
     while [ "$i" -lt 100 ]; do
-        mkdir "$layer/$i"
-        # 200 files of 20,000 bytes
+        mkdir -p "$layer/$i"
+        # 200 files of 20,000 bytes. A changed key writes over them: made anew right after their removal, 20,000
+        # files cost up to 0.8 ms each on an ext4 without journal, and both tools would be measured by that.
         (cd "$layer/$i" && yes "$i $key" | head -c 4000000 | split -b 20000 -a 3 - f)
         i=$((i + 1))
     done

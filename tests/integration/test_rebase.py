@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,13 +18,13 @@ from pybuild.stores.daemon import DaemonStore
 from pybuild.stores.image_manifest import OCI_INDEX
 from pybuild.stores.keychain import Keychain
 from pybuild.stores.registry import RegistryStore
+from support import phase_programs
 from support.engine import LABEL
 from support.engine_proxy import EngineProxy
 from support.rebasing import put_app, put_run_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     import docker
 
@@ -125,6 +127,26 @@ def test_an_engine_that_is_lost_on_the_way_leaves_the_image(stall: Lab, gone_at:
     outcome.failed(EngineUnavailable.exit_code)
     assert gone_at in proxy.asked
     assert stall.image_id() == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_the_program_rebases_in_the_engine_as_the_build_user(stall: Lab, engine: docker.APIClient) -> None:
+    """REB-02, REB-10, GO-14"""
+    names = [stall.name("app"), stall.name("other")]
+    environ = {**stall.environ, "CNB_PLATFORM_API": "0.15", "CNB_USER_ID": "1000", "CNB_GROUP_ID": "1000"}
+    with tempfile.TemporaryDirectory() as folder:
+        os.chown(folder, 1000, 1000)
+        report = f"{folder}/report.toml"
+        words = ["rebaser", "-daemon", "-report", report, *names]
+
+        ended = phase_programs.call(words, environ, None, read=[report])
+
+        assert ended.exit_code == 0, ended.output
+        assert Path(report).stat().st_uid == 1000
+    (image_id,) = {engine.inspect_image(name)["Id"] for name in names}
+    assert ended.files[report] == (
+        f'[image]\n  tags = ["{names[0]}", "{names[1]}"]\n  image-id = "{image_id[7:]}"\n'
+    )
 
 
 def _proxy(folder: Path) -> EngineProxy:

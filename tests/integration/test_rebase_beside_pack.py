@@ -175,6 +175,7 @@ def _published(registry: Registry, *, oci: bool, app_api: str, run: Mapping[str,
         ("0.15", "0.15", ["-run-image", "{host}/acme/other"], False, {}),
         ("0.15", "0.15", ["-run-image", "{host}/acme/other", "-force"], False, {}),
         ("0.15", "0.15", ["-previous-image", "{host}/acme/app"], False, {}),
+        ("0.15", "0.15", ["-previous-image", "{host}/acme/app", "{host}/acme/{tool}"], False, {}),
     ],
 )  # fmt: skip
 def test_in_a_registry_the_program_does_what_the_go_program_does(
@@ -193,7 +194,6 @@ def test_in_a_registry_the_program_does_what_the_go_program_does(
             registry.blobs[f"acme/{tag}", key[1]] = registry.blobs[key]
         registry.put_manifest(f"acme/{tag}", "latest", media_type, text)
     (tmp_path / "rebaser").symlink_to(Path(LIFECYCLE) / "lifecycle")
-    given = [word.format(host=registry.host) for word in words]
     uid = {"CNB_USER_ID": str(os.geteuid()), "CNB_GROUP_ID": str(os.getegid())}
     ended = {}
     for name, program in {
@@ -201,11 +201,12 @@ def test_in_a_registry_the_program_does_what_the_go_program_does(
         "ours": [sys.executable, "-m", "pybuild.cli.phases", "rebaser"],
     }.items():
         report = tmp_path / f"{name}.toml"
+        given = [word.format(host=registry.host, tool=name) for word in words]
         image = f"{registry.host}/acme/{name}:1"
         done = call(
             *(*program, "-report", str(report), *given, image), environ={"CNB_PLATFORM_API": api, **uid}
         )
-        told = report.read_text().replace(f"/{name}:", "/app:") if report.exists() else ""
+        told = report.read_text().replace(f"/acme/{name}", "/acme/app") if report.exists() else ""
         ended[name] = (done.returncode, registry.manifests[f"acme/{name}", "1"], told)
         assert (done.returncode == 0) is bool(told), done.stdout + done.stderr
 

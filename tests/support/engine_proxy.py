@@ -64,8 +64,8 @@ class EngineProxy:
 
     def _pass_on(self, source: socket.socket, target: socket.socket) -> None:
         # Each request begins a piece of its own: clients send one after the answer to the one before.
-        to_engine = source.getsockname() != ""
         with contextlib.suppress(OSError):
+            to_engine = source.getsockname() != ""
             while data := source.recv(_CHUNK):
                 if to_engine:
                     self.sent += len(data)

@@ -35,7 +35,8 @@ def rebaser(run: PhaseRun) -> None:
 
 
 def _rebase(run: PhaseRun) -> Rebased:
-    names = [Reference.parse(name) for name in dict.fromkeys(run.inputs.images)]
+    words = tuple(dict.fromkeys(run.inputs.images))
+    names = [Reference.parse(word) for word in words]
     source = run.inputs.previous_image or run.inputs.images[0]
     candidates: Sequence[str] = (run.inputs.run_image,) if run.inputs.run_image else ()
     if not candidates and not run.inputs.daemon:
@@ -62,7 +63,7 @@ def _rebase(run: PhaseRun) -> Rebased:
             force=run.inputs.force,
         )
     )
-    return rebase(store, plan, names)
+    return rebase(store, plan, names, tags=words)
 
 
 def _resolved(run: PhaseRun) -> PhaseRun:

@@ -125,8 +125,13 @@ def plan_rebase(inputs: RebaseInputs) -> RebasePlan:
     )
 
 
-def rebase(store: RebasingStore, plan: RebasePlan, names: Sequence[Reference]) -> Rebased:
-    """Write the image that `plan` says under `names`. What was there before stays until the new one is whole."""
+def rebase(
+    store: RebasingStore, plan: RebasePlan, names: Sequence[Reference], *, tags: Sequence[str] = ()
+) -> Rebased:
+    """Write the image that `plan` says under `names`. What was there before stays until the new one is whole.
+
+    `tags`: what the report calls the names, if not by their complete text.
+    """
     for text in plan.overridden:
         warn(f"forced: {text}")
     info(f"Saving {names[0]}...")
@@ -140,7 +145,7 @@ def rebase(store: RebasingStore, plan: RebasePlan, names: Sequence[Reference]) -
         )
     )
     report = Report(
-        tags=tuple(str(name) for name in names),
+        tags=tuple(tags or map(str, names)),
         image_id="" if written.digest else written.image_id.removeprefix("sha256:"),
         digest=written.digest,
         manifest_size=written.manifest_size,

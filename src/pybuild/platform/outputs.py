@@ -129,6 +129,8 @@ def _output(word: str, names: tuple[Reference, ...]) -> Output:
             f"--output {word!r}: {dest} is a {found}, expected a {wanted}", hint="name another dest"
         )
     _check_writable(path, word)
+    if kind == "oci":
+        _check_layout(path, word)
     return Output(kind=kind, names=names, dest=dest)
 
 
@@ -150,6 +152,19 @@ def _check_writable(path: Path, word: str) -> None:
         raise InvalidInput(f"--output {word!r}: {folder} is no folder", hint="name another dest")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise InvalidInput(f"--output {word!r}: nothing can be written in {folder}", hint=f"ls -ld {folder}")
+
+
+def _check_layout(path: Path, word: str) -> None:
+    """Say now that a folder is somebody's, and no layout."""
+    try:
+        there = sorted(os.listdir(path)) if path.is_dir() else []  # noqa: PTH208 - the names are all that is wanted
+    except OSError as exc:
+        raise InvalidInput(f"--output {word!r}: {path} cannot be read: {exc.strerror}") from exc
+    if there and "oci-layout" not in there and "index.json" not in there:
+        raise InvalidInput(
+            f"--output {word!r}: {path} is no OCI image layout, and not empty: it has {', '.join(there[:5])}",
+            hint="name a folder of its own, which need not exist",
+        )
 
 
 def _check_registries(output: Output) -> None:

@@ -10,8 +10,9 @@ import time
 from typing import TYPE_CHECKING, Any, Literal
 
 from pybuild import engine
-from pybuild.errors import EngineUnavailable, PybuildError
+from pybuild.errors import EngineUnavailable, InvalidInput, PybuildError
 from pybuild.events import Progress, emit, info, redact, warn
+from pybuild.oci.reference import REGISTRY, Reference
 from pybuild.stores.daemon import DaemonStore
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     import docker
 
-    from pybuild.oci.reference import Reference
     from pybuild.stores.api import StoredImage
 
 PullPolicy = Literal["always", "if-not-present", "never"]
@@ -31,6 +31,24 @@ _PROGRESS_SECONDS = 0.2
 
 class PullRefused(PybuildError):
     """A registry does not give us the image, or does not answer."""
+
+
+def checked_registry(word: str) -> str:
+    """`word` if it is `host[:port]`; else `InvalidInput`."""
+    if REGISTRY.fullmatch(word) is None:
+        raise InvalidInput(
+            f"{word!r} is no registry: expected a host name or host:port",
+            hint="--insecure-registry registry.example.com:5000",
+        )
+    return word
+
+
+def checked_policy(text: str) -> PullPolicy:
+    """`text` as a pull policy; `InvalidInput` for anything else."""
+    for policy in PULL_POLICIES:
+        if text == policy:
+            return policy
+    raise InvalidInput(f"{text!r} is no pull policy: expected one of {', '.join(PULL_POLICIES)}")
 
 
 def present(client: docker.APIClient, name: Reference, policy: PullPolicy) -> StoredImage:

@@ -17,8 +17,8 @@ from pybuild.errors import DiskFull, EngineUnavailable, InvalidInput, PybuildErr
 from pybuild.events import info, warn
 from pybuild.lifecycle.rebase import RebaseInputs, plan_rebase, rebase, run_image_names
 from pybuild.oci.reference import Reference
+from pybuild.platform.pull import checked_policy, checked_registry
 from pybuild.platform.rebase_places import opened
-from pybuild.platform.request import checked_policy, checked_registry
 from pybuild.platform.run_image import choose
 from pybuild.spec.api import PLATFORM_APIS
 from pybuild.spec.report import Report

@@ -9,7 +9,7 @@ from pybuild import engine
 from pybuild.errors import InvalidReference, RebaseError
 from pybuild.events import warn
 from pybuild.oci.reference import Reference
-from pybuild.platform import bases, ownership
+from pybuild.platform import ownership
 from pybuild.platform.pull import PullRefused, is_ours, present
 from pybuild.stores.daemon import DaemonStore
 
@@ -148,7 +148,11 @@ def _platform_of(image: StoredImage) -> Platform:
 
 
 def _warn_of_age(name: Reference, image: StoredImage) -> None:
-    if is_ours(name) and bases.is_old(image):
+    if not is_ours(name):
+        return
+    from pybuild.platform import bases
+
+    if bases.is_old(image):
         warn(
             f"the Debian packages of {name} are of {image.labels.get(bases.RELEASED_LABEL, 'an unknown day')}",
             hint="make it with the newest ones first: pybuild doctor --prepare",

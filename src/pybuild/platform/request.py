@@ -9,10 +9,10 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from pybuild.errors import InvalidInput
-from pybuild.oci.reference import REGISTRY, Reference
+from pybuild.oci.reference import Reference
 from pybuild.platform.cache_choice import CacheChoice, cache_choice
 from pybuild.platform.outputs import Output, read_outputs
-from pybuild.platform.pull import PULL_POLICIES, PullPolicy
+from pybuild.platform.pull import PullPolicy, checked_policy, checked_registry
 from pybuild.spec.project import RESERVED_FOLDERS, check_workspace
 
 if TYPE_CHECKING:
@@ -161,24 +161,6 @@ def checked_volume(word: str) -> str:
             hint="--volume ./data:/data:ro",
         )
     return f"{source}:{plain}:{mode}"
-
-
-def checked_registry(word: str) -> str:
-    """`word` if it is `host[:port]`; else `InvalidInput`."""
-    if REGISTRY.fullmatch(word) is None:
-        raise InvalidInput(
-            f"{word!r} is no registry: expected a host name or host:port",
-            hint="--insecure-registry registry.example.com:5000",
-        )
-    return word
-
-
-def checked_policy(text: str) -> PullPolicy:
-    """`text` as a pull policy; `InvalidInput` for anything else."""
-    for policy in PULL_POLICIES:
-        if text == policy:
-            return policy
-    raise InvalidInput(f"{text!r} is no pull policy: expected one of {', '.join(PULL_POLICIES)}")
 
 
 def _creation_time(text: str | None) -> int | None:

@@ -11,10 +11,13 @@ from __future__ import annotations
 import math
 import re
 from datetime import date, datetime, time, timedelta, timezone
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from pybuild.errors import InvalidFile
 from pybuild.gojson import PreciseDatetime
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MAX_DEPTH = 64
 
@@ -25,11 +28,15 @@ _LINE_END = re.compile(r"[ \t]*+(?:#[^\n]*+)?(?:\r?\n|\Z)")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]++")
 _BASIC = re.compile(r'"((?:[^"\\\n]|\\[^\n])*+)"')
 _LITERAL = re.compile(r"'([^'\n]*+)'")
-_LONG_BASIC = re.compile(r'"""(?:\r?\n)?((?:[^"\\]|\\[\s\S]|"{1,2}(?!"))*+)"""("{0,2})')
-_LONG_LITERAL = re.compile(r"'''(?:\r?\n)?((?:[^']|'{1,2}(?!'))*+)'''('{0,2})")
+# What ends a long string, and what does not although it looks so. One expression for a whole string would need a
+# possessive repetition with more in it than Python before 3.11.5 gets right.
+_LONG_BASIC = re.compile(r'\\.|"{3,5}', re.DOTALL)
+_LONG_LITERAL = re.compile("'{3,5}")
+_FIRST_BREAK = re.compile(r"\r?\n")
 _ESCAPE = re.compile(
     r"\\(?:([btnfre\"\\])|x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|([ \t]*\r?\n[ \t\r\n]*)|)"
 )
+_ENDLESS = "the string ends nowhere"
 _SHORT = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", "e": "\x1b", '"': '"', "\\": "\\"}
 _WORD = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9:.Zz+-]*+|[A-Za-z0-9_+.:-]++")
 
@@ -144,9 +151,9 @@ class _Reader:
     def key(self) -> str:
         self.take(_BLANK)
         if self.peek('"'):
-            found = self.basic(_BASIC)
+            found = self.basic()
         elif self.peek("'"):
-            found = self.demand(_LITERAL, "the string ends nowhere")[1]
+            found = self.demand(_LITERAL, _ENDLESS)[1]
         else:
             found = self.demand(_BARE_KEY, "expected a key")[0]
         self.take(_BLANK)
@@ -154,14 +161,13 @@ class _Reader:
 
     def value(self, depth: int) -> Any:
         if self.peek('"""'):
-            return self.basic(_LONG_BASIC)
+            return self.unescaped(self.at, self.long(_LONG_BASIC), _unescape_long)
         if self.peek("'''"):
-            found = self.demand(_LONG_LITERAL, "the string ends nowhere")
-            return found[1] + found[2]
+            return self.long(_LONG_LITERAL)
         if self.peek('"'):
-            return self.basic(_BASIC)
+            return self.basic()
         if self.peek("'"):
-            return self.demand(_LITERAL, "the string ends nowhere")[1]
+            return self.demand(_LITERAL, _ENDLESS)[1]
         if depth > MAX_DEPTH:
             self.fail(f"nested deeper than {MAX_DEPTH} levels")
         if self.peek("["):
@@ -200,14 +206,27 @@ class _Reader:
         self.at += 1
         return False
 
-    def basic(self, pattern: re.Pattern[str]) -> str:
+    def basic(self) -> str:
         start = self.at
-        found = self.demand(pattern, "the string ends nowhere")
-        text = "".join(part or "" for part in found.groups())
+        return self.unescaped(start, self.demand(_BASIC, _ENDLESS)[1], _unescape)
+
+    def long(self, pattern: re.Pattern[str]) -> str:
+        """The text of a string in three quotes; one or two more before those that end it belong to it."""
+        begin = self.at
+        self.at += 3
+        self.take(_FIRST_BREAK)
+        start = self.at
+        for found in pattern.finditer(self.text, start):
+            if not found[0].startswith("\\"):
+                self.at = found.end()
+                return self.text[start : found.end() - 3]
+        return self.fail(_ENDLESS, begin)
+
+    def unescaped(self, start: int, text: str, unescape: Callable[[re.Match[str]], str]) -> str:
         if "\\" not in text:
             return text
         try:
-            return _ESCAPE.sub(_unescape if pattern is _BASIC else _unescape_long, text)
+            return _ESCAPE.sub(unescape, text)
         except ValueError as exc:
             self.fail(str(exc), start)
 

@@ -21,7 +21,8 @@ from pybuild.oci.digest import Hashing
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_PREFIX = ".coming-"
+PREFIX = ".coming-"
+"""With which the names of hidden folders begin."""
 _PATIENCE = 60.0
 _LOOK_SECONDS = 0.05
 
@@ -38,9 +39,9 @@ class Coming:
 
     def __enter__(self) -> Self:
         with locked(self._folder), writing(self._folder):
-            for left in self._folder.glob(f"{_PREFIX}*"):
+            for left in self._folder.glob(f"{PREFIX}*"):
                 _remove_if_left(left)
-            self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._folder))
+            self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=self._folder))
             self._lock = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             _try_lock(self._lock)
         return self

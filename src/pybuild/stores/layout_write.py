@@ -13,7 +13,7 @@ from pybuild.events import detail
 from pybuild.oci import model
 from pybuild.oci.digest import sha256
 from pybuild.stores.api import Written
-from pybuild.stores.coming import Coming, locked, writing
+from pybuild.stores.coming import PREFIX, Coming, locked, writing
 from pybuild.stores.image_manifest import OCI_INDEX
 from pybuild.stores.layout_index import FULL_NAME, INDEX_FILE, LAYOUT_FILE, REF_NAME, Entry
 
@@ -95,27 +95,36 @@ def make_layout(path: Path, index: LayoutIndex, *, alone: bool = True) -> None:
 
     Otherwise a damaged index counts as an empty one.
     """
-    fresh = not index.exists()
-    try:
-        if not fresh:
-            index.entries()
-            return
-    except InvalidArchive as exc:
-        if alone:
-            raise
-        detail(f"the index is written anew: {exc}")
+    if _is_sound(index):
+        return
     with writing(path):
         path.mkdir(parents=True, exist_ok=True)
-        others = sorted(each.name for each in path.iterdir() if not each.name.startswith(".coming-"))
-    if alone and others not in ([], ["blobs"]):
+        others = sorted(each.name for each in path.iterdir() if not each.name.startswith(PREFIX))
+    if alone and not {LAYOUT_FILE, INDEX_FILE, "blobs"}.issuperset(others):
         raise ExportError(
             f"{path} is not empty and no OCI image layout: it has {', '.join(others[:5])}",
             hint="name a folder of its own, which need not exist",
         )
     with Coming(path) as coming, locked(path):
-        if not (fresh and index.exists()):
-            coming.move(INDEX_FILE, index_text([]), path)
-            coming.move(LAYOUT_FILE, LAYOUT_TEXT, path)
+        # Somebody else may just have made it.
+        if _is_sound(index):
+            return
+        if alone and index.exists():
+            index.entries()
+        coming.move(INDEX_FILE, index_text([]), path)
+        coming.move(LAYOUT_FILE, LAYOUT_TEXT, path)
+
+
+def _is_sound(index: LayoutIndex) -> bool:
+    """Whether there is a layout whose index can be read."""
+    if not index.exists():
+        return False
+    try:
+        index.entries()
+    except InvalidArchive as exc:
+        detail(f"what is there is no whole layout: {exc}")
+        return False
+    return True
 
 
 def settle(

@@ -150,7 +150,7 @@ class Push:
         if layer.diff_id is not None and layer.diff_id in self._reusable:
             self._reuse(layer.diff_id)
         elif layer.packed is not None:
-            self._take(layer.packed(), layer.diff_id, layer.size, layer.created_by)
+            self._take(layer.packed(), layer.diff_id, layer.size or None, layer.created_by)
         else:
             self._compress(layer.open(), layer.diff_id, layer.size or None, layer.created_by)
 

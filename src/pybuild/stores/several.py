@@ -112,7 +112,11 @@ class SeveralStores:
 
 def _base_there(place: Place, base: StoredImage) -> StoredImage:
     """The base as the place has it: the whole, some of its lowest layers, or nothing."""
-    own = place.store.find(place.base) if place.base is not None else None
+    own = None
+    try:
+        own = place.store.find(place.base) if place.base is not None else None
+    except PybuildError as exc:
+        detail(f"the run image goes along to {place.where}: {exc}")
     if own is None or own.diff_ids != base.diff_ids[: len(own.diff_ids)]:
         return _none(base)
     return own

@@ -70,3 +70,17 @@ def test_a_wrong_name_is_refused_with_the_reason_and_an_example(text: str, said:
         Reference.parse(text)
 
     assert "example" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("busybox", "index.docker.io/library/busybox/latest"),
+        ("acme/app:1", "index.docker.io/acme/app/1"),
+        ("registry.example.com:5000/a/b/c:2", "registry.example.com:5000/a/b/c/2"),
+        ("ghcr.io/a/b@sha256:" + "0" * 64, "ghcr.io/a/b/sha256/" + "0" * 64),
+    ],
+)
+def test_a_name_is_a_path_in_a_folder_of_layouts(name: str, path: str) -> None:
+    """GEN-11."""
+    assert Reference.parse(name).layout_path == path

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,10 +15,10 @@ from pybuild.oci.digest import sha256
 from pybuild.oci.reference import Reference
 from pybuild.stores.places import open_place
 from support.layouts import INDEX, MANIFEST, LayoutMaker, layer_of, named, platform
+from support.phase import in_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 LOW, HIGH = layer_of(low="low"), layer_of(high="high", **{"etc/os-release": "ID=test\n"})
 
@@ -266,14 +268,28 @@ def test_a_damaged_layout_is_one_clear_error(made: LayoutMaker, kind: str) -> No
     assert "Traceback" not in str(caught.value)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 @pytest.mark.parametrize("name", ["blobs", "index.json"])
-def test_what_may_not_be_read_is_said(made: LayoutMaker, name: str) -> None:
-    made.index(made.image([LOW]))
-    (made.folder / name).chmod(0)
+def test_what_may_not_be_read_is_said(name: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="pybuild-layout-") as folder:
+        Path(folder).chmod(0o755)
+        made = LayoutMaker(Path(folder) / "layout")
+        made.index(made.image([LOW]))
+        (made.folder / name).chmod(0)
 
-    with pytest.raises(InvalidArchive, match="Permission denied"):
-        _read(f"oci:{made.folder}")
+        def read() -> tuple[str, str]:
+            if os.geteuid() == 0:
+                os.setuid(1000)
+            try:
+                _read(f"oci:{made.folder}")
+            except InvalidArchive as exc:
+                return str(exc), exc.hint
+            return "", ""
+
+        said, hint = in_child(read)
+        (made.folder / name).chmod(0o755)
+
+    assert "cannot be read: Permission denied" in said
+    assert hint == f"chmod -R u+rX {made.folder}"
 
 
 @pytest.mark.parametrize(
