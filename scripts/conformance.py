@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 TESTS = ROOT / "tests"
 PAGE = ROOT / "docs" / "reference" / "conformance.md"
 SHOWN = 3
-_ID = re.compile(r"\b([A-Z]{3}|GO)-(\d\d)(?:(?: to |…)(?:([A-Z]{3}|GO)-)?(\d\d)\b)?")
+_ID = re.compile(r"\b([A-Z]{3}|GO)-(\d\d)(?:(?: to |…)(?:\1-)?(\d\d)\b)?")
 _NOTE = (
     "<!-- Written by scripts/conformance.py from tests/. Change those, then run it again (`make docs`). -->"
 )
@@ -80,9 +80,8 @@ def named() -> dict[str, list[tuple[str, str]]]:
 
 def ids(text: str) -> Iterator[str]:
     """Every id in a text, those of a range one by one."""
-    for kind, first, other, last in _ID.findall(text):
-        if other in ("", kind):
-            yield from (f"{kind}-{number:02}" for number in range(int(first), int(last or first) + 1))
+    for kind, first, last in _ID.findall(text):
+        yield from (f"{kind}-{number:02}" for number in range(int(first), int(last or first) + 1))
 
 
 def problems(

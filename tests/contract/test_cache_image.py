@@ -179,6 +179,7 @@ CAME_BACK = {
 def test_what_one_lifecycle_keeps_the_other_brings_back(
     app: App, registry: Registry, writer: Who, reader: Who
 ) -> None:
+    """RST-14, RST-06, EXP-20, CCH-02, GO-04, GO-05."""
     good(app.analyze(writer))
     assert "Adding cache layer 'acme/one:dep'" in good(app.export(writer))
     first = cache_of(registry)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pybuild.cli.phase_caches import Caches, check_access
 from pybuild.cli.phase_run import read_file, write_file
-from pybuild.errors import AnalyzeError, InvalidArchive, InvalidInput, RegistryError
+from pybuild.errors import AnalyzeError, InvalidArchive, InvalidInput, InvalidReference, RegistryError
 from pybuild.events import info, warn
 from pybuild.lifecycle.analyze import Analysis, analyze
 from pybuild.oci.reference import Reference
@@ -155,6 +155,19 @@ def read_run_images(run: PhaseRun) -> tuple[RunImageName, ...]:
     if not Path(path).exists():
         info(f'No run metadata found at path "{path}"')
     return read_file(path, RunToml.read, missing=RunToml()).images
+
+
+def listed_run_image(images: Sequence[RunImageName], name: str) -> RunImageName | None:
+    """The first of `images` that has this name, or a mirror of it: GEN-16."""
+    return next((each for each in images if any(_same(it, name) for it in (each.image, *each.mirrors))), None)
+
+
+def _same(one: str, other: str) -> bool:
+    try:
+        first, second = Reference.parse(one), Reference.parse(other)
+    except InvalidReference:
+        return one == other
+    return (first.registry, first.repository, first.tag) == (second.registry, second.repository, second.tag)
 
 
 def _run_images(run: PhaseRun) -> list[str]:

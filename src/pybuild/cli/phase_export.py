@@ -11,11 +11,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pybuild.buildenv.local import LocalBuildEnv
-from pybuild.cli.phase_analyze import by_id, check_images, read_run_images, with_launch_cache
+from pybuild.cli.phase_analyze import (
+    by_id,
+    check_images,
+    listed_run_image,
+    read_run_images,
+    with_launch_cache,
+)
 from pybuild.cli.phase_caches import Caches, warn_without_cache
 from pybuild.cli.phase_restore import check_group, images_of
 from pybuild.cli.phase_run import EXTENSIONS_STABLE_SINCE, read_analyzed, read_file, write_file
-from pybuild.errors import ExportError, InvalidInput, InvalidReference, PybuildError
+from pybuild.errors import ExportError, InvalidInput, PybuildError
 from pybuild.events import info, warn
 from pybuild.lifecycle import image_config
 from pybuild.lifecycle.analyze import Analysis, image_target
@@ -194,19 +200,9 @@ def _run_image_names(run: PhaseRun, analyzed: Analyzed, built: Built) -> RunImag
     if run.api.minor < 12 or not images:
         return images[0] if images else RunImageName()
     name = analyzed.run_image.image if analyzed.run_image else ""
-    for image in images:
-        if any(_same(each, name) for each in (image.image, *image.mirrors)):
-            return image
     # An extension may have switched to an image that the builder does not know.
-    return RunImageName(image=name) if built.metadata.extensions else images[0]
-
-
-def _same(one: str, other: str) -> bool:
-    try:
-        first, second = Reference.parse(one), Reference.parse(other)
-    except InvalidReference:
-        return one == other
-    return (first.registry, first.repository, first.tag) == (second.registry, second.repository, second.tag)
+    unknown = RunImageName(image=name) if built.metadata.extensions else images[0]
+    return listed_run_image(images, name) or unknown
 
 
 def _created(run: PhaseRun) -> str:

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pybuild.buildenv.local import LocalBuildEnv
-from pybuild.cli.phase_analyze import by_id, check_images, reference_of
+from pybuild.cli.phase_analyze import by_id, check_images, listed_run_image, read_run_images, reference_of
 from pybuild.cli.phase_caches import Caches, warn_without_cache
 from pybuild.cli.phase_run import read_analyzed, read_file, write_file
-from pybuild.errors import InvalidInput, RestoreError
+from pybuild.errors import InvalidArchive, InvalidInput, RegistryError, RestoreError
+from pybuild.events import detail
 from pybuild.lifecycle import sparse
 from pybuild.lifecycle.analyze import image_target
 from pybuild.lifecycle.cached_layers import restore_from
@@ -22,6 +23,8 @@ from pybuild.spec.api import ApiVersion, check_buildpack_api
 from pybuild.spec.order import Group
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pybuild.buildenv.api import BuildEnv
     from pybuild.cli.phase_run import PhaseRun
     from pybuild.spec.analyzed import Analyzed
@@ -32,6 +35,7 @@ KANIKO_DIR = "/kaniko"
 
 _EXTENSIONS_SINCE = ApiVersion(0, 10)
 _EXTENDS_RUN_SINCE = ApiVersion(0, 12)
+_MIRRORS_SINCE = ApiVersion(0, 14)
 
 
 def restorer(run: PhaseRun) -> None:
@@ -45,7 +49,8 @@ def restorer(run: PhaseRun) -> None:
     check_group(group)
     # Images are looked at only for extensions: nobody else needs the engine here.
     found = read_analyzed(run)
-    run = replace(run, mentioned=images_of(found))
+    mirrors = _mirrors(run, group, found)
+    run = replace(run, mentioned=(*images_of(found), *mirrors))
     open_store = run.image_store() if group.extensions else None
     caches = Caches(run, open_store)
     run.drop_privileges(inputs.layers, inputs.cache_dir, KANIKO_DIR)
@@ -53,7 +58,7 @@ def restorer(run: PhaseRun) -> None:
     if open_store and found.run_image and run.api >= _EXTENSIONS_SINCE:
         with run.registry_failing_as(RestoreError):
             store = open_store()
-            analyzed = _with_build_image(run, _looked_up(run, found, store), store)
+            analyzed = _with_build_image(run, _looked_up(run, found, store, mirrors), store)
     write_file(inputs.analyzed, analyzed.write())
     restore_layers(run, LocalBuildEnv(), group, analyzed, caches.open())
 
@@ -89,6 +94,15 @@ def restore_layers(
     )
 
 
+def _mirrors(run: PhaseRun, group: Group, analyzed: Analyzed) -> tuple[str, ...]:
+    """Other names of the run image, which the builder knows: RST-12. Only an extension's choice is looked up here."""
+    image = analyzed.run_image
+    if image is None or not image.image or not group.extensions or run.api < _MIRRORS_SINCE:
+        return ()
+    known = listed_run_image(read_run_images(run), image.image)
+    return tuple(name for name in (known.image, *known.mirrors) if name != image.image) if known else ()
+
+
 def base_folder(reference: str) -> str:
     """Where the restorer leaves for the extender what it knows of an image, and nothing of its layers (GO-12)."""
     return f"{KANIKO_DIR}/cache/base/{_digest_of(reference)}"
@@ -100,7 +114,7 @@ def _digest_of(reference: str) -> str:
     return digest if ":" in digest else f"sha256:{digest}"
 
 
-def _looked_up(run: PhaseRun, analyzed: Analyzed, store: ImageStore) -> Analyzed:
+def _looked_up(run: PhaseRun, analyzed: Analyzed, store: ImageStore, mirrors: Sequence[str]) -> Analyzed:
     """`analyzed` with the reference and target of a run image that an extension chose; it is kept for the extender if
     it is to be extended (RST-12, RST-13).
     """
@@ -109,7 +123,9 @@ def _looked_up(run: PhaseRun, analyzed: Analyzed, store: ImageStore) -> Analyzed
     extends = image.extend and run.api >= _EXTENDS_RUN_SINCE
     if not extends and image.target and image.target.os:
         return analyzed
-    found = _found(run, store, image.image or image.reference, "run")
+    found = (_first(store, (image.image, *mirrors)) if mirrors else None) or _found(
+        run, store, image.image or image.reference, "run"
+    )
     if extends:
         _keep(found)
     target = image_target(found) if run.api.minor >= 12 else None
@@ -123,6 +139,17 @@ def _with_build_image(run: PhaseRun, analyzed: Analyzed, store: ImageStore) -> A
     found = _found(run, store, run.inputs.build_image, "build")
     _keep(found)
     return replace(analyzed, build_image=reference_of(found))
+
+
+def _first(store: ImageStore, names: Sequence[str]) -> StoredImage | None:
+    """The first image that can be had; which one could not, and why, is told of the first name only, later."""
+    for name in names:
+        try:
+            if found := store.find(by_id(name)):
+                return found
+        except (RegistryError, InvalidArchive) as exc:
+            detail(f"{name}: {exc}")
+    return None
 
 
 def _found(run: PhaseRun, store: ImageStore, name: str, kind: str) -> StoredImage:

@@ -153,7 +153,8 @@ class EngineApplier:
                 raise _refused(application, step, str(said))
             if isinstance(aux := message.get("aux"), dict) and isinstance(aux.get("ID"), str):
                 built = aux["ID"]
-            text = str(message.get("stream", ""))
+            # The builder paints what comes from standard error red.
+            text = str(message.get("stream", "")).replace("\x1b[91m", "").replace("\x1b[0m", "")
             if text.startswith("Step "):
                 step, cached = text.partition(" : ")[2].strip(), False
                 if ownership.KIND not in step:

@@ -45,9 +45,11 @@ class Site:
         root = self.folders.root
         if order is not None:
             (root / "order.toml").write_bytes(order.write())
-        (root / "run.toml").write_text('[[images]]\nimage = "run.example/run:1"\n')
+        if not (root / "run.toml").exists():
+            (root / "run.toml").write_text('[[images]]\nimage = "run.example/run:1"\n')
         (root / "launcher").write_text("#!/bin/sh\n# stand-in\n")
         launcher = ("-launcher", str(root / "launcher")) if phase_name == "creator" else ()
+        image = () if phase_name == "restorer" else ("run.example/app:1",)
         places = {
             "CNB_APP_DIR": "app",
             "CNB_BUILDPACKS_DIR": "buildpacks",
@@ -69,10 +71,8 @@ class Site:
 
         def body() -> tuple[int, str, FolderStore]:
             told = io.BytesIO()
-            stores = {"registry": lambda _run: lambda: self.store}
-            code = phases.run(
-                (phase_name, *launcher, *words, "run.example/app:1"), variables, told, stores=stores
-            )
+            stores = dict.fromkeys(("daemon", "registry"), lambda _run: lambda: self.store)
+            code = phases.run((phase_name, *launcher, *words, *image), variables, told, stores=stores)
             return code, told.getvalue().decode(), self.store
 
         code, said, self.store = phase.in_child(body)
@@ -160,6 +160,40 @@ def test_the_analyzer_brings_back_the_sboms_of_the_previous_image_unless_layers_
 
     assert found == {(): True, ("-skip-layers",): False}
     assert 'key = "a/one"' in (site.folders.layers / "analyzed.toml").read_text()
+
+
+@pytest.mark.parametrize(("api", "code"), [("0.13", 42), ("0.14", 0)])
+def test_the_restorer_takes_a_mirror_of_the_run_image_that_an_extension_chose(
+    site: Site, api: str, code: int
+) -> None:
+    """RST-12, GEN-16: mirrors since Platform API 0.14; the reference gets its digest, the target is filled in."""
+    layers = site.folders.layers
+    group = '[[group]]\nid = "a"\nversion = "1"\napi = "0.10"\n'
+    (layers / "group.toml").write_text(group + group.replace("[[group]]", "[[group-extensions]]"))
+    analyzed = '[run-image]\nreference = ""\nimage = "run.example/gone:1"\n'
+    (layers / "analyzed.toml").write_text(analyzed)
+    (layers / "analyzed.toml").chmod(0o666)
+    (site.folders.root / "run.toml").write_text(
+        '[[images]]\nimage = "run.example/gone:1"\nmirrors = ["run.example/none:1", "run.example/run:1"]\n'
+    )
+
+    found, said = site.run("restorer", CNB_PLATFORM_API=api)
+
+    assert found == code, said
+    text = (layers / "analyzed.toml").read_text()
+    if code:
+        assert text == analyzed
+    else:
+        assert 'reference = "run.example/run@sha256:' in text
+        assert 'os = "linux"' in text
+
+
+@pytest.mark.parametrize(("words", "code"), [((), 3), (("-daemon",), 0)])
+def test_only_a_daemons_previous_image_may_be_an_id(site: Site, words: tuple[str, ...], code: int) -> None:
+    """ANA-02."""
+    found, said = site.run("analyzer", *words, "-previous-image", "0123456789abcdef" * 4)
+
+    assert found == code, said
 
 
 @pytest.mark.parametrize(("given", "seen"), [({}, "production"), ({"CNB_EXEC_ENV": "test"}, "test")])

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pybuild.oci.digest import sha256
 from support import phase_programs
 from support.chroot import inside
 from support.extensions import HEAD, RESET
@@ -40,6 +41,7 @@ set -e
 cat /extended > "$CNB_LAYERS_DIR/../../workspace/built"; id -u >> "$CNB_LAYERS_DIR/../../workspace/built"
 printf '[[processes]]\\ntype = "web"\\ncommand = ["cat"]\\ndefault = true\\n' > "$CNB_LAYERS_DIR/launch.toml"
 """
+BASE_LAYER = b"\0" * 1024
 DOCKERFILE = HEAD + "ARG word\nCOPY file /copied\nRUN echo $word > /extended\nENV MORE=1\n" + RESET
 
 
@@ -78,9 +80,9 @@ def steps(api: str, kinds: tuple[str, ...], change: Callable[[], None] | None = 
         path.chmod(0o777)
     for name, user in (("run", "1000:1000"), ("build", "1000:1000")):
         about = {"User": user, "Env": ["PATH=/bin"], "Labels": {"io.buildpacks.rebasable": "true"}}
-        rootfs = {"type": "layers", "diff_ids": []}
+        rootfs = {"type": "layers", "diff_ids": [sha256(BASE_LAYER)]}
         config = {"os": "linux", "architecture": "amd64", "config": about, "rootfs": rootfs, "author": name}
-        made = store.add(f"acme/{name}:1", json.dumps(config).encode())
+        made = store.add(f"acme/{name}:1", json.dumps(config).encode(), [BASE_LAYER])
         if name == "run":
             Path("/layers/analyzed.toml").write_text(ANALYZED % made.id.removeprefix("sha256:"))
     done: list[Any] = []
@@ -95,8 +97,10 @@ def steps(api: str, kinds: tuple[str, ...], change: Callable[[], None] | None = 
             return [done, None, {}]
     found = store.find("acme/app:1")
     assert found is not None
-    names = ("/workspace/built", "/extended", "/copied")
-    return [done, json.loads(store.config(found.id)), {name: Path(name).read_text() for name in names}]
+    names = ("/workspace/built", "/extended", "/copied", "/layers/analyzed.toml")
+    files = {name: Path(name).read_text() for name in names}
+    left = sorted(path for path in Path("/layers/extended/run").rglob("*") if path.is_file())
+    return [done, json.loads(store.config(found.id)), files | {"left": [str(path) for path in left]}]
 
 
 def _plant(api: str) -> None:
@@ -118,13 +122,18 @@ def _plant(api: str) -> None:
 
 @pytest.mark.parametrize("api", ["0.12", "0.13", "0.15"])
 def test_what_the_extender_leaves_is_below_the_app(root: Path, api: str) -> None:
+    """XTD-01, XTD-02, XTD-04, XTD-05, XTD-07, RST-11, RST-13, RST-14, EXT-04, EXP-03, GNR-06, GNR-14, GO-12."""
     done, config, files = inside(root, lambda: steps(api, ("run", "build")))
 
     assert [each.exit_code for each in done] == [0, 0, 0, 0], done[-1].output
+    assert re.search(r'\[build-image\]\n  reference = "[0-9a-f]{64}"', files["/layers/analyzed.toml"])
+    blobs = {path.rpartition("/")[2] for path in files["left"] if "/blobs/sha256/" in path}
+    assert len(blobs) == 4, "manifest, configuration, and the two layers that are new"
+    assert sha256(BASE_LAYER).removeprefix("sha256:") not in blobs
     assert files["/workspace/built"] == "of the build image\n1000\n"
     assert files["/copied"] == ("of the app\n" if api == "0.12" else "for the build image\n")
     words = [item.get("created_by", "") for item in config["history"]]
-    assert words[:2] == [
+    assert words[1:3] == [
         "Layer: 'COPY file /copied', Created by extension: acme/ext",
         "Layer: 'RUN echo $word > /extended', Created by extension: acme/ext",
     ]
@@ -169,6 +178,7 @@ def _is_without_kaniko() -> None:
 def test_what_goes_wrong_ends_with_102_and_leaves_no_image(
     root: Path, change: Callable[[], None], words: str
 ) -> None:
+    """XTD-06."""
     done, _, _ = inside(root, lambda: steps("0.13", ("run",), change))
 
     assert [each.exit_code for each in done] == [0, 102], done[-1].output

@@ -111,7 +111,7 @@ def test_a_platform_api_that_we_do_not_speak_ends_with_11_before_anything_else(a
 def test_words_that_cannot_be_carried_out_end_with_their_exit_code(
     words: Sequence[str], code: int, said: str
 ) -> None:
-    """ANA-01, EXP-01, GEN-10."""
+    """ANA-01, ANA-02, EXP-01, GEN-10."""
     found, output = run(*words)
 
     assert (found, said in output) == (code, True), output

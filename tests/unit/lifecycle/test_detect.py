@@ -180,7 +180,7 @@ def test_an_extension_without_detect_offers_what_its_folder_holds(folders: Folde
 
 
 def test_an_extension_that_requires_is_an_error_of_its_own(folders: Folders) -> None:
-    """DET-37"""
+    """DET-37, EXT-05"""
     e = folders.extension("e", detect=plan(requires=["x"]))
 
     detected = run(folders, (folders.buildpack("a"),), order_extensions=((e,),))

@@ -10,7 +10,7 @@ from pybuild import events
 from pybuild.buildenv.local import LocalBuildEnv
 from pybuild.errors import ExtensionFailed, GenerateError
 from pybuild.lifecycle.detect import DetectInputs, detect
-from pybuild.lifecycle.generate import Generated, GenerateInputs, generate
+from pybuild.lifecycle.generate import Generated, GenerateInputs, context_of, generate, read_config
 from pybuild.spec.analyzed import Analyzed, RunImage
 from pybuild.spec.api import ApiVersion
 from pybuild.spec.environ import Given
@@ -186,3 +186,30 @@ def test_output_that_breaks_the_rules_is_refused(folders: Folders, script: str, 
     """GNR-05, GNR-07, GO-75"""
     with pytest.raises(GenerateError, match=reason):
         run(folders, folders.extension("e", generate=script))
+
+
+def test_arguments_are_for_the_dockerfile_of_their_kind() -> None:
+    """EXT-04."""
+    text = "".join(
+        f'[[{kind}.args]]\nname = "{name}"\nvalue = "{kind}"\n' for kind in ("build", "run") for name in "ab"
+    )
+
+    found = read_config(text.encode(), "extend-config.toml")
+
+    assert found == {"build": {"a": "build", "b": "build"}, "run": {"a": "run", "b": "run"}}
+
+
+@pytest.mark.parametrize(
+    ("there", "build", "run"),
+    [
+        ((), "", ""),
+        (("context",), "context", "context"),
+        (("context.build",), "context.build", ""),
+        (("context.build", "context.run"), "context.build", "context.run"),
+    ],
+)
+def test_the_context_is_the_one_of_the_kind_or_the_shared_one_or_the_app(
+    there: tuple[str, ...], build: str, run: str
+) -> None:
+    """GNR-06: "" stands for the app."""
+    assert (context_of("build", there), context_of("run", there)) == (build, run)

@@ -23,7 +23,7 @@ _OTHER_LEVELS = {"-log-level", "CNB_LOG_LEVEL"}
 
 @pytest.mark.parametrize("case", cases("detect"))
 def test_detection_ends_as_recorded(case: dict[str, Any]) -> None:
-    """DET-01 to DET-08, DET-10 to DET-12, DET-20 to DET-28, DET-30 to DET-37, DET-40, DET-41, GRP-01 to GRP-03, PLN-02, PLN-03, ORD-01 to ORD-03, BPT-01, BPT-11, BPT-15, EXT-05, GO-60 to GO-66."""
+    """DET-01 to DET-08, DET-10 to DET-12, DET-20 to DET-28, DET-30 to DET-37, DET-40, DET-41, GRP-01 to GRP-03, PLN-02, PLN-03, ORD-01 to ORD-03, BPT-01, BPT-11, BPT-15, GO-60 to GO-66."""
     if why := phase.can_run(case):
         pytest.skip(why)
     expect = case["expect"]

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.golden
 
 @pytest.mark.parametrize("case", golden.cases("env"))
 def test_every_buildpack_sees_the_recorded_environment(case: dict[str, Any]) -> None:
-    """GEN-19, ENV-01, ENV-03…ENV-12, ENV-20…ENV-24, BUI-02, BUI-06, GO-67…GO-69."""
+    """GEN-19, ENV-01, ENV-03…ENV-12, ENV-20…ENV-24, BUI-02, BUI-06, BUI-14, GO-67…GO-69."""
     if why := phase.can_run(case):
         pytest.skip(why)
     with phase.tree(case) as root:

@@ -39,6 +39,7 @@ def _sliced(*slices: list[str]) -> list[list[str]]:
 
 @pytest.mark.parametrize("pattern", ["a/*.css", "/app/a/*.css", "./a//*.css", "/app/b/../a/*.css"])
 def test_a_pattern_may_be_relative_to_the_app_or_absolute_below_it(pattern: str) -> None:
+    """LNT-07, AMB-11."""
     assert _sliced([pattern]) == [
         ["/app", "/app/a", "/app/a/1.css"],
         ["/app", "/app/a", "/app/a/2.js", "/app/b.css"],
@@ -47,6 +48,7 @@ def test_a_pattern_may_be_relative_to_the_app_or_absolute_below_it(pattern: str)
 
 @pytest.mark.parametrize("pattern", ["../etc/*", "/etc/*", "/application/*", "/app", "", "/"])
 def test_a_pattern_that_leads_outside_matches_nothing(pattern: str) -> None:
+    """LNT-07, EXP-10."""
     first, rest = _sliced([pattern])
 
     assert first == []
@@ -54,6 +56,7 @@ def test_a_pattern_that_leads_outside_matches_nothing(pattern: str) -> None:
 
 
 def test_what_a_slice_took_is_gone_for_the_next_and_folders_go_with_their_last_file() -> None:
+    """EXP-09."""
     assert _sliced(["a/1.css"], ["a/*"], ["*"]) == [
         ["/app", "/app/a", "/app/a/1.css"],
         ["/app", "/app/a", "/app/a/2.js"],
@@ -88,6 +91,7 @@ def test_what_a_slice_took_is_gone_for_the_next_and_folders_go_with_their_last_f
     ],
 )
 def test_patterns_match_as_in_go(pattern: str, name: str, expected: bool) -> None:
+    """LNT-07, GO-25."""
     assert Pattern(pattern.encode()).matches(name.encode()) is expected
 
 
