@@ -249,7 +249,7 @@ def test_pack_publishes_and_rebuilds_with_our_phases(
 
 
 def _digest(said: str) -> str:
-    found = re.search(r"\*\*\* Digest: (sha256:[0-9a-f]{64})", said)
+    found = re.search(r"\*\*\* Images \(([0-9a-f]{12})\)", said)
     assert found, said
     return found[1]
 

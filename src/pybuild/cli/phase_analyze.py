@@ -198,7 +198,7 @@ def _accessible(store: ImageStore, names: Sequence[str]) -> str:
         else:
             why.append(f"{name} was not found")
     raise AnalyzeError(
-        f"failed to find accessible run image: {'; '.join(why)}",
+        f"failed to resolve inputs: failed to find accessible run image: {'; '.join(why)}",
         hint="name one that can be read with -run-image",
     )
 

@@ -47,18 +47,22 @@ def restorer(run: PhaseRun) -> None:
     warn_without_cache(run)
     group = read_file(inputs.group, Group.read)
     check_group(group)
-    # Images are looked at only for extensions: nobody else needs the engine here.
+    # Images are looked at only for extensions, and where the platform names one: nobody else needs the engine here.
     found = read_analyzed(run)
     mirrors = _mirrors(run, group, found)
     run = replace(run, mentioned=(*images_of(found), *mirrors))
-    open_store = run.image_store() if group.extensions else None
+    named = inputs.build_image if run.api >= _EXTENSIONS_SINCE else ""
+    extends = found.run_image is not None and found.run_image.extend
+    open_store = run.image_store() if group.extensions or named or extends else None
     caches = Caches(run, open_store)
     run.drop_privileges(inputs.layers, inputs.cache_dir, KANIKO_DIR)
     analyzed = found
-    if open_store and found.run_image and run.api >= _EXTENSIONS_SINCE:
+    if open_store and run.api >= _EXTENSIONS_SINCE:
         with run.registry_failing_as(RestoreError):
             store = open_store()
-            analyzed = _with_build_image(run, _looked_up(run, found, store, mirrors), store)
+            analyzed = _with_build_image(run, found, store)
+            if found.run_image and (group.extensions or extends):
+                analyzed = _looked_up(run, analyzed, store, mirrors)
     write_file(inputs.analyzed, analyzed.write())
     restore_layers(run, LocalBuildEnv(), group, analyzed, caches.open())
 

@@ -101,6 +101,7 @@ class TarCache:
     def _kept(self, layer: Layer) -> str:
         """The diff ID of a layer that is there already; "" if it is not."""
         if layer.diff_id and self.has_staged(layer.diff_id):  # its content has passed on its way to the image
+            self._tell_damage(layer)
             info(f"Adding cache layer '{layer.created_by}'")
             return layer.diff_id
         if not layer.diff_id or not self.size(layer.diff_id):
@@ -112,6 +113,16 @@ class TarCache:
             return ""
         info(f"Reusing cache layer '{layer.created_by}'")
         return layer.diff_id
+
+    def _tell_damage(self, layer: Layer) -> None:
+        """Warn if what was kept of a layer cannot be it. Its size shows that, without its being read each time."""
+        assert layer.diff_id is not None
+        if self.size(layer.diff_id) in (0, os.path.getsize(_tar(self._staging, layer.diff_id))):  # noqa: PTH202
+            return
+        try:
+            self._verified(layer.diff_id).close()
+        except UnusableLayer as exc:
+            warn(f"Skipping reuse for layer {layer.created_by}: {exc}")
 
     def _added(self, layer: Layer) -> str:
         info(f"Adding cache layer '{layer.created_by}'")

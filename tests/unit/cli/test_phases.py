@@ -83,6 +83,7 @@ def test_a_platform_api_that_we_do_not_speak_ends_with_11_before_anything_else(a
         (("builder", "word"), 3, "ERROR: failed to parse arguments: received unexpected arguments"),
         (("analyzer", "-daemon"), 3, "ERROR: failed to parse arguments: received 0 arguments, but expected 1"),
         (("analyzer", "-daemon", "a", "b"), 3, "ERROR: failed to parse arguments: received 2 arguments, but expected 1"),
+        (("restorer", "word"), 3, "ERROR: failed to parse arguments: received unexpected Args: word"),
         (("analyzer", "-daemon", ""), 3, "ERROR: an image argument is empty"),
         (("analyzer", "-daemon", "A B"), 3, "ERROR: "),
         (("analyzer", "-daemon", "-run-image", "r", "-tag", "T!", "a"), 3, "ERROR: "),

@@ -13,6 +13,7 @@ from pybuild.oci import model
 from pybuild.oci.reference import Reference
 from pybuild.spec.labels import LIFECYCLE_METADATA
 from pybuild.spec.target import Distro, Target
+from pybuild.stores.api import StoredImage
 from support.images import FolderStore
 
 if TYPE_CHECKING:
@@ -53,6 +54,16 @@ def test_a_missing_run_image_is_an_error_with_a_hint(store: FolderStore) -> None
 
     assert caught.value.exit_code == 32
     assert "docker pull acme/none" in caught.value.hint
+
+
+def test_a_phase_may_go_on_without_its_run_image(store: FolderStore) -> None:
+    """The Go lifecycle's analyzer does, in an engine: the exporter looks again (GO-55)."""
+    stand_in = StoredImage(id="", config={"os": "linux", "architecture": "arm64"}, diff_ids=(), labels={})
+
+    analysis = analyze(store, previous=APP, run_image="acme/none", absent=stand_in)
+
+    assert analysis.run_image == stand_in
+    assert analysis.target == Target(os="linux", arch="arm64")
 
 
 def test_the_previous_images_label_is_read(store: FolderStore) -> None:

@@ -119,6 +119,8 @@ def test_no_bytes_do_worse_than_being_refused(data: bytes) -> None:
         ("[[a.b]]\n[a]\nb.c = 1\n", "line 3: 'b' is there already, and cannot be added to"),
         ("a = 1 b = 2\n", "line 1: expected the end of the line"),
         ("a = \n", "line 1: expected a value"),
+        ("I am no toml\n", "line 1: expected '.' or '=', but got 'a' instead"),
+        ("word", "line 1: expected '.' or '='"),
         ("a = yes\n", "line 1: yes is no value"),
         ('a = "b\n', "line 1: the string ends nowhere"),
         ('a = "\\q"\n', "line 1: unknown escape"),

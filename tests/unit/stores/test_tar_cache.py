@@ -117,6 +117,25 @@ def test_a_layer_whose_content_has_passed_on_its_way_to_the_image_is_not_read_ag
     assert content(TarCache.open(str(tmp_path))) == CONTENT
 
 
+def test_a_damaged_copy_of_a_layer_that_came_anew_is_told_of_and_replaced(tmp_path: Path) -> None:
+    """GO-07."""
+    cache = filled(tmp_path)
+    (tmp_path / "committed" / f"{DIGEST}.tar").write_bytes(b"short")
+    assert b"".join(cache.copying([CONTENT])) == CONTENT
+    heard: list[events.Event] = []
+
+    with events.listening(heard.append):
+        cache.write(
+            [Layer(diff_id=DIGEST, size=len(CONTENT), open=lambda: iter(()), created_by="ex/a:l")],
+            lambda _: METADATA,
+        )
+
+    assert [event.text for event in heard if isinstance(event, events.Warned)] == [
+        f"Skipping reuse for layer ex/a:l: expected layer contents to have SHA '{DIGEST}'; found '{sha256(b'short')}'"
+    ]
+    assert content(TarCache.open(str(tmp_path))) == CONTENT
+
+
 def test_a_copy_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
     cache = TarCache.open(str(tmp_path))
 
