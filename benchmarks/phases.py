@@ -78,7 +78,7 @@ class Lifecycle:
 
     def measure(self, target: str, step: str, phase: str, *words: str) -> None:
         """Run a phase of this lifecycle and note what it took."""
-        said = self.execute("python3", "-I", "-c", _MEASURE, f"/program/{phase}", *words)
+        said = self.execute("python3", "-I", "-c", _MEASURE, f"/programs/{self.name}/{phase}", *words)
         measured = json.loads(said)
         self.found[target, step].append(measured)
         print(
@@ -126,15 +126,18 @@ def compare(
     with tempfile.TemporaryDirectory(prefix="pybuild-bench-", dir=memory) as name, _registry() as registry:
         folder = Path(name)
         folder.chmod(0o755)
-        lifecycles = _lifecycles(folder, go_program)
+        lifecycles = [Lifecycle("pybuild", folder / "pybuild"), Lifecycle("go", folder / "go")]
+        _write_programs(folder / "programs", go_program)
         targets = [Target("engine", ("-daemon",), _PREFIX, RUN_BASE)]
         if registry:
             targets.append(Target("registry", (), f"{registry}/{_PREFIX}", f"{registry}/{_PREFIX}-run:1"))
-        with _containers(lifecycles, workload):
+        with _containers(lifecycles, workload, folder / "programs"):
             for target in (each for each in targets if only in (None, each.name)):
                 for number in range(rounds):
                     for each in lifecycles if number % 2 == 0 else reversed(lifecycles):
                         _round(each, target, number)
+                if target.name == "engine":
+                    _check_same(lifecycles[1], target)
             return [
                 _row(target.name, step, *lifecycles)
                 for target in targets
@@ -159,31 +162,37 @@ def print_table(rows: Sequence[dict[str, object]]) -> None:
         )
 
 
-def _lifecycles(folder: Path, go_program: Path) -> list[Lifecycle]:
-    """Ours first. Their programs are copied, because a container may not see where they are."""
+def check_memory(rows: Sequence[dict[str, object]]) -> None:
+    """Exit where a phase took more memory than it may; that depends on no other program, as times do."""
+    above = [f"{row['target']} {row['step']}" for row in rows if float(str(row["peak_mb"])) > PEAK_GOAL_MB]
+    if above:
+        sys.exit(f"above {PEAK_GOAL_MB} MB: {', '.join(above)}")
+
+
+def _write_programs(folder: Path, go_program: Path) -> None:
+    """Both lifecycles, copied, because a container may not see where they are."""
     sys.path.insert(0, str(ROOT / "scripts"))
     import lifecycle
 
-    found = [Lifecycle("pybuild", folder / "pybuild"), Lifecycle("go", folder / "go")]
-    for each, content in zip(found, (lifecycle.program(), go_program.read_bytes()), strict=True):
-        for name in (*_FOLDERS, "program"):
-            (each.folder / name).mkdir(parents=True)
-        program = each.folder / "program" / "lifecycle"
+    for name, content in {"pybuild": lifecycle.program(), "go": go_program.read_bytes()}.items():
+        program = folder / name / "lifecycle"
+        program.parent.mkdir(parents=True)
         program.write_bytes(content)
         program.chmod(0o755)
         for phase in ("analyzer", "restorer", "exporter"):
             program.with_name(phase).symlink_to("lifecycle")
-    return found
 
 
 @contextmanager
-def _containers(lifecycles: Sequence[Lifecycle], workload: Workload) -> Iterator[None]:
+def _containers(lifecycles: Sequence[Lifecycle], workload: Workload, programs: Path) -> Iterator[None]:
     endpoint = os.environ.get("DOCKER_HOST", "").removeprefix("unix://") or "/var/run/docker.sock"
     try:
         for each in lifecycles:
             shutil.copytree(workload.app, each.folder / "workspace", dirs_exist_ok=True)
-            mounts = [f"{each.folder / name}:/{name}" for name in (*_FOLDERS, "program")]
-            mounts.append(f"{endpoint}:/var/run/docker.sock")
+            for name in _FOLDERS:
+                (each.folder / name).mkdir(exist_ok=True)
+            mounts = [f"{each.folder / name}:/{name}" for name in _FOLDERS]
+            mounts += [f"{programs}:/programs:ro", f"{endpoint}:/var/run/docker.sock"]
             words = [
                 "docker",
                 "run",
@@ -197,9 +206,8 @@ def _containers(lifecycles: Sequence[Lifecycle], workload: Workload) -> Iterator
                 "sleep",
             ]
             words += [word for mount in mounts for word in ("-v", mount)]
-            done = subprocess.run(
-                [*words, workload.builder, "7200"], capture_output=True, text=True, check=True
-            )
+            words += [workload.builder, "7200"]
+            done = subprocess.run(words, capture_output=True, text=True, check=True)
             each.container = done.stdout.strip()
             each.execute("chown", "-R", "1000:1000", *(f"/{name}" for name in _FOLDERS))
         yield
@@ -217,10 +225,7 @@ def _round(tool: Lifecycle, target: Target, number: int) -> None:
         tool.images.append(image)
     change_dependency(tool.folder / "workspace", f"{target.name[0]}{tool.name[0]}{number}")
     _empty(tool, "layers", "cache", "launch-cache")
-    # As pack starts them: the launch cache is for engines only.
-    flags = [*target.flags, "-launch-cache", "/launch-cache"] if target.flags else []
-    analyze = ("analyzer", *flags, "-run-image", target.run_image, image)
-    export = ("exporter", *flags, "-app", "/workspace", "-cache-dir", "/cache", image)
+    analyze, restore, export = _command_lines(target, image)
     tool.measure(target.name, "analyze, first", *analyze)
     tool.go("detector")
     tool.go("builder")
@@ -231,12 +236,36 @@ def _round(tool: Lifecycle, target: Target, number: int) -> None:
     _empty(tool, "layers")
     tool.measure(target.name, "analyze", *analyze)
     tool.go("detector")
-    tool.measure(target.name, "restore", "restorer", *target.flags, "-cache-dir", "/cache")
+    tool.measure(target.name, "restore", *restore)
     files = tool.execute("sh", "-c", "find /layers/bench_big/deps -type f | wc -l")
     if int(files) != 20_000:
         sys.exit(f"{tool.name}: restored {files} files")
     tool.go("builder")
     tool.measure(target.name, "export, no change", *export)
+
+
+def _command_lines(target: Target, image: str) -> tuple[list[str], list[str], list[str]]:
+    """Of analyzer, restorer and exporter, as pack starts them: the launch cache is for engines only."""
+    flags = [*target.flags, "-launch-cache", "/launch-cache"] if target.flags else []
+    return (
+        ["analyzer", *flags, "-run-image", target.run_image, image],
+        ["restorer", *target.flags, "-cache-dir", "/cache"],
+        ["exporter", *flags, "-app", "/workspace", "-cache-dir", "/cache", image],
+    )
+
+
+def _check_same(peer: Lifecycle, target: Target) -> None:
+    """Speed counts only for the same result: of what the peer exported last, ours must make the same layers."""
+    theirs, ours = peer.images[-1], f"{target.place}-same:1"
+    peer.images.append(ours)
+    analyze, _, export = _command_lines(target, ours)
+    for phase, *words in (analyze, export):
+        peer.execute(f"/programs/pybuild/{phase}", *words)
+    words = ["docker", "inspect", "-f", "{{.RootFS.Layers}}", theirs, ours]
+    layers = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
+    if layers[0] != layers[1]:
+        sys.exit(f"{theirs} and {ours} do not have the same layers:\n{layers[0]}\n{layers[1]}")
+    print(f"  same layers: {theirs} and {ours}", file=sys.stderr, flush=True)
 
 
 def _empty(tool: Lifecycle, *folders: str) -> None:
@@ -334,6 +363,7 @@ def main() -> None:
         finally:
             _quietly("docker", "rmi", "-f", workload.builder, workload.trivial_builder)
     print_table(rows)
+    check_memory(rows)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 Needs `PACK` (a pack program) and `CNB_LIFECYCLE_DIR` (a folder with the Go programs `lifecycle` and `launcher`,
 which pack's builder needs). Without them only pybuild is measured, on its default builder's bases, and no ratio
 is claimed. Writes benchmarks/out/latest.json: `{scenario, pybuild_s, pack_s, ratio, peak_mb}` for each scenario,
-medians of the rounds; `peak_mb` is the largest resident set of pybuild's process.
+medians of the rounds; `peak_mb` is the largest resident set of pybuild's process. After that come the phases as
+programs, beside the Go lifecycle's (phases.py; benchmarks/out/phases.json).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import phases
 from workload import Workload, change_app, change_dependency, prepare
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 SCENARIOS = ("cold", "no-change", "app-change", "dependency-change", "trivial")
 GOALS = {"cold": 0.7, "no-change": 0.1, "app-change": 0.12, "dependency-change": 0.5, "trivial": 0.8}
 PEAK_GOAL_MB = 120
-OUT = Path(__file__).parent / "out" / "latest.json"
+OUT = Path(__file__).parent / "out"
 
 
 @dataclass
@@ -65,7 +67,9 @@ def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="alternating rounds (default 3)")
-    parser.add_argument("--only", choices=SCENARIOS, action="append", help="only these scenarios")
+    parser.add_argument(
+        "--only", choices=(*SCENARIOS, "phases"), action="append", help="only these scenarios"
+    )
     options = parser.parse_args()
     pack, lifecycle = os.environ.get("PACK"), os.environ.get("CNB_LIFECYCLE_DIR")
     if not pack or not lifecycle:
@@ -74,24 +78,37 @@ def main() -> None:
         )
     subprocess.run([_pybuild(), "doctor", "--prepare", "--quiet"], check=True)
     tools = [Tool("pybuild", _pybuild_command), Tool("pack", lambda *words: _pack_command(pack, *words))]
-    wanted = options.only or SCENARIOS
+    with_phases = not options.only or "phases" in options.only
+    wanted = [scenario for scenario in options.only or SCENARIOS if scenario in SCENARIOS]
+    by_phase: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory(prefix="pybuild-bench-") as folder:
         workload = prepare(Path(folder), pack, Path(lifecycle))
         try:
-            for number in range(options.rounds):
+            for number in range(options.rounds if wanted else 0):
                 # Who goes first changes, so that neither always finds the other's warm page cache.
                 for tool in tools if number % 2 == 0 else reversed(tools):
                     _round(tool, number, workload, wanted)
                 _compare(number, wanted)
+            if with_phases:
+                by_phase = phases.compare(workload, Path(lifecycle) / "lifecycle", rounds=options.rounds)
         finally:
             _clean_up(tools, workload)
     rows = [_row(scenario, *tools) for scenario in SCENARIOS if scenario in wanted]
-    OUT.parent.mkdir(exist_ok=True)
-    OUT.write_text(json.dumps(rows, indent=2) + "\n")
-    _print_table(rows)
+    if rows:
+        _write("latest.json", rows)
+        _print_table(rows)
+    if by_phase:
+        _write("phases.json", by_phase)
+        phases.print_table(by_phase)
+        phases.check_memory(by_phase)
 
 
-def _round(tool: Tool, number: int, workload: Workload, wanted: list[str] | tuple[str, ...]) -> None:
+def _write(name: str, rows: list[dict[str, object]]) -> None:
+    OUT.mkdir(exist_ok=True)
+    (OUT / name).write_text(json.dumps(rows, indent=2) + "\n")
+
+
+def _round(tool: Tool, number: int, workload: Workload, wanted: list[str]) -> None:
     image = f"pybuild-bench/{tool.name}-{number}"
     if set(wanted) - {"trivial"}:
         change_app(workload.app, f"before {number}\n")
@@ -109,7 +126,7 @@ def _round(tool: Tool, number: int, workload: Workload, wanted: list[str] | tupl
             tool.build("trivial", name, workload.trivial_builder, workload.trivial_app)
 
 
-def _compare(number: int, wanted: list[str] | tuple[str, ...]) -> None:
+def _compare(number: int, wanted: list[str]) -> None:
     """Speed counts only for the same result: both tools must have made the very same image."""
     for suffix in [""] * bool(set(wanted) - {"trivial"}) + ["-trivial"] * ("trivial" in wanted):
         names = [f"pybuild-bench/{tool}-{number}{suffix}" for tool in ("pybuild", "pack")]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import tarfile
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -23,18 +22,19 @@ if TYPE_CHECKING:
 
 CHUNK = 1 << 20
 _NEW = os.O_NOFOLLOW | os.O_CLOEXEC
-_TYPES = {
-    stat.S_IFREG: tarfile.REGTYPE,
-    stat.S_IFDIR: tarfile.DIRTYPE,
-    stat.S_IFLNK: tarfile.SYMTYPE,
-    stat.S_IFIFO: tarfile.FIFOTYPE,
-    stat.S_IFCHR: tarfile.CHRTYPE,
-    stat.S_IFBLK: tarfile.BLKTYPE,
+_KINDS = {
+    stat.S_IFREG: tar.FILE,
+    stat.S_IFDIR: tar.DIRECTORY,
+    stat.S_IFLNK: tar.SYMLINK,
+    stat.S_IFIFO: tar.FIFO,
+    stat.S_IFCHR: tar.CHARACTER,
+    stat.S_IFBLK: tar.BLOCK_DEVICE,
 }
+_LATEST = 0o77777777777  # seconds since 1970 that a header can state
 
 
 def pack(root: str) -> Generator[bytes, None, None]:
-    """A GNU tar of the tree at `root`, whose names begin with the last component of `root`.
+    """A tar of the tree at `root`, whose names begin with the last component of `root`.
 
     A directory comes before its children, these in the order of their bytes; sockets are left out; a second
     name of one inode is a hard link to the first. `BuildError` when something cannot be read.
@@ -46,7 +46,7 @@ def pack(root: str) -> Generator[bytes, None, None]:
             yield from _member(path, os.path.relpath(path, base or "."), seen)
         except OSError as exc:
             raise BuildError(f"cannot read {path}: {exc.strerror}") from exc
-    yield b"\0" * 1024
+    yield tar.TRAILER
 
 
 def _walk(root: str) -> Iterator[str]:
@@ -64,43 +64,61 @@ def _walk(root: str) -> Iterator[str]:
 
 def _member(path: str, name: str, seen: dict[tuple[int, int], str]) -> Iterator[bytes]:
     found = os.lstat(path)
-    kind = stat.S_IFMT(found.st_mode)
-    if kind not in _TYPES:
+    kind = _KINDS.get(stat.S_IFMT(found.st_mode))
+    if kind is None:
         return
-    info = tarfile.TarInfo(name)
-    info.type = _TYPES[kind]
-    info.mode = stat.S_IMODE(found.st_mode)
-    info.uid, info.gid = found.st_uid, found.st_gid
-    info.mtime = int(found.st_mtime)
-    if kind == stat.S_IFLNK:
-        info.linkname = os.readlink(path)
-    elif kind in (stat.S_IFCHR, stat.S_IFBLK):
-        info.devmajor, info.devminor = os.major(found.st_rdev), os.minor(found.st_rdev)
-    elif kind == stat.S_IFREG:
+    linkname = ""
+    if kind == tar.SYMLINK:
+        linkname = os.readlink(path)
+    elif kind == tar.FILE:
         inode = (found.st_dev, found.st_ino)
         if found.st_nlink > 1 and seen.setdefault(inode, name) != name:
-            info.type, info.linkname = tarfile.LNKTYPE, seen[inode]
+            kind, linkname = tar.HARD_LINK, seen[inode]
         else:
-            yield from _file(path, info)
+            yield from _file(path, name)
             return
-    yield info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
+    device = kind in (tar.CHARACTER, tar.BLOCK_DEVICE)
+    yield _header(
+        name,
+        kind,
+        found,
+        linkname=os.fsencode(linkname),
+        devmajor=os.major(found.st_rdev) if device else 0,
+        devminor=os.minor(found.st_rdev) if device else 0,
+    )
 
 
-def _file(path: str, info: tarfile.TarInfo) -> Iterator[bytes]:
-    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+def _file(path: str, name: str) -> Iterator[bytes]:
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | _NEW), "rb") as file:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode):
             raise BuildError(f"{path} stopped being a regular file while it was read")
-        info.size = found.st_size
-        yield info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
-        left = info.size
+        yield _header(name, tar.FILE, found, size=found.st_size)
+        left = found.st_size
         while left:
             chunk = file.read(min(left, CHUNK))
             if not chunk:
                 raise BuildError(f"{path} became shorter while it was read")
             left -= len(chunk)
             yield chunk
-    yield b"\0" * (-info.size % tarfile.BLOCKSIZE)
+    yield tar.padding(found.st_size)
+
+
+def _header(
+    name: str,
+    kind: bytes,
+    found: os.stat_result,
+    *,
+    size: int = 0,
+    linkname: bytes = b"",
+    devmajor: int = 0,
+    devminor: int = 0,
+) -> bytes:
+    mode, time = stat.S_IMODE(found.st_mode), min(max(int(found.st_mtime), 0), _LATEST)
+    entry = tar.TarEntry(
+        os.fsencode(name), kind, mode, found.st_uid, found.st_gid, size, linkname, devmajor, devminor
+    )
+    return tar.header(entry, mtime=time)
 
 
 def content(entry: Entry) -> Iterable[bytes]:

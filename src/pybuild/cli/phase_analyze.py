@@ -5,7 +5,7 @@ Specification: platform.md, "analyzer", "Run Image Resolution".
 
 from __future__ import annotations
 
-import platform
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -131,7 +131,8 @@ def analyze_images(run: PhaseRun, store: ImageStore, caches: Caches) -> tuple[An
 
 def _absent() -> StoredImage:
     """What stands for a run image that the engine lacks: it may come before the exporter, which looks again."""
-    arch = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    machine = os.uname().machine
+    arch = {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
     return StoredImage(id="", config={"os": "linux", "architecture": arch}, diff_ids=(), labels={})
 
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pybuild.buildenv.local import LocalBuildEnv
-from pybuild.cli.phase_detect import given_to_buildpacks, read_analyzed, target_of
-from pybuild.cli.phase_run import read_file
+from pybuild.cli.phase_detect import given_to_buildpacks, target_of
+from pybuild.cli.phase_run import read_analyzed, read_file
 from pybuild.errors import BuildError, InvalidFile, InvalidInput
 from pybuild.lifecycle import os_release
 from pybuild.lifecycle.build import BuildInputs, Built, build

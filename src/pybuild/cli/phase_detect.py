@@ -5,26 +5,24 @@ Specification: platform.md, "detector".
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pybuild.buildenv.local import LocalBuildEnv
 from pybuild.cli.phase_analyze import read_run_images
-from pybuild.cli.phase_run import EXTENSIONS_STABLE_SINCE, read_file, write_file
+from pybuild.cli.phase_run import EXTENSIONS_STABLE_SINCE, read_analyzed, read_file, write_file
 from pybuild.errors import BuilderUnusable, InvalidFile, InvalidInput, PybuildError
-from pybuild.events import warn
 from pybuild.lifecycle.detect import Detected, DetectInputs, detect
 from pybuild.lifecycle.env_dirs import read_given
 from pybuild.lifecycle.generate import GenerateInputs, generate
 from pybuild.lifecycle.privileges import refuse_root
 from pybuild.spec import target as targets
-from pybuild.spec.analyzed import Analyzed
 from pybuild.spec.order import OrderFile, System
 from pybuild.spec.target import Target
 
 if TYPE_CHECKING:
     from pybuild.buildenv.api import BuildEnv
     from pybuild.cli.phase_run import PhaseRun
+    from pybuild.spec.analyzed import Analyzed
     from pybuild.spec.environ import Given
 
 
@@ -70,14 +68,6 @@ def detect_group(run: PhaseRun, env: BuildEnv, analyzed: Analyzed) -> tuple[Dete
     write_file(inputs.group, detected.group.write())
     write_file(inputs.plan, detected.plan.write())
     return detected, asked, analyzed
-
-
-def read_analyzed(run: PhaseRun) -> Analyzed:
-    """analyzed.toml; a missing one is an empty one (GO-55)."""
-    path = run.inputs.analyzed
-    if not Path(path).exists():
-        warn(f'No analyzed metadata found at path "{path}"')
-    return read_file(path, Analyzed.read, missing=Analyzed())
 
 
 def target_of(analyzed: Analyzed) -> Target:

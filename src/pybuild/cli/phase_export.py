@@ -19,9 +19,8 @@ from pybuild.cli.phase_analyze import (
     with_launch_cache,
 )
 from pybuild.cli.phase_caches import Caches, warn_without_cache
-from pybuild.cli.phase_detect import read_analyzed
 from pybuild.cli.phase_restore import check_group, images_of
-from pybuild.cli.phase_run import EXTENSIONS_STABLE_SINCE, read_file, write_file
+from pybuild.cli.phase_run import EXTENSIONS_STABLE_SINCE, read_analyzed, read_file, write_file
 from pybuild.errors import ExportError, InvalidInput, PybuildError
 from pybuild.events import info, warn
 from pybuild.lifecycle import image_config
@@ -122,7 +121,7 @@ def export_image(
                 project=project,
                 extended=extended,
                 cache=_known(analysis, store, cache),
-                copy=cache.copying if isinstance(cache, TarCache) else None,
+                tars=cache if isinstance(cache, TarCache) else None,
             ),
         )
     try:

@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pybuild.cli.phase_build import builder
-from pybuild.cli.phase_detect import read_analyzed
 from pybuild.cli.phase_restore import KANIKO_DIR, base_folder
-from pybuild.cli.phase_run import read_file
+from pybuild.cli.phase_run import read_analyzed, read_file
 from pybuild.errors import ExtendError, InvalidFile, InvalidInput, PybuildError
 from pybuild.events import info
 from pybuild.lifecycle import privileges, sparse

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 from pybuild.buildenv.local import LocalBuildEnv
 from pybuild.cli.phase_analyze import by_id, check_images, listed_run_image, read_run_images, reference_of
 from pybuild.cli.phase_caches import Caches, warn_without_cache
-from pybuild.cli.phase_detect import read_analyzed
-from pybuild.cli.phase_run import read_file, write_file
+from pybuild.cli.phase_run import read_analyzed, read_file, write_file
 from pybuild.errors import InvalidArchive, InvalidInput, RegistryError, RestoreError
 from pybuild.events import detail
 from pybuild.lifecycle import sparse

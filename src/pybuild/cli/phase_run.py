@@ -133,6 +133,14 @@ def _content(path: str) -> bytes:
         return file.read(_LARGEST_FILE)
 
 
+def read_analyzed(run: PhaseRun) -> Analyzed:
+    """analyzed.toml; a missing one is an empty one (GO-55)."""
+    path = run.inputs.analyzed
+    if not Path(path).exists():
+        warn(f'No analyzed metadata found at path "{path}"')
+    return read_file(path, Analyzed.read, missing=Analyzed())
+
+
 def write_file(path: str, content: bytes) -> None:
     """Put `content` at `path`, whose folder is made if missing. What was there is replaced, not written through."""
     try:

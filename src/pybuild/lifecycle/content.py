@@ -21,7 +21,7 @@ from pybuild.events import Progress, emit
 from pybuild.lifecycle.layers import tar_size, write_layer
 from pybuild.lifecycle.reframe import reframe
 from pybuild.oci import tar
-from pybuild.oci.digest import Hashing
+from pybuild.oci.digest import Hashing, hashing
 from pybuild.stores.api import Layer
 
 if TYPE_CHECKING:
@@ -71,16 +71,20 @@ def new_layer(
     created_by: str,
     *,
     maybe: Iterable[tuple[str, int]] = (),
+    keep: Callable[[Iterable[bytes]], Iterable[bytes]] | None = None,
 ) -> Layer:
-    """A layer that has to be read. `maybe`: diff IDs and tar sizes (0: unknown) of layers that it may be equal to."""
+    """A layer that has to be read. `maybe`: diff IDs and tar sizes (0: unknown) of layers that it may be equal to.
+
+    `keep`: passes on the content that is read now, and keeps it.
+    """
     size = tar_size(planned)
     diff_id = None
     if not {known for _, known in maybe}.isdisjoint({0, size}):
         content = _streamed(env, planned, listing, created_by)
         if env.file_reader() is None:
-            return spooled_layer(content, created_by)
+            return spooled_layer(keep(content) if keep else content, created_by)
         # Seldom needed after that, and then read again for less than a copy on disk costs each time.
-        passing = Hashing(content)
+        passing = hashing(keep(content) if keep else content)
         deque(passing, maxlen=0)
         diff_id = passing.digest
     return Layer(
@@ -94,7 +98,7 @@ def new_layer(
 def spooled_layer(content: Iterable[bytes], created_by: str) -> Layer:
     """A layer read into a temporary file at once, because its diff ID or its size has to be known first."""
     spool = _Spool()
-    passing = Hashing(content)
+    passing = hashing(content)
     try:
         spool.write(passing)
     except OSError as exc:

@@ -38,7 +38,7 @@ from pybuild.spec.report import Report
 from pybuild.spec.run_image import RunImageName
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
 
     from pybuild.buildenv.api import BuildEnv
     from pybuild.lifecycle.analyze import Analysis
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from pybuild.spec.api import ApiVersion
     from pybuild.spec.launch import Process
     from pybuild.stores.api import ImageStore, Written
+    from pybuild.stores.tar_cache import TarCache
 
 EXEC_ENV_LABEL = "io.buildpacks.exec-env"
 
@@ -73,8 +74,8 @@ class ExportInputs:
     `names`: all names of the new image, the first one is its own. `run_image`: name and mirrors for the label.
     `cache`: what is known of the layers in place. `upload`: digest of what the platform put into the app
     directory, "" if unknown; `uploaded`: the stamp that the directory had then. `created`: RFC 3339.
-    `extended`: what image extensions made of the run image. `copy`: passes the content of a layer that is to be cached on
-    and keeps it, so that it need not be read again.
+    `extended`: what image extensions made of the run image. `tars`: a cache that gets the contents of
+    cached layers while they are read for the image.
     """
 
     built: Built
@@ -94,7 +95,7 @@ class ExportInputs:
     upload: str = ""
     uploaded: str = ""
     extended: ExtendedRunImage | None = None
-    copy: Callable[[Iterable[bytes]], Iterable[bytes]] | None = None
+    tars: TarCache | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from pybuild.buildenv.api import Entry, Listing
 from pybuild.errors import ExportError
 from pybuild.events import detail
-from pybuild.launcher.inputs import patterns as launcher_patterns
 from pybuild.lifecycle.scripts import run_lines
 
 if TYPE_CHECKING:
@@ -96,6 +95,8 @@ def collect(env: BuildEnv, built: Built, *, layers_dir: str, app_dir: str) -> Ex
     listings = dict(zip(roots, env.scan(roots), strict=True))
     if not listings[app_dir].entries:
         raise ExportError(f"the app directory {app_dir} is gone: a buildpack removed it")
+    from pybuild.launcher.inputs import patterns as launcher_patterns  # the restorer does not need it
+
     sboms = f"{layers_dir}/sbom/launch"
     patterns = [f"{sboms}/*.json", f"{sboms}/*/*.json", f"{sboms}/*/*/*.json"]
     files = env.read_files([*patterns, *launcher_patterns(layers_dir)], limit=_SBOM_LIMIT)

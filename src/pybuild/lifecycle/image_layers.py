@@ -29,7 +29,7 @@ from pybuild.oci import tar
 from pybuild.stores.api import Layer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pybuild.buildenv.api import BuildEnv, Listing
     from pybuild.lifecycle.build import BuiltLayer
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from pybuild.lifecycle.layers import AppLayer
     from pybuild.spec.order import GroupElement
     from pybuild.stores.api import ImageStore
+    from pybuild.stores.tar_cache import TarCache
 
 _LAUNCHER_LIMIT = 64 << 20
 _LAUNCHER_WORDS = "Buildpacks Application Launcher"
@@ -140,8 +141,8 @@ class _Plan:
         created_by = f"Layer: '{built.name}', Created by buildpack: {module.id}@{module.version}"
         if built.has_directory:
             layer, reason = self._folder(module, built, created_by)
-            if built.toml.cache and (copy := self.inputs.copy):
-                layer = _copied(layer, copy)
+            if built.toml.cache and (tars := self.inputs.tars):
+                layer = _copied(layer, tars)
         else:
             layer, reason = self._previous(module, built, created_by), "kept from the image before"
         return ImageLayer(owner=module.id, name=built.name, layer=layer, reason=reason)
@@ -161,7 +162,9 @@ class _Plan:
         # A buildpack that writes the same metadata has probably made the same bytes again.
         same = kept.metadata == built.toml.metadata
         maybe = [(kept.diff_id, kept.size)] if same else []
-        return new_layer(self.env, plan(), listing, created_by, maybe=maybe), "made anew"
+        tars = self.inputs.tars if built.toml.cache else None
+        keep = tars.copying if tars and not tars.size(kept.diff_id) else None
+        return new_layer(self.env, plan(), listing, created_by, maybe=maybe, keep=keep), "made anew"
 
     def _previous(self, module: GroupElement, built: BuiltLayer, created_by: str) -> Layer:
         # Buildpack API, "Launch Layers": launch = true with no directory left behind means that the lifecycle MUST
@@ -283,8 +286,12 @@ class _Plan:
         return _ours("process-types", made_layer(process_types_layer(types), {}, "Buildpacks Process Types"))
 
 
-def _copied(layer: Layer, copy: Callable[[Iterable[bytes]], Iterable[bytes]]) -> Layer:
-    return replace(layer, open=lambda: copy(layer.open()))
+def _copied(layer: Layer, tars: TarCache) -> Layer:
+    def opened() -> Iterable[bytes]:
+        there = layer.diff_id is not None and tars.has_staged(layer.diff_id)
+        return layer.open() if there else tars.copying(layer.open())
+
+    return replace(layer, open=opened)
 
 
 def _ours(name: str, layer: Layer) -> ImageLayer:

@@ -11,12 +11,14 @@ import hashlib
 import importlib
 import itertools
 import os
+import queue
 import tempfile
+import threading
 import weakref
 import zlib
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Self
 
 from pybuild.errors import DiskFull, InvalidArchive
 from pybuild.oci.digest import Hashing, hashing
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 _PIECE = 1 << 20
+_AHEAD = 4  # blocks that wait for the compressor
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _WITH_HEADER = 31  # zlib's word for: a window of 32 KiB, and gzip's header and trailer
@@ -58,13 +61,12 @@ class Packed:
 
 def pack(chunks: Iterable[bytes]) -> Packed:
     """Compress a tar into a temporary file; memory stays flat. Raises `DiskFull`."""
-    content, compressed = hashing(chunks), hashlib.sha256()
+    content = hashing(chunks)
     file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as what is read from it
-    size = 0
     try:
-        for piece in compressed_pieces(content):
-            compressed.update(piece)
-            size += file.write(piece)
+        with _Beside(file) as beside:
+            for block in _blocks(content):
+                beside.take(block)
         file.flush()
     except OSError as exc:
         file.close()
@@ -72,14 +74,61 @@ def pack(chunks: Iterable[bytes]) -> Packed:
     except BaseException:
         file.close()
         raise
-    return Packed(file, size, f"sha256:{compressed.hexdigest()}", content.digest, content.size)
+    return Packed(file, beside.size, beside.digest, content.digest, content.size)
+
+
+class _Beside:
+    """Compresses into a file in a thread of its own, while the next block is read and hashed. Leave it before asking."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._blocks: queue.Queue[bytes | None] = queue.Queue(_AHEAD)
+        self._fault: BaseException | None = None
+        self._hash = hashlib.sha256()
+        self._thread = threading.Thread(target=self._work, name="pybuild-compress", daemon=True)
+        self.size = 0
+
+    @property
+    def digest(self) -> str:
+        """Of what is in the file."""
+        return f"sha256:{self._hash.hexdigest()}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._blocks.put(None)
+        self._thread.join()
+        if kind is None and self._fault:
+            raise self._fault
+
+    def take(self, block: bytes) -> None:
+        """Have it compressed. Raises what went wrong with one before."""
+        self._blocks.put(block)
+        if self._fault:
+            raise self._fault
+
+    def _work(self) -> None:
+        try:
+            for piece in _squeezed(iter(self._blocks.get, None)):
+                self._hash.update(piece)
+                self.size += self._file.write(piece)
+        except BaseException as exc:  # noqa: BLE001 - raised where the blocks come from
+            self._fault = exc
+            while self._blocks.get() is not None:
+                pass  # nobody is to wait for room
 
 
 def compressed_pieces(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """The same content compressed, while it streams."""
-    compressor = _compressor()
+    return _squeezed(_blocks(chunks))
+
+
+def _squeezed(blocks: Iterable[bytes]) -> Iterator[bytes]:
     # isal's output depends on where one call ends and the next begins; equal tars must become equal blobs (GEN-17).
-    for block in _blocks(chunks):
+    compressor = _compressor()
+    for block in blocks:
         if piece := compressor.compress(block):
             yield piece
     yield compressor.flush()

@@ -6,7 +6,7 @@ import io
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests.adapters  # noqa: F401
@@ -17,7 +17,7 @@ from pybuild.cli import phases
 from pybuild.lifecycle.image_layers import PLACEHOLDER, LauncherSource, launcher_source
 from pybuild.oci.digest import sha256
 from pybuild.oci.reference import Reference
-from pybuild.stores.api import Layer
+from pybuild.stores.api import Layer, Written
 from pybuild.stores.launch_cache import LaunchCacheStore
 from pybuild.stores.tar_cache import TarCache
 from support import phase
@@ -216,6 +216,58 @@ def test_a_damaged_launch_cache_costs_only_time(tmp_path: Path) -> None:
 
     assert image is not None
     assert b"".join(again.read_layer(image, sha256(content))) == content
+
+
+class _Spoiling(FolderStore):
+    """Lets a file be overwritten as soon as an image is written."""
+
+    spoiled: Path
+
+    def write(self, *words: Any) -> Written:
+        written = super().write(*words)
+        self.spoiled.write_text("what nobody may read any more")
+        return written
+
+
+def test_a_cached_layer_is_read_once_for_the_image_and_the_cache(folder: Path) -> None:
+    """EXP-20, EXP-21."""
+    for name in ("layers/a/dep", "layers/config", "cache", "app"):
+        (folder / name).mkdir(parents=True)
+    (folder / "layers/a/dep/file").write_text("content")
+    (folder / "layers/a/dep.toml").write_text("[types]\nlaunch = true\ncache = true\n")
+    (folder / "layers/config/metadata.toml").write_text("")
+    (folder / "layers/group.toml").write_text('[[group]]\nid = "a"\nversion = "1"\napi = "0.10"\n')
+    (folder / "layers/analyzed.toml").write_text('[run-image]\nreference = "base:1"\nimage = "base:1"\n')
+    store = _Spoiling(folder / "store")
+    store.spoiled = folder / "layers/a/dep/file"
+    store.add("base:1", _config([]), [])
+    places = (
+        "-layers",
+        str(folder / "layers"),
+        "-app",
+        str(folder / "app"),
+        "-cache-dir",
+        str(folder / "cache"),
+    )
+    environ = {
+        "CNB_PLATFORM_API": "0.12",
+        "CNB_USER_ID": str(os.geteuid()),
+        "CNB_GROUP_ID": str(os.getegid()),
+    }
+    told = io.BytesIO()
+
+    code = phases.run(
+        ("exporter", "-daemon", *places, "app:1"),
+        environ,
+        told,
+        stores={"daemon": lambda _run: lambda: store},
+    )
+
+    assert code == 0, told.getvalue().decode()
+    image = store.find("app:1")
+    assert image is not None
+    assert (folder / "cache/committed" / f"{image.diff_ids[0]}.tar").exists()
+    assert b"Adding cache layer 'a:dep'" in told.getvalue()
 
 
 def _config(diff_ids: Sequence[str]) -> bytes:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gzip
 import random
+import subprocess
 import sys
+import threading
 import tracemalloc
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -52,6 +55,42 @@ def test_a_layer_is_compressed_once_and_told_by_both_digests(library: str) -> No
 def test_equal_tars_become_equal_blobs_however_they_come(library: str) -> None:
     """GEN-17."""
     assert compress.pack(pieces(CONTENT)).digest == compress.pack(pieces(CONTENT, 1 << 20)).digest
+
+
+def test_what_goes_wrong_while_a_layer_is_read_ends_its_compression(library: str) -> None:
+    before = threading.active_count()
+
+    def breaking() -> Iterator[bytes]:
+        yield from pieces(CONTENT)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        compress.pack(breaking())
+
+    assert threading.active_count() == before
+
+
+def test_a_full_disk_ends_the_reading_of_a_layer_that_never_ends() -> None:
+    """F-18."""
+    program = (
+        "import os, resource, signal\n"
+        "from pybuild.stores import compress\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))\n"
+        "try: compress.pack(iter(lambda: os.urandom(1 << 18), b''))\n"
+        "except OSError as exc: print(exc.strerror)"
+    )
+    source = str(Path(__file__).parents[3] / "src")
+
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"PYTHONPATH": source},
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+
+    assert done.stdout == b"File too large\n"
 
 
 @pytest.mark.parametrize("size", [1, 7, 1 << 20])
