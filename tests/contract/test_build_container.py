@@ -112,7 +112,13 @@ class TestSecurity:
             env, "setsid cat </proc/1/fd/0 >/dev/null 2>&1 & setsid cat </proc/1/fd/0 >/dev/null & sleep 0.2"
         )
 
-        assert output_of(env, "echo fine") == "fine\n"
+        # A killed reader that has not quite died yet may still take what comes: then that is told, and not waited for.
+        said = ""
+        try:
+            said = output_of(env, "echo fine")
+        except BuildError as exc:
+            said = str(exc)
+        assert said == "fine\n" or "interfered with the build: something read from" in said
 
     def test_killing_everything_is_told_and_hangs_nothing(
         self, container: Callable[..., ContainerBuildEnv]

@@ -161,6 +161,7 @@ class Session:
         self._key = secrets.token_hex(16)
         self._complaints = b""
         self._greeted = False
+        self._mark = ""
 
     def carry_out(self, script: bytes, output: Callable[[bytes], None], *, doing: str) -> int:
         """Have `script` run in a fresh subshell; hand on what it writes; return its status when it is over.
@@ -181,7 +182,8 @@ class Session:
 
         One that is given up in the middle does no harm: the next message kills what still writes.
         """
-        mark = secrets.token_hex(16)
+        before, self._mark = self._mark, secrets.token_hex(16)
+        mark, stale = self._mark, f"\0{before or 'start'} ".encode()
         written: list[bytes] = []
         marks = _Marks(mark, written.append)
         body = script if script.endswith(b"\n") else script + b"\n"
@@ -196,8 +198,11 @@ class Session:
             if data is None:
                 asked = self._ask_whether_alive(asked, doing)
                 continue
-            asked = None
             passed_on, complained = self._frames.split(data)
+            if asked is not None and stale in passed_on:
+                # The shell speaks of the message before this one: it never got this one.
+                raise _interfered(doing, "read from", "reads of")
+            asked = None
             self._complaints = (self._complaints + complained)[-_DIAGNOSTIC_BYTES:]
             words = marks.feed(passed_on)
             yield from written
@@ -289,11 +294,15 @@ def _status(word: bytes, doing: str) -> int | None:
     if kind == b"ended" and number.isdigit():
         return int(number)
     if kind == b"interfered":
-        raise BuildError(
-            f"{doing} interfered with the build: something wrote to the build container's control channel",
-            hint="look for writes to /proc/1/fd/0 in the buildpack or the app",
-        )
+        raise _interfered(doing, "wrote to", "writes to")
     raise BuildError(
         f"{doing} killed the shell that watches over it",
         hint="look for kill -9 -1 in the buildpack or the app",
+    )
+
+
+def _interfered(doing: str, did: str, what: str) -> BuildError:
+    return BuildError(
+        f"{doing} interfered with the build: something {did} the build container's control channel",
+        hint=f"look for {what} /proc/1/fd/0 in the buildpack or the app",
     )

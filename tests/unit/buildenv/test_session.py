@@ -204,6 +204,29 @@ def test_a_silent_message_is_asked_after(ends: tuple[Session, Peer], monkeypatch
     assert questions == [peer.key + b" 0 -\n"] * 3
 
 
+def test_a_message_that_something_else_read_is_told_and_not_waited_for(
+    ends: tuple[Session, Peer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S-20"""
+    monkeypatch.setattr(module, "ASK_SECONDS", 0.05)
+    session, peer = ends
+
+    def answer() -> None:
+        first, _ = peer.message()
+        peer.say(first, b"ended 0")
+        peer.message()
+        asked = peer.stream.readline().split()
+        assert asked == [peer.key, b"0", b"-"]
+        # The second never reached the loop, which still speaks of the first.
+        peer.say(first, b"lost")
+
+    thread = answering(answer)
+    assert session.carry_out(b"one", lambda _: None, doing="a test") == 0
+    with pytest.raises(BuildError, match="a test interfered with the build: something read from"):
+        session.carry_out(b"two", lambda _: None, doing="a test")
+    thread.join()
+
+
 def test_an_engine_that_does_not_answer_at_all_is_given_up(
     ends: tuple[Session, Peer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
