@@ -139,7 +139,7 @@ def _round(
         code, said = run(words, environ, UID if name in ("detector", "builder") else 0)
         tree = _tree(Path("/layers"))
         if name == "restorer":
-            # The Go lifecycle brings back SBOMs of layers that do not come back, too (ADR 10).
+            # The Go lifecycle brings back SBOMs of layers that do not come back, too (ADR 9).
             tree = [line for line in tree if ".sbom." not in line]
         done.append(Done(name, code, said, _files(), tree, _cache()))
         if code:

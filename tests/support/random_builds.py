@@ -75,7 +75,7 @@ _DETECT = """\
 cp "${0%/bin/detect}/plan.toml" "$2"
 exit $(cat "${0%/bin/detect}/exit")
 """
-# `export -p` is sorted; what is random in it is left out. What earlier builds left is shown too, but for SBOMs (ADR 10).
+# `export -p` is sorted; what is random in it is left out. What earlier builds left is shown too, but for SBOMs (ADR 9).
 _BUILD = """\
 #!/bin/sh
 set -e
@@ -348,7 +348,7 @@ def _layers(
         if filled:
             _layer(draw, tree, f"{folder}/{name}")
     for name in ("launch", "build", *names):
-        # The Go lifecycle takes the part before the first dot for the layer's name (ADR 10).
+        # The Go lifecycle takes the part before the first dot for the layer's name (ADR 9).
         if "." not in name and formats and draw(st.integers(0, 3)) == 0:
             tree.file(f"{folder}/{name}.sbom.{draw(st.sampled_from(formats))}.json", f'{{"of": "{name}"}}')
     if draw(st.integers(0, 3)):
@@ -362,7 +362,7 @@ def _layers(
 
 def _layer(draw: DrawFn, tree: Tree, folder: str) -> None:
     tree.folder(folder, draw(st.sampled_from([0o755, 0o755, 0o700, 0o775])))
-    # The Go lifecycle restores cached layers without such bits (ADR 10).
+    # The Go lifecycle restores cached layers without such bits (ADR 9).
     _content(draw, tree, folder.encode(), most=4, special=False)
     for each in draw(
         st.lists(st.sampled_from(["bin", "lib", "include", "pkgconfig", "exec.d", "profile.d"]), max_size=2)
