@@ -42,6 +42,11 @@ STEPS = (
     "restore",
     "export, no change",
 )
+# What one build after another runs, one after the other.
+SUMS = {
+    "all of a first build": ("analyze, first", "export, cold"),
+    "all of a rebuild": ("analyze", "restore", "export, no change"),
+}
 PEAK_GOAL_MB = 150
 _PREFIX = "pybuild-bench/phases"
 _FOLDERS = ("layers", "cache", "launch-cache", "workspace")
@@ -99,13 +104,13 @@ class Lifecycle:
             sys.exit(f"{self.name}: {' '.join(command)[:200]} failed:\n{done.stdout}\n{done.stderr[-3000:]}")
         return done.stdout
 
-    def median(self, target: str, step: str, what: str) -> float:
-        """The median of the rounds."""
-        return statistics.median(each[what] for each in self.found[target, step])
+    def seconds(self, target: str, steps: Sequence[str], what: str) -> float:
+        """The median of the rounds; of several steps, the sum of theirs."""
+        return sum(statistics.median(each[what] for each in self.found[target, step]) for step in steps)
 
-    def peak_mb(self, target: str, step: str) -> float:
-        """The most that any round took."""
-        return max(each["peak_mb"] for each in self.found[target, step])
+    def peak_mb(self, target: str, steps: Sequence[str]) -> int:
+        """The most that any round of any step took."""
+        return round(max(each["peak_mb"] for step in steps for each in self.found[target, step]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +143,9 @@ def compare(
                         _round(each, target, number)
                 if target.name == "engine":
                     _check_same(lifecycles[1], target)
-            return [
-                _row(target.name, step, *lifecycles)
-                for target in targets
-                for step in STEPS
-                if lifecycles[0].found[target.name, step]
-            ]
+            measured = [target.name for target in targets if only in (None, target.name)]
+            steps = {step: (step,) for step in STEPS} | SUMS
+            return [_row(name, step, of, *lifecycles) for name in measured for step, of in steps.items()]
 
 
 def print_table(rows: Sequence[dict[str, object]]) -> None:
@@ -272,9 +274,9 @@ def _empty(tool: Lifecycle, *folders: str) -> None:
     tool.execute("find", *(f"/{name}" for name in folders), "-mindepth", "1", "-delete")
 
 
-def _row(target: str, step: str, ours: Lifecycle, peer: Lifecycle) -> dict[str, object]:
-    wall, peer_wall = (each.median(target, step, "wall") for each in (ours, peer))
-    cpu, peer_cpu = (each.median(target, step, "cpu") for each in (ours, peer))
+def _row(target: str, step: str, steps: Sequence[str], ours: Lifecycle, peer: Lifecycle) -> dict[str, object]:
+    wall, peer_wall = (each.seconds(target, steps, "wall") for each in (ours, peer))
+    cpu, peer_cpu = (each.seconds(target, steps, "cpu") for each in (ours, peer))
     return {
         "target": target,
         "step": step,
@@ -284,8 +286,8 @@ def _row(target: str, step: str, ours: Lifecycle, peer: Lifecycle) -> dict[str, 
         "pybuild_cpu_s": round(cpu, 2),
         "go_cpu_s": round(peer_cpu, 2),
         "cpu_ratio": round(cpu / peer_cpu, 2),
-        "peak_mb": round(ours.peak_mb(target, step)),
-        "go_peak_mb": round(peer.peak_mb(target, step)),
+        "peak_mb": ours.peak_mb(target, steps),
+        "go_peak_mb": peer.peak_mb(target, steps),
     }
 
 
