@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 pytest_plugins = [
     "support.engine",
     "support.cli",
@@ -10,3 +12,6 @@ pytest_plugins = [
     "support.extensions",
     "support.dist",
 ]
+
+# Who starts the tests in the background hands on that Ctrl-C is ignored; tests of Ctrl-C want it as users have it.
+signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pybuild.cli.console import human_size, human_time
-from pybuild.cli.options import console, output_options
+from pybuild.cli.options import console, insecure_registry_option, output_options
 from pybuild.cli.table import NO_BREAK, table
 from pybuild.cli.trail import groups_of, next_step, trail_lines
 
@@ -116,13 +116,7 @@ def source_options(function: Any) -> Any:
     help="Where the image goes: `docker` (default), `registry`, `oci` (a folder), `oci-archive`, `docker-archive`; repeatable.",
 )
 @click.option("--publish", is_flag=True, help="Short for `--output type=registry`.")
-@click.option(
-    "--insecure-registry",
-    "insecure_registries",
-    multiple=True,
-    metavar="HOST[:PORT]",
-    help="Registry whose certificate is not checked, or that has none.",
-)
+@insecure_registry_option
 @click.option(
     "--cache",
     "caches",

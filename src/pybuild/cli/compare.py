@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pybuild.cli.options import console, output_options
+from pybuild.cli.options import console, insecure_registry_option, output_options
 from pybuild.errors import PybuildError
 
 if TYPE_CHECKING:
@@ -29,13 +29,7 @@ _TROUBLE = 2  # as diff and cmp have it: 1 only ever says that something differs
 )
 @click.argument("images", nargs=-1, metavar="[A B]")
 @click.option("--all-layers", is_flag=True, help="Look into every layer that differs, not only the first.")
-@click.option(
-    "--insecure-registry",
-    "insecure_registries",
-    multiple=True,
-    metavar="HOST[:PORT]",
-    help="Registry whose certificate is not checked, or that has none.",
-)
+@insecure_registry_option
 @click.option(
     "--build",
     "app",

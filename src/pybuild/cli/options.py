@@ -32,6 +32,15 @@ def output_options(function: _F) -> _F:
     return function
 
 
+insecure_registry_option = click.option(
+    "--insecure-registry",
+    "insecure_registries",
+    multiple=True,
+    metavar="HOST[:PORT]",
+    help="Registry whose certificate is not checked, or that has none.",
+)
+
+
 @contextmanager
 def console(
     *, quiet: bool, verbose: bool, no_color: bool, timestamps: bool, brief: bool = False

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pybuild.cli.options import console, output_options
+from pybuild.cli.options import console, insecure_registry_option, output_options
 from pybuild.errors import RebaseError
 
 if TYPE_CHECKING:
@@ -38,13 +38,7 @@ _LONGEST_VALUE = 200
     help="Rebase this one (a name, or an id in the engine); IMAGE gets the result.",
 )
 @click.option("--publish", is_flag=True, help="Rebase in the registry that IMAGE names; needs no engine.")
-@click.option(
-    "--insecure-registry",
-    "insecure_registries",
-    multiple=True,
-    metavar="HOST[:PORT]",
-    help="Registry whose certificate is not checked, or that has none.",
-)
+@insecure_registry_option
 @click.option("--force", is_flag=True, help="Go on where the two images do not fit.")
 @click.option("-n", "--dry-run", is_flag=True, help="Say what would change; write nothing.")
 @click.option(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import posixpath
 import secrets
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pybuild import events, gojson
 from pybuild.buildenv import processes
@@ -94,7 +94,7 @@ class InPlaceApplier:
         stage = _Stage(application=application, given=args)
         for instruction in application.instructions():
             where = stage.where(instruction)
-            carry_out = _INSTRUCTIONS.get(instruction.keyword)
+            carry_out = self._INSTRUCTIONS.get(instruction.keyword)
             if carry_out is None or instruction.heredoc:
                 what = f"{instruction.keyword} with a here-document" if carry_out else instruction.keyword
                 raise ExtendError(
@@ -160,7 +160,10 @@ class InPlaceApplier:
 
         def carry_out() -> None:
             source = stage.application.extension_id
-            output = lambda data: events.emit(events.Output(source=source, data=data))  # noqa: E731
+
+            def output(data: bytes) -> None:
+                events.emit(events.Output(source=source, data=data))
+
             (status,) = processes.run([command], [output], user=(user.uid, user.gid))
             if status != 0:
                 raise ExtendError(
@@ -223,15 +226,14 @@ class InPlaceApplier:
     def _folder(self) -> str:
         return str(self._config.get("WorkingDir") or "/")
 
-
-_INSTRUCTIONS: Mapping[str, Callable[[InPlaceApplier, _Stage, Instruction], None]] = {
-    "ADD": InPlaceApplier._copy,  # noqa: SLF001 - the table of this class's own instructions
-    "ARG": InPlaceApplier._arg,  # noqa: SLF001
-    "COPY": InPlaceApplier._copy,  # noqa: SLF001
-    "ENV": InPlaceApplier._env,  # noqa: SLF001
-    "LABEL": InPlaceApplier._label,  # noqa: SLF001
-    "RUN": InPlaceApplier._run,  # noqa: SLF001
-    "SHELL": InPlaceApplier._shell,  # noqa: SLF001
-    "USER": InPlaceApplier._user,  # noqa: SLF001
-    "WORKDIR": InPlaceApplier._workdir,  # noqa: SLF001
-}
+    _INSTRUCTIONS: ClassVar[Mapping[str, Callable[[InPlaceApplier, _Stage, Instruction], None]]] = {
+        "ADD": _copy,
+        "ARG": _arg,
+        "COPY": _copy,
+        "ENV": _env,
+        "LABEL": _label,
+        "RUN": _run,
+        "SHELL": _shell,
+        "USER": _user,
+        "WORKDIR": _workdir,
+    }

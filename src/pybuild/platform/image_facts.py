@@ -17,6 +17,7 @@ from pybuild import gojson
 from pybuild.errors import InvalidFile
 from pybuild.spec.labels import BUILD_METADATA, LIFECYCLE_METADATA, LifecycleMetadata
 from pybuild.spec.toml import Table
+from pybuild.stores.daemon import CONFIG_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,22 +31,7 @@ UNKNOWN = "layer"
 
 _ABOUT_IMAGE = ("created", "author", "architecture", "variant", "os", "os.version")
 # What an engine shows of a configuration: the rest is compared only where both files are at hand.
-_SHOWN_BY_ENGINES = frozenset(
-    (
-        "Cmd",
-        "Healthcheck",
-        "Entrypoint",
-        "Env",
-        "Labels",
-        "OnBuild",
-        "User",
-        "Volumes",
-        "WorkingDir",
-        "ExposedPorts",
-        "StopSignal",
-        "Shell",
-    )
-)
+_SHOWN_BY_ENGINES = frozenset(CONFIG_KEYS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
