@@ -71,10 +71,11 @@ class Service:
 
 
 def mariadb_image(client: docker.APIClient) -> str:
-    """The image's name; made within half a minute when the engine does not have it, which needs the base."""
+    """The image's name; made within half a minute when the engine does not have it, of the default builder's base."""
     wanted = hashlib.sha256(_INSTALL.encode()).hexdigest()
     if _label(client, MARIADB, INSTALLED) == wanted:
         return MARIADB
+    default_builder(client)
     info(f"Making {MARIADB} of Debian's mariadb-server, once")
     with engine.translating("making the database's image"):
         container = str(
