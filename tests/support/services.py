@@ -30,7 +30,7 @@ MARIADB = "pybuild-demo/mariadb:debian-12"
 BASE = "pybuild/build:debian-12"
 LABEL = "io.pybuild.demo"
 INSTALLED = "io.pybuild.demo.installed"
-START_SECONDS = 60
+START_SECONDS = 180
 
 _INSTALL = """set -e
 export DEBIAN_FRONTEND=noninteractive
