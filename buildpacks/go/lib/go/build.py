@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from go import credentials, errors, settings, source, targets
 from go.gomod import GoMod
 from go.layers import caches, programs, tests, toolchain
-from pybuild.libcnb import command, output
+from pybuild.libcnb import command, connections, output
 from pybuild.libcnb.launch import Built, Process
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def build(context: BuildContext) -> Built:
             f"Programs ({'from the folder vendor' if (folder / 'vendor/modules.txt').is_file() else module.file})"
         )
         layer = programs.build(context, go, chosen, folder, environ)
+        layer.exec_d(connections.NAME, connections.SCRIPT)
         layer.env("PORT", "8080", operation="default", scope="launch")
         # A Procfile that names only workers must not take the default from us.
         layer.env("PYBUILD_DEFAULT_PROCESS", WEB, scope="build")

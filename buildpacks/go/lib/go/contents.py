@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
-from pybuild.libcnb import command
+from pybuild.libcnb import command, purl
 from pybuild.libcnb.sbom import Component
 
 if TYPE_CHECKING:
@@ -35,10 +34,10 @@ def read(text: str) -> tuple[Component, ...]:
         elif kind == "=>" and len(words) > 1 and not words[0].startswith((".", "/")):
             found.pop(last, None)
             last = _add(found, words[0], words[1])
-    return tuple(found[purl] for purl in sorted(found))
+    return tuple(found[name] for name in sorted(found))
 
 
 def _add(found: dict[str, Component], path: str, version: str) -> str:
-    purl = f"pkg:golang/{quote(path, safe='/.-_~')}@{quote(version, safe='.-_~')}"
-    found[purl] = Component(name=path, version=version, purl=purl)
-    return purl
+    name = purl.golang(path, version)
+    found[name] = Component(name=path, version=version, purl=name)
+    return name

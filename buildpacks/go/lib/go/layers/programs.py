@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from go import contents, settings
 from pybuild.libcnb import command, output
 from pybuild.libcnb.layers import Types
-from pybuild.libcnb.sbom import cyclonedx
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,8 +58,7 @@ def build(
     words: list[str | Path] = [toolchain.go, "build", *settings.build_words(context), "-o", f"{target}/"]
     with output.timed(f"Built {', '.join(program.program for program in programs)}"):
         run([*words, *(program.path for program in programs)], folder, environ)
-    if not context.setting("BP_DISABLE_SBOM"):
-        layer.sbom(cyclonedx(contents.components(toolchain.go, sorted(target.iterdir()), environ)))
+    context.sbom(layer, contents.components(toolchain.go, sorted(target.iterdir()), environ))
     return layer
 
 

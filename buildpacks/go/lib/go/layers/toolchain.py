@@ -45,7 +45,8 @@ def install(context: BuildContext, module: GoMod) -> Toolchain:
     """Choose the release and have it in a layer. Raises a `Problem`."""
     request = versions.wanted(context.setting("BP_GO_VERSION"), module)
     client = bootstrap.prepare(context)
-    version = _choose(client, request, _kept(context.layers.path / "go"))
+    kept = _kept(context.layers.path / "go")
+    version = context.resolved.choose("go", lambda: _newest(client, request, kept), accepts=request.accepts)
     output.section(f"Go {version} ({request.why})")
     answer = context.layers.cached_layer(
         "go",
@@ -71,7 +72,7 @@ def releases(client: Bootstrap, arch: str) -> tuple[str, ...]:
     return tuple(name for name in names if versions.is_release(name))
 
 
-def _choose(client: Bootstrap, request: Wanted, kept: str) -> str:
+def _newest(client: Bootstrap, request: Wanted, kept: str) -> str:
     if request.exact and request.exact == kept:
         return kept
     try:
