@@ -12,9 +12,8 @@ from static import conf, errors, files, headers, redirects, site
 from static.settings import Settings
 
 if TYPE_CHECKING:
-    from static.site import Site
-
     from pybuild.libcnb.context import BuildContext
+    from static.site import Site
 
 WEB = "static-web"
 USER_TEMPLATE = "nginx.conf.tmpl"
@@ -35,7 +34,8 @@ def build(context: BuildContext) -> Built:
     words = {"app": context.app, "root": found.root, "template": template}
     write_file(layer.path / "etc/nginx.conf.tmpl", text)
     write_file(
-        layer.path / "etc/site", "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in words.items())
+        layer.path / "etc/site",
+        "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in words.items()),
     )
     write_file(layer.path / "bin" / WEB, _template(context, WEB), mode=0o755)
     # A Procfile that names only workers must not take the default from us.
@@ -61,7 +61,9 @@ def configuration(context: BuildContext, settings: Settings, found: Site) -> str
     if pages:
         output.step("Error pages: " + ", ".join(f"{status} {page}" for status, page in sorted(pages.items())))
     fixed = sum(file.immutable for file in known)
-    output.step(f"{len(known) or f'More than {files.MOST}'} files, {fixed} of them kept by browsers for a year")
+    output.step(
+        f"{len(known) or f'More than {files.MOST}'} files, {fixed} of them kept by browsers for a year"
+    )
     return conf.render(
         _template(context, "nginx.conf.tmpl"),
         settings,

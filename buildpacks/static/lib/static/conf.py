@@ -65,10 +65,17 @@ def _maps(files: Sequence[File], headers: Sequence[Header]) -> str:
     return "\n".join(
         [
             _map("$uri", "$mark", [(key(name), quoted(mark)) for name, mark, _ in lines]),
-            _map("$uri", "$usual", [(key(name), quoted(IMMUTABLE)) for name, _, fixed in lines if fixed], CHECKED),
+            _map(
+                "$uri",
+                "$usual",
+                [(key(name), quoted(IMMUTABLE)) for name, _, fixed in lines if fixed],
+                CHECKED,
+            ),
             _map("$path", "$caching", [_matching(*rule) for rule in reversed(asked)], "$usual"),
             # Weak marks, since what is sent may be compressed. An error page is never what the visitor has.
-            _map('"$missing|$http_if_none_match|$mark"', "$fresh", [(r'"~^\|.*(W/\"[0-9a-f]+\").*\|\1$"', "1")]),
+            _map(
+                '"$missing|$http_if_none_match|$mark"', "$fresh", [(r'"~^\|.*(W/\"[0-9a-f]+\").*\|\1$"', "1")]
+            ),
             *(
                 _map("$path", f"$header_{place}", [_matching(rule.regex(), rule.value)])
                 for place, rule in enumerate(headers)

@@ -87,9 +87,7 @@ def _rule(number: int, raw: str, words: list[str]) -> Rule:
     status = _STATUS.fullmatch(words[2] if len(words) == 3 else "301")
     if not status or int(status[1]) not in (*REDIRECT, REWRITE, *GONE):
         raise errors.bad_redirect(number, raw, "a status of 200, 301, 302, 303, 307, 308, 404 or 410")
-    rule = Rule(
-        source=source, target=target, status=int(status[1]), force=bool(status[2]), number=number
-    )
+    rule = Rule(source=source, target=target, status=int(status[1]), force=bool(status[2]), number=number)
     _check(rule, raw)
     return rule
 
