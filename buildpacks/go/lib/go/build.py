@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from go import credentials, errors, settings, source, targets
 from go.gomod import GoMod
 from go.layers import caches, programs, tests, toolchain
-from pybuild.libcnb import command, connections, output
+from pybuild.libcnb import command, connections, output, start
 from pybuild.libcnb.launch import Built, Process
 
 if TYPE_CHECKING:
@@ -38,9 +38,7 @@ def build(context: BuildContext) -> Built:
         )
         layer = programs.build(context, go, chosen, folder, environ)
         layer.exec_d(connections.NAME, connections.SCRIPT)
-        layer.env("PORT", "8080", operation="default", scope="launch")
-        # A Procfile that names only workers must not take the default from us.
-        layer.env("PYBUILD_DEFAULT_PROCESS", WEB, scope="build")
+        start.web(layer)
         tested = context.exec_env == "test" and tests.build(
             context, go, [f"{root}/..." for root in roots], folder, environ
         )
@@ -51,7 +49,7 @@ def build(context: BuildContext) -> Built:
             + (f"; kept: {len(stays)} files and folders" if stays else "")
         )
     output.step(f"web starts {default.program}")
-    return Built(processes=processes(chosen, default, tested=tested))
+    return Built(processes=start.beside_procfile(context, processes(chosen, default, tested=tested)))
 
 
 def find(

@@ -11,19 +11,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from go import errors
+from pybuild.libcnb.version import numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from go.gomod import GoMod
-
-Numbers = tuple[int, int, int]
+    from pybuild.libcnb.version import Numbers
 
 # Before this release the `go` line named the language only: any newer Go builds such a module.
 FIRST_TOOLCHAINS: Numbers = (1, 21, 0)
 SUPPORTED_SERIES = 2
 
-_RELEASE = re.compile(r"\d+\.\d+(?:\.\d+)?")
 _ASKED = re.compile(r"(?:go)?(?P<numbers>\d+(?:\.\d+){0,2})(?P<wild>(?:\.[*x])*)")
 
 
@@ -71,18 +70,6 @@ def supported(version: str, releases: Iterable[str]) -> bool:
     """Whether the Go project still patches a release's series: it does so for the newest two."""
     series = sorted({numbers(release)[:2] for release in releases}, reverse=True)
     return numbers(version)[:2] in series[:SUPPORTED_SERIES]
-
-
-def is_release(text: str) -> bool:
-    """Whether a text is a finished release's version: no beta, no release candidate."""
-    return _RELEASE.fullmatch(text) is not None
-
-
-def numbers(version: str) -> Numbers:
-    """Major, minor and patch; what is missing is 0."""
-    found = [int(part) for part in re.findall(r"\d+", version)[:3]]
-    major, minor, patch = (*found, 0, 0, 0)[:3]
-    return major, minor, patch
 
 
 def _set(setting: str) -> Wanted:

@@ -10,10 +10,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from go import errors, versions
+from go import errors
 from pybuild.libcnb import apt, command, output
 from pybuild.libcnb.dpkg import stand_in
 from pybuild.libcnb.layers import Empty, Types
+from pybuild.libcnb.version import numbers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,7 +75,7 @@ def _extract(sources: Apt, root: Path) -> None:
     found = {match[1]: name for name in sources.names("golang-") if (match := _PACKAGE.fullmatch(name))}
     if not found:
         raise errors.no_bootstrap()
-    series = max(found, key=versions.numbers)
+    series = max(found, key=numbers)
     arch = command.read(["dpkg", "--print-architecture"]).strip()
     sources.pretend(stand_in(f"golang-{series}-src", arch))
     package = found[series]

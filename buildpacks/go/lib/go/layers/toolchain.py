@@ -16,6 +16,7 @@ from go import errors, versions
 from go.layers import bootstrap
 from pybuild.libcnb import command, output
 from pybuild.libcnb.layers import Empty, Types
+from pybuild.libcnb.version import is_release
 
 if TYPE_CHECKING:
     from go.gomod import GoMod
@@ -69,7 +70,7 @@ def releases(client: Bootstrap, arch: str) -> tuple[str, ...]:
     with tempfile.TemporaryDirectory(prefix="go-") as scratch:
         text = client.ask("list", "-m", "-versions", MODULE, scratch=Path(scratch))
     names = re.findall(rf"v0\.0\.1-go(\S+)\.linux-{arch}\b", text)
-    return tuple(name for name in names if versions.is_release(name))
+    return tuple(name for name in names if is_release(name))
 
 
 def _newest(client: Bootstrap, request: Wanted, kept: str) -> str:
