@@ -131,6 +131,11 @@ def source_options(function: Any) -> Any:
     is_flag=True,
     help="Print which of the app's files would be sent; build nothing.",
 )
+@click.option(
+    "--locked",
+    is_flag=True,
+    help="Take the very versions of the build before, not the newest; an error where that is impossible.",
+)
 @click.option("--clear-cache", is_flag=True, help="Forget what earlier builds kept.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")
 @output_options
@@ -148,6 +153,7 @@ def command(
     caches: tuple[str, ...],
     cache_image: str | None,
     clear_cache: bool,
+    locked: bool,
     as_json: bool,
     quiet: bool,
     verbose: bool,
@@ -168,6 +174,7 @@ def command(
             caches=caches,
             cache_image=cache_image,
             clear_cache=clear_cache,
+            locked=locked,
             outputs=outputs,
             publish=publish,
             insecure_registries=insecure_registries,
