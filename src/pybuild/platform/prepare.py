@@ -19,7 +19,7 @@ from pybuild.buildenv.container import ContainerBuildEnv, ContainerSpec
 from pybuild.errors import BuilderUnusable, InvalidFile, InvalidInput
 from pybuild.oci.reference import Reference
 from pybuild.platform import ownership, volumes
-from pybuild.platform.builder import read_builder
+from pybuild.platform.builder import check_platform, read_builder
 from pybuild.platform.caches import forget, state_folder
 from pybuild.platform.environment import proxy_environ, user_environ
 from pybuild.platform.order import chosen_order
@@ -29,7 +29,9 @@ from pybuild.platform.request import DEFAULT_WORKSPACE
 from pybuild.platform.run_image import mirrors_of, run_image
 from pybuild.platform.selection import Selection
 from pybuild.platform.source import open_source
+from pybuild.platform.trust import is_trusted
 from pybuild.spec.api import PLATFORM_APIS
+from pybuild.spec.order import System
 from pybuild.spec.project import Project
 from pybuild.stores.state import read_state
 
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
     import docker
 
+    from pybuild.platform.choices import Choices
     from pybuild.platform.order import ChosenOrder
     from pybuild.platform.request import BuildRequest
     from pybuild.platform.source import Source
@@ -78,7 +81,10 @@ def prepared(request: BuildRequest) -> Iterator[Prepared]:
     for warning in project.warnings:
         events.warn(warning)
     user = user_environ(
-        project=project.environ(), files=request.env_files, words=request.env, caller=request.caller
+        project=project.environ(request.choices.exec_env),
+        files=request.env_files,
+        words=request.env,
+        caller=request.caller,
     )
     source = open_source(request.path, Selection.of(include=project.include, exclude=project.exclude))
     client = engine.connect()
@@ -90,6 +96,7 @@ def prepared(request: BuildRequest) -> Iterator[Prepared]:
         given=request.run_image,
         app=request.places[0].names[0],
         get=lambda name: target.run_image(name, builder),
+        own=request.config.mirrors_of,
     )
     _check_names(request, builder.name, run_name)
     app_dir = request.workspace or project.workspace or DEFAULT_WORKSPACE
@@ -108,7 +115,12 @@ def prepared(request: BuildRequest) -> Iterator[Prepared]:
             run_image_names=mirrors_of(run_name, builder.run_images),
             user=user,
             chosen=chosen_order(
-                request.buildpacks, project, builder, app=request.path, scratch=Path(scratch)
+                request.buildpacks,
+                project,
+                builder,
+                app=request.path,
+                scratch=Path(scratch),
+                choices=request.choices,
             ),
             app_dir=app_dir,
             api=_platform_api(builder),
@@ -161,14 +173,26 @@ def _project(request: BuildRequest) -> Project:
 
 
 def _builder(client: docker.APIClient, request: BuildRequest, project: Project) -> Builder:
-    name = request.builder or project.builder
+    name = request.builder or project.builder or request.config.default_builder
     if name:
-        present(client, Reference.parse(name), request.pull_policy)
+        events.detail(f"Builder '{name}' is {'trusted' if is_trusted(name, request.config) else 'untrusted'}")
+        present(client, Reference.parse(name), request.pull_policy, mirrors=request.config.registry_mirrors)
     else:
         from pybuild.platform.bootstrap import default_builder
 
         name = default_builder(client, refresh=request.pull_policy == "always", environ=request.caller)
-    return read_builder(client, name)
+    return _chosen(read_builder(client, name), client, request.choices)
+
+
+def _chosen(builder: Builder, client: docker.APIClient, choices: Choices) -> Builder:
+    """The builder as the user wants it: for that platform, with that user, without its system buildpacks."""
+    check_platform(builder, client, choices.platform)
+    return replace(
+        builder,
+        uid=builder.uid if choices.uid is None else choices.uid,
+        gid=builder.gid if choices.gid is None else choices.gid,
+        system=builder.system if choices.system else System(),
+    )
 
 
 def _platform_api(builder: Builder) -> ApiVersion:
@@ -234,6 +258,7 @@ def container_spec(prepared: Prepared) -> ContainerSpec:
         environ=proxy_environ(request.caller),
         binds=request.volumes,
         network=request.network,
+        host_users=request.choices.host_users,
     )
 
 

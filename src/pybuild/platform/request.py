@@ -6,13 +6,15 @@ import re
 import time
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pybuild.errors import InvalidInput
 from pybuild.oci.reference import Reference
 from pybuild.platform.cache_choice import CacheChoice, cache_choice
+from pybuild.platform.choices import Choices, read_choices
 from pybuild.platform.outputs import Output, read_outputs
-from pybuild.platform.pull import PullPolicy, checked_policy, checked_registry
+from pybuild.platform.pull import DEFAULT_POLICY, PullPolicy, checked_policy, checked_registry
+from pybuild.spec.config import Config
 from pybuild.spec.project import RESERVED_FOLDERS, check_workspace
 
 if TYPE_CHECKING:
@@ -30,8 +32,8 @@ class BuildRequest:
 
     `outputs`: where the image goes, () for the engine. `insecure`: registries (`host[:port]`) whose certificate is not
     checked, or that have none. `timeout`: seconds after which everything in the build container ends, 0 for no limit.
-    `cache`: where layers are kept. `workspace`: "" to take project.toml's or the default. `caller`: the variables
-    pybuild was started with.
+    `cache`: where layers are kept. `workspace`: "" to take project.toml's or the default. `config`: the user's settings. `caller`:
+    the variables pybuild was started with.
     """
 
     image: Reference
@@ -46,7 +48,7 @@ class BuildRequest:
     network: str = ""
     descriptor: Path | None = None
     workspace: str = ""
-    pull_policy: PullPolicy = "if-not-present"
+    pull_policy: PullPolicy = DEFAULT_POLICY
     default_process: str = ""
     created: int | None = None
     clear_cache: bool = False
@@ -54,6 +56,8 @@ class BuildRequest:
     insecure: tuple[str, ...] = ()
     cache: CacheChoice = field(default_factory=CacheChoice)
     timeout: float = 0
+    choices: Choices = field(default_factory=Choices)
+    config: Config = field(default_factory=Config)
     caller: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -77,7 +81,7 @@ def build_request(
     network: str | None = None,
     descriptor: Path | None = None,
     workspace: str | None = None,
-    pull_policy: str = "if-not-present",
+    pull_policy: str | None = None,
     default_process: str = "",
     creation_time: str | None = None,
     clear_cache: bool = False,
@@ -87,8 +91,13 @@ def build_request(
     caches: Sequence[str] = (),
     cache_image: str | None = None,
     timeout: float = 0,
+    config: Config | None = None,
+    **choices: Any,
 ) -> BuildRequest:
-    """The request that these words make. Raises `InvalidInput` for the first one that means nothing."""
+    """The request that these words make; `choices`: see `read_choices`. Raises `InvalidInput` for the first one that
+    means nothing.
+    """
+    config = config or Config()
     names = [Reference.parse(name) for name in (image, *tags)]
     for name, word in zip(names, (image, *tags), strict=True):
         if name.digest:
@@ -115,13 +124,17 @@ def build_request(
         descriptor=descriptor,
         # `web` means `/web`, as with `pack --workspace`.
         workspace=check_workspace(f"/{workspace.lstrip('/')}", "--workspace") if workspace else "",
-        pull_policy=checked_policy(pull_policy),
+        pull_policy=checked_policy(
+            pull_policy if pull_policy is not None else config.pull_policy or DEFAULT_POLICY
+        ),
         default_process=default_process,
         created=_creation_time(creation_time),
         clear_cache=clear_cache,
         outputs=read_outputs(outputs, names, publish=publish),
         insecure=tuple(map(checked_registry, insecure_registries)),
         timeout=timeout,
+        choices=read_choices(**choices),
+        config=config,
         caller=caller,
     )
 
