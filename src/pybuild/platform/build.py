@@ -17,6 +17,7 @@ from pybuild import __version__, events
 from pybuild.errors import ExportError, InvalidInput
 from pybuild.oci.reference import Reference
 from pybuild.platform.caches import read_index, write_index
+from pybuild.platform.confided import confide
 from pybuild.platform.elsewhere import opened_elsewhere
 from pybuild.platform.environment import proxy_environ
 from pybuild.platform.outputs import delivered
@@ -176,6 +177,7 @@ def _create_inputs(env: ContainerBuildEnv, ready: Prepared) -> tuple[CreateInput
         fetched=ready.chosen.fetched,
     )
     launcher, identity = _launcher(env, builder)
+    confide(env, request.confided)
     readied = sending.finish()
     inputs = CreateInputs(
         names=request.places[0].names,
@@ -196,6 +198,7 @@ def _create_inputs(env: ContainerBuildEnv, ready: Prepared) -> tuple[CreateInput
         upload=readied.upload,
         run_images=builder.run_images,
         exec_env=request.choices.exec_env,
+        labels=request.labels,
     )
     return inputs, readied
 
