@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-NAMES = ("nginx", "php", "procfile", "static")
+NAMES = tuple(sorted(path.parent.name for path in (ROOT / "buildpacks").glob("*/buildpack.toml")))
+MARKS = ("index.php", "go.mod", "pom.xml", "Cargo.toml")
 
 pytestmark = pytest.mark.skipif(
     not Path("/usr/bin/python3").exists(), reason="the programs start with /usr/bin/python3"
@@ -61,7 +62,8 @@ def test_a_packaged_buildpack_needs_only_its_own_folder(name: str, tmp_path: Pat
     app = tmp_path / "app"
     app.mkdir()
     (app / "Procfile").write_text("web: true")
-    (app / "index.php").write_text("<?php")
+    for mark in MARKS:
+        (app / mark).touch()
 
     done = detect(packaged, app, tmp_path)
 
