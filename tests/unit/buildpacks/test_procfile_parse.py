@@ -86,24 +86,25 @@ def test_a_shells_status_is_the_processs(text: str) -> None:
     assert subprocess.run(command(text), check=False).returncode == 7
 
 
-@pytest.mark.parametrize("text", ["exec sleep 60", "sleep 60; true", "sleep 60 | sleep 60", "sleep 60"])
+@pytest.mark.parametrize("text", ["exec sleep 600", "sleep 600; true", "sleep 600 | sleep 600", "sleep 600"])
 def test_every_command_ends_on_sigterm(text: str) -> None:
     process = subprocess.Popen(command(text), start_new_session=True)
     time.sleep(0.3)
 
     process.send_signal(signal.SIGTERM)
 
-    assert process.wait(timeout=5) in (143, -15)
+    assert process.wait(timeout=60) in (143, -15)
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)
 
 
 def test_a_handler_in_the_command_has_the_last_word() -> None:
-    text = "trap 'echo bye; exit 3' TERM; while :; do sleep 0.05; done"
+    text = "trap 'echo bye; exit 3' TERM; echo ready; while :; do sleep 0.05; done"
     process = subprocess.Popen(command(text), stdout=subprocess.PIPE, start_new_session=True)
-    time.sleep(0.3)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
 
     process.send_signal(signal.SIGTERM)
-    said, _ = process.communicate(timeout=5)
+    said, _ = process.communicate(timeout=60)
 
     assert (said, process.returncode) == (b"bye\n", 3)
