@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "build": ("pybuild.cli.build", "Turn the source in a folder into a runnable image."),
     "detect": ("pybuild.cli.detect", "Say what would be built, and why each buildpack passed or failed."),
+    "plan": ("pybuild.cli.plan", "Say what a build would do, and which layers it would use again."),
     "rebase": ("pybuild.cli.rebase", "Put app images onto the newest run image, without a build."),
     "compare": ("pybuild.cli.compare", "Show what differs between two images, or between pybuild and pack."),
     "cache": ("pybuild.cli.cache", "List and remove the caches that builds keep."),
