@@ -26,6 +26,7 @@ COMMANDS = {
     "plan": ("pybuild.cli.plan", "Say what a build would do, and which layers it would use again."),
     "rebase": ("pybuild.cli.rebase", "Put app images onto the newest run image, without a build."),
     "compare": ("pybuild.cli.compare", "Show what differs between two images, or between pybuild and pack."),
+    "size": ("pybuild.cli.size", "Show what makes an image as large as it is."),
     "cache": ("pybuild.cli.cache", "List and remove the caches that builds keep."),
     "doctor": ("pybuild.cli.doctor", "Check the engine, the builder, certificates and disk space."),
     "version": ("pybuild.cli.version", "Print the version."),
