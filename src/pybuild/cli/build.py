@@ -21,6 +21,7 @@ from pybuild.cli.built import built_data, show_built
 from pybuild.cli.file_list import list_files
 from pybuild.cli.id_files import id_files
 from pybuild.cli.options import console, output_options
+from pybuild.cli.pack_options import choice_options, previous_image_option, report_option
 from pybuild.cli.trail import groups_of, next_step, trail_lines
 from pybuild.cli.why import Decisions
 from pybuild.events import listening
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 def source_options(function: Any) -> Any:
     """What to build, with which builder and buildpacks: shared by `build` and `detect`."""
-    function = source_choice_options(limit_options(function))
+    function = choice_options(source_choice_options(limit_options(function)))
     for option in (
         click.option(
             "--timeout",
@@ -44,10 +45,9 @@ def source_options(function: Any) -> Any:
         ),
         click.option(
             "--pull-policy",
-            type=click.Choice(["always", "if-not-present", "never"]),
-            default="if-not-present",
-            show_default=True,
-            help="When to ask a registry for builder and run image.",
+            metavar="WHEN",
+            help="When to ask a registry for builder and run image: always, if-not-present (default), never, hourly,"
+            " daily, weekly, or interval=… such as interval=12h.",
         ),
         click.option(
             "--workspace", metavar="PATH", help="Where the app lives in the image, such as /var/www."
@@ -110,6 +110,8 @@ def source_options(function: Any) -> Any:
 @click.argument("image")
 @source_options
 @click.option("-t", "--tag", "tags", multiple=True, metavar="NAME", help="A further name for the image.")
+@previous_image_option
+@report_option
 @click.option("-D", "--default-process", default="", metavar="TYPE", help="Process that the image starts.")
 @image_options
 @cache_options
@@ -142,6 +144,7 @@ def command(
     """Turn the source in a folder into the runnable image IMAGE."""
     with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps) as shown:
         from pybuild.errors import NothingDetected
+        from pybuild.platform import config
         from pybuild.platform.build import build
         from pybuild.platform.request import build_request
 
@@ -149,6 +152,7 @@ def command(
             image,
             tags=tags,
             default_process=default_process,
+            config=config.load(os.environ),
             caller=os.environ,
             **words,
         )

@@ -54,6 +54,11 @@ def limit_options(function: Any) -> Any:
 def place_options(function: Any) -> Any:
     """Where the image goes, and where layers are kept for the next build."""
     for option in (
+        click.option(
+            "--locked",
+            is_flag=True,
+            help="Take the very versions of the build before, not the newest; an error where that is impossible.",
+        ),
         click.option("--clear-cache", is_flag=True, help="Forget what earlier builds kept."),
         click.option(
             "--cache-image",

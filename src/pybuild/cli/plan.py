@@ -53,10 +53,11 @@ def command(
     Nothing is built or kept. Of layers is told what earlier builds left; buildpacks decide in their own time.
     """
     with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps, brief=not verbose):
+        from pybuild.platform import config
         from pybuild.platform.plan import plan
         from pybuild.platform.request import build_request
 
-        request = build_request(image, caller=os.environ, **words)
+        request = build_request(image, config=config.load(os.environ), caller=os.environ, **words)
         try:
             found = plan(request)
         except NothingDetected as exc:
