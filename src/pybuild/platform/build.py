@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pybuild.buildenv.container import ContainerBuildEnv
+    from pybuild.lifecycle.analyze import Analysis
     from pybuild.lifecycle.create import CreateInputs
     from pybuild.lifecycle.detect import Detected
     from pybuild.lifecycle.image_layers import LauncherSource
@@ -150,8 +151,19 @@ def build(request: BuildRequest) -> BuildResult:
     )
 
 
-def detection(request: BuildRequest) -> Detected:
-    """What would be built, and why. `NothingDetected` with the trail if nothing would."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """All that is known once detection has ended, and nothing has been made."""
+
+    ready: Prepared
+    inputs: CreateInputs
+    analysis: Analysis
+    detected: Detected
+
+
+@contextmanager
+def looked_at(request: BuildRequest) -> Iterator[Looked]:
+    """The first two phases of a build, in a container without a cache. `NothingDetected` with the trail if nothing fits."""
     with prepared(request) as ready, looked_into(ready) as env:
         from pybuild.lifecycle.analyze import analyze
         from pybuild.lifecycle.create import detect_inputs, platform_given
@@ -161,7 +173,14 @@ def detection(request: BuildRequest) -> Detected:
         with events.phase("ANALYZING"):
             analysis = analyze(ready.store, previous=inputs.previous, run_image=inputs.run_image)
         with events.phase("DETECTING"):
-            return detect(env, detect_inputs(inputs, analysis, platform_given(env, inputs, analysis)))
+            detected = detect(env, detect_inputs(inputs, analysis, platform_given(env, inputs, analysis)))
+        yield Looked(ready=ready, inputs=inputs, analysis=analysis, detected=detected)
+
+
+def detection(request: BuildRequest) -> Detected:
+    """What would be built, and why. `NothingDetected` with the trail if nothing would."""
+    with looked_at(request) as looked:
+        return looked.detected
 
 
 @contextmanager
