@@ -141,8 +141,12 @@ def test_a_procfile_becomes_processes(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "web: node server.js --port $PORT (default)" in done.stdout
     assert tomllib.loads((tmp_path / "layers/launch.toml").read_text())["processes"] == [
-        {"type": "web", "command": ["bash", "-c", "exec node server.js --port $PORT"], "default": True},
-        {"type": "worker", "command": ["bash", "-c", "exec ./work"]},
+        {
+            "type": "web",
+            "command": ["pybuild-init", "bash", "-c", "exec node server.js --port $PORT"],
+            "default": True,
+        },
+        {"type": "worker", "command": ["pybuild-init", "bash", "-c", "exec ./work"]},
     ]
 
 
