@@ -19,7 +19,7 @@ from java.jar import MANIFEST, Jar, class_path_index, layer_index
 from pybuild.libcnb import source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 DATE = (1980, 1, 1, 0, 0, 2)
 CLASSES, LIBRARIES = "BOOT-INF/classes/", "BOOT-INF/lib/"
@@ -39,7 +39,7 @@ class Application:
 
 def place(app: Path, jar: Jar, keep: Iterable[str]) -> Application:
     """Put the jar, and nothing but what belongs to it or matches `keep`, into the app's folder. Raises a `Problem`."""
-    with tempfile.TemporaryDirectory(prefix=".java-", dir=app.parent) as scratch:
+    with tempfile.TemporaryDirectory(prefix="java-") as scratch:
         built = Path(scratch) / "built"
         made = _boot(jar, built) if jar.start_class else _plain(jar, built)
         source.clear(app, keep)
@@ -50,10 +50,10 @@ def place(app: Path, jar: Jar, keep: Iterable[str]) -> Application:
 
 def pack(folder: Path, target: Path) -> None:
     """Make a jar of an app that came unpacked, its manifest first."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
-    with zipfile.ZipFile(target, "w") as archive:
-        for path in sorted(files, key=lambda path: path.relative_to(folder).as_posix() != MANIFEST):
-            _add(archive, path.relative_to(folder).as_posix(), path.read_bytes())
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink()]
+    names = {path.relative_to(folder).as_posix(): path for path in files}
+    ordered = sorted(names, key=lambda name: name != MANIFEST)
+    _write(target, {name: names[name].read_bytes() for name in ordered})
 
 
 def _boot(jar: Jar, target: Path) -> Application:
@@ -107,22 +107,31 @@ def _folded(line: str) -> str:
 
 
 def _repack(archive: zipfile.ZipFile, target: Path, text: str) -> None:
-    with zipfile.ZipFile(target, "w") as made:
-        _add(made, MANIFEST, text.encode("utf-8", "surrogateescape"))
-        for name in sorted(archive.namelist()):
-            if name.endswith("/") or name == MANIFEST:
-                continue
-            if name.startswith(CLASSES):
-                _add(made, name.removeprefix(CLASSES), archive.read(name))
-            elif name.startswith("META-INF/") and not name.startswith("META-INF/maven/"):
-                _add(made, name, archive.read(name))
+    entries = {MANIFEST: text.encode("utf-8", "surrogateescape")}
+    for name in sorted(archive.namelist()):
+        if name.endswith("/") or name == MANIFEST:
+            continue
+        if name.startswith(CLASSES):
+            entries[name.removeprefix(CLASSES)] = archive.read(name)
+        elif name.startswith("META-INF/") and not name.startswith("META-INF/maven/"):
+            entries[name] = archive.read(name)
+    _write(target, entries)
 
 
-def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
-    info = zipfile.ZipInfo(name, date_time=DATE)
-    info.external_attr = 0o644 << 16
-    # Stored: the image's layers are compressed in any case.
-    archive.writestr(info, data)
+def _write(target: Path, entries: Mapping[str, bytes]) -> None:
+    """A jar with these entries. Folders have theirs, too: Spring looks for components by folder."""
+    with zipfile.ZipFile(target, "w") as archive:
+        folders: set[str] = set()
+        for name, data in entries.items():
+            parents = [f"{parent}/" for parent in reversed(PurePosixPath(name).parents) if parent.name]
+            for folder in parents:
+                if folder not in folders:
+                    folders.add(folder)
+                    archive.writestr(zipfile.ZipInfo(folder, date_time=DATE), b"")
+            info = zipfile.ZipInfo(name, date_time=DATE)
+            info.external_attr = 0o644 << 16
+            # Stored: the image's layers are compressed in any case.
+            archive.writestr(info, data)
 
 
 def _slice(listed: Iterable[str]) -> Iterator[str]:

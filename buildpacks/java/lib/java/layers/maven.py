@@ -82,6 +82,7 @@ def install(context: BuildContext, jdk: Jdk, apt: Apt) -> Maven:
         words=(
             "--batch-mode",
             "--no-transfer-progress",
+            "-Dstyle.color=never",
             f"-Dmaven.repo.local={repository}",
             *_settings(context),
         ),
