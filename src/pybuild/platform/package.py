@@ -87,6 +87,10 @@ def make_package(request: PackageRequest) -> Outcome:
                 "Targets are not stated, so the package is for linux; state them with --target or [[targets]]"
             )
         targets = tuple(made.expanded(targets)) or (TargetSpec(os="linux"),)
+        _check_dependencies(request, config, folder, targets)
+        for target in targets:
+            if target.os == "windows":
+                warn(f"the package for {target} has layers as Linux has them")
         if request.output is not None:
             return _files(request, request.output, config, folder, targets, scratch)
         return made.make(request.where, targets, partial(_image, request, config, folder, scratch))
@@ -117,7 +121,7 @@ def write(
 ) -> Written:
     """Write the image of a package. Raises `InvalidInput` for modules that make no package (PKG-04, PKG-05, PKG-08)."""
     main = content.main.descriptor
-    about = package.info(main)
+    about = Struct({**package.info(main), "stacks": None})
     if main.kind == "buildpack":
         others = [module.descriptor for module in content.modules if module is not content.main]
         package.check_package(main, others)
@@ -233,6 +237,19 @@ def _targets(config: PackageToml, folder: Path, kind: Kind) -> tuple[TargetSpec,
         return config.targets
     about = from_folder(root, kind=kind).descriptor
     return () if about.is_composite else about.declared_targets
+
+
+def _check_dependencies(
+    request: PackageRequest, config: PackageToml, folder: Path, targets: Sequence[TargetSpec]
+) -> None:
+    """Of several targets each needs its own dependencies, which only images have."""
+    for uri in config.dependencies if len(targets) > 1 else ():
+        if locate(uri, folder=folder).kind in ("path", "url"):
+            raise InvalidInput(
+                f"uri '{uri}' is not allowed when creating a composite multi-platform buildpack; push your dependencies"
+                " to a registry and use 'docker://<image>' instead",
+                hint=f"pybuild {request.kind} package IMAGE --publish makes them",
+            )
 
 
 def _load(

@@ -152,15 +152,15 @@ def _image(name: RunImageName) -> Struct:
 
 def _described(labels: Mapping[str, str]) -> dict[str, Any]:
     """What the labels of a builder say, by field of `Builder`."""
-    metadata = _table(labels, METADATA)
+    metadata = json_table(labels, METADATA)
     lifecycle = metadata.table("lifecycle")
-    order, extensions = _array(labels, ORDER), _array(labels, ORDER_EXTENSIONS)
+    order, extensions = json_tables(labels, ORDER), json_tables(labels, ORDER_EXTENSIONS)
     return {
         "order": read_order(order) if order is not None else None,
         "order_extensions": read_order(extensions) if extensions is not None else (),
-        "system": System.of(_table(labels, SYSTEM)),
-        "buildpacks": _modules(_table(labels, LAYERS)),
-        "extensions": _modules(_table(labels, EXTENSION_LAYERS)),
+        "system": System.of(json_table(labels, SYSTEM)),
+        "buildpacks": _modules(json_table(labels, LAYERS)),
+        "extensions": _modules(json_table(labels, EXTENSION_LAYERS)),
         "run_images": _run_images(metadata),
         "platform_apis": _apis(labels, lifecycle, "platform"),
         "buildpack_apis": _apis(labels, lifecycle, "buildpack"),
@@ -191,7 +191,8 @@ def _number(environ: Mapping[str, str], variable: str, name: str) -> int:
     return int(text)
 
 
-def _table(labels: Mapping[str, str], label: str) -> Table:
+def json_table(labels: Mapping[str, str], label: str) -> Table:
+    """A label that holds an object, as a table; an empty one where there is none. Raises `InvalidFile`."""
     text = labels.get(label, "")
     value = gojson.loads(text, where=f"label {label}") if text else {}
     if value is None:
@@ -201,8 +202,8 @@ def _table(labels: Mapping[str, str], label: str) -> Table:
     return Table(_without_nulls(value), file=f"label {label}")
 
 
-def _array(labels: Mapping[str, str], label: str) -> Table | None:
-    """A label that holds the array of an order, as the table it would be in order.toml."""
+def json_tables(labels: Mapping[str, str], label: str) -> Table | None:
+    """A label that holds the array of an order, as the table it would be in order.toml; None where there is none."""
     text = labels.get(label, "")
     value = gojson.loads(text, where=f"label {label}") if text else None
     if value is None:
@@ -247,7 +248,7 @@ def _run_images(metadata: Table) -> tuple[RunImageName, ...]:
 
 
 def _apis(labels: Mapping[str, str], lifecycle: Table, kind: str) -> tuple[ApiVersion, ...]:
-    table = _table(labels, LIFECYCLE_APIS).optional_table(kind) or lifecycle.table("apis").table(kind)
+    table = json_table(labels, LIFECYCLE_APIS).optional_table(kind) or lifecycle.table("apis").table(kind)
     texts = {*table.texts("supported"), *table.texts("deprecated")}
     found = set()
     for text in texts:

@@ -126,7 +126,7 @@ class System:
         return cls(pre=pre, post=post)
 
     def tree(self) -> Struct:
-        """Its table or object. Both halves are there, as pack writes them."""
+        """Its object in the label. Both halves are there, as pack writes them."""
         halves = (("pre", self.pre), ("post", self.post))
         return Struct(
             {
@@ -136,8 +136,9 @@ class System:
         )
 
     def write(self) -> bytes:
-        """system.toml, as pack writes it."""
-        return toml.dumps(Struct(system=self.tree())).encode()
+        """system.toml, as pack writes it: a half that is empty is left out."""
+        halves = Struct({key: half for key, half in self.tree().items() if half})
+        return toml.dumps(Struct(system=halves)).encode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
