@@ -94,7 +94,10 @@ def _places_with(secret: bytes, lab: Lab, engine: docker.APIClient) -> list[str]
 
 def test_a_build_takes_no_more_of_the_machine_than_it_may(lab: Lab) -> None:
     (lab.app / "Procfile").write_text("")
-    new, old = "memory.max cpu.max pids.max", "memory/memory.limit_in_bytes cpu/cpu.cfs_quota_us pids/pids.max"
+    new, old = (
+        "memory.max cpu.max pids.max",
+        "memory/memory.limit_in_bytes cpu/cpu.cfs_quota_us pids/pids.max",
+    )
     shows = f"cd /sys/fs/cgroup; cat {new} >/marks/limits || cat {old} >/marks/limits"
 
     outcome = lab.build(
