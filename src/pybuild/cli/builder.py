@@ -16,9 +16,9 @@ from pybuild.cli.structured import HUMAN, output_format_option, write
 from pybuild.errors import BuilderUnusable, InvalidFile, InvalidInput
 
 if TYPE_CHECKING:
-    from pybuild.cli.console import Console
     from pybuild.platform.builder_inspect import BuilderInfo
     from pybuild.platform.two_places import Look
+    from pybuild.spec.config import Config
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -146,9 +146,13 @@ def inspect(
     """
     form = "json" if as_json else form
     with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps) as shown:
+        from pybuild.cli.builder_text import Shown
+        from pybuild.platform import config
+        from pybuild.platform.trust import is_trusted
         from pybuild.platform.two_places import in_engine, in_registry
 
-        name, default = (image, False) if image else (_default_builder(), True)
+        known = config.load(os.environ)
+        name = image or _default_builder(known)
         local = in_engine(name, os.environ)
         if settings:
             remote = local if local.image else in_registry(name, os.environ, insecure=insecure_registries)
@@ -161,11 +165,23 @@ def inspect(
                     remote.error or local.error or "look at its name; pybuild builder suggest lists some"
                 ),
             )
-        infos = _info(remote, depth), _info(local, depth)
-        if form == HUMAN:
-            _show(name, default, (remote, local), infos, verbose=verbose, shown=shown)
-        else:
-            _write(name, default, infos, form)
+        about = Shown(
+            name=name,
+            default=not image or name == known.default_builder,
+            trusted=is_trusted(name, known),
+            remote=_info(remote, depth),
+            local=_info(local, depth),
+            remote_error=remote.error,
+            local_error=local.error,
+            config=known,
+        )
+        if form != HUMAN:
+            write(about.data(), form)
+            return 0
+        sys.stdout.write("\n".join(about.lines(mixins=verbose)) + "\n")
+        sys.stdout.flush()
+        for text in about.warnings():
+            shown.line(f"Warning: {text}")
     return 0
 
 
@@ -175,53 +191,15 @@ def _info(look: Look, depth: int) -> BuilderInfo | None:
     return None if look.image is None else read(look.image, depth=depth)
 
 
-def _default_builder() -> str:
-    """The builder that builds use when they name none; made now, if it is not there."""
+def _default_builder(config: Config) -> str:
+    """The builder that builds use when they name none; our own is made now, if it is not there."""
+    if config.default_builder:
+        return config.default_builder
     from pybuild import engine
     from pybuild.platform.bootstrap import default_builder
 
     with engine.connect() as client:
         return default_builder(client, environ=os.environ)
-
-
-def _trusted(name: str) -> bool:
-    from pybuild.platform.known_builders import KNOWN
-
-    return any(each.image == name for each in KNOWN) or name.startswith("pybuild/")
-
-
-def _show(
-    name: str,
-    default: bool,
-    looks: tuple[Look, Look],
-    infos: tuple[BuilderInfo | None, BuilderInfo | None],
-    *,
-    verbose: bool,
-    shown: Console,
-) -> None:
-    from pybuild.cli.builder_text import human, warnings
-
-    lines = [f"Inspecting {'default ' if default else ''}builder: '{name}'"]
-    for title, look, info in zip(("REMOTE", "LOCAL"), looks, infos, strict=True):
-        lines += ["", f"{title}:", *human(info, look.error, trusted=_trusted(name), verbose=verbose)]
-    sys.stdout.write("\n".join(lines) + "\n")
-    sys.stdout.flush()
-    for info in infos:
-        for text in warnings(info, name) if info else ():
-            shown.line(f"Warning: {text}")
-
-
-def _write(name: str, default: bool, infos: tuple[BuilderInfo | None, BuilderInfo | None], form: str) -> None:
-    from pybuild.cli.builder_text import data
-
-    tree = {
-        "builder_name": name,
-        "trusted": _trusted(name),
-        "default": default,
-        "remote_info": data(infos[0]),
-        "local_info": data(infos[1]),
-    }
-    write(tree, form)
 
 
 def _show_settings(name: str, look: Look, form: str) -> int:
@@ -245,12 +223,12 @@ def _show_settings(name: str, look: Look, form: str) -> int:
 @click.option("--json", "as_json", is_flag=True, help="Print the builders as JSON on standard output.")
 @output_options
 def suggest(*, as_json: bool, quiet: bool, verbose: bool, no_color: bool, timestamps: bool) -> int:
-    """List builders that others make. Without any, `pybuild` uses its own."""
+    """List builders: pybuild's own, which builds use that name none, and those that others make."""
     with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps):
         from pybuild.cli.module_text import columns
-        from pybuild.platform.known_builders import KNOWN
+        from pybuild.platform.known_builders import KNOWN_BUILDERS, OURS
 
-        found = [each for each in KNOWN if each.suggested]
+        found = [each for each in (OURS, *KNOWN_BUILDERS) if each.suggested]
     if as_json:
         data = [
             {"vendor": each.vendor, "image": each.image, "description": each.description} for each in found

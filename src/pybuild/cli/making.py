@@ -12,7 +12,7 @@ from pybuild.errors import InvalidInput
 
 if TYPE_CHECKING:
     from pybuild.platform.made import Outcome, Where
-    from pybuild.spec.registry_index import IndexRegistry
+    from pybuild.spec.config import IndexRegistry
 
 registry_option = click.option(
     "-r",
@@ -49,10 +49,8 @@ def making_options(function: Any) -> Any:
         ),
         click.option(
             "--pull-policy",
-            default="if-not-present",
-            show_default=True,
-            metavar="POLICY",
-            help="When to ask a registry for images: always, if-not-present or never.",
+            metavar="WHEN",
+            help="When to ask a registry for images: always, if-not-present (default), never, or interval=… as for builds.",
         ),
         click.option(
             "--publish", is_flag=True, help="Write it into the registry that NAME names; needs no engine."
@@ -65,13 +63,16 @@ def making_options(function: Any) -> Any:
 def where_of(name: str, making: dict[str, Any]) -> Where:
     """The place that the options of `making_options` name."""
     from pybuild.oci.reference import Reference
+    from pybuild.platform import config
     from pybuild.platform.made import Where
-    from pybuild.platform.pull import checked_policy, checked_registry
+    from pybuild.platform.pull import DEFAULT_POLICY, checked_policy, checked_registry
 
+    settings = config.load(os.environ)
     return Where(
         names=tuple(map(Reference.parse, (name, *making["tags"]))),
         publish=making["publish"],
-        policy=checked_policy(making["pull_policy"]),
+        policy=checked_policy(making["pull_policy"] or settings.pull_policy or DEFAULT_POLICY),
+        mirrors=settings.registry_mirrors,
         insecure=tuple(map(checked_registry, making["insecure_registries"])),
         suffix=making["suffix"],
         environ=os.environ,
@@ -80,15 +81,18 @@ def where_of(name: str, making: dict[str, Any]) -> Where:
 
 def chosen_registry(name: str | None) -> IndexRegistry:
     """The buildpack registry of that name or URL; the default one without."""
-    from pybuild.spec.registry_index import OFFICIAL_REGISTRY, IndexRegistry
+    from pybuild.platform import config
+    from pybuild.spec.config import IndexRegistry
 
     if name and "/" in name:
         return IndexRegistry(name=name, type="git", url=name)
-    if name and name != OFFICIAL_REGISTRY.name:
+    found = config.load(os.environ).registry(name or "")
+    if found is None:
         raise InvalidInput(
-            f"there is no buildpack registry {name!r}", hint="pybuild config registries add NAME URL"
+            f"there is no buildpack registry {name or 'by default'!r}",
+            hint="pybuild config registries list shows them; add one with: pybuild config registries add NAME URL",
         )
-    return OFFICIAL_REGISTRY
+    return found
 
 
 def made_data(name: str, outcome: Outcome) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from pybuild.platform.locator import locate
 from pybuild.platform.remote import Remote
 from pybuild.spec.api import ApiVersion
 from pybuild.spec.builder import STACK_ID, target_of
-from pybuild.spec.registry_index import OFFICIAL_REGISTRY, IndexRegistry
+from pybuild.spec.config import OFFICIAL_REGISTRY, IndexRegistry
 from pybuild.spec.run_image import RunImageName
 from pybuild.spec.target import matches
 

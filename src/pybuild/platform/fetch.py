@@ -72,7 +72,8 @@ def fetch(
         return _from_path(folder / found.rest, word, scratch, remote, kind)
     if found.kind in ("builder", "whole builder"):
         return Fetched(ref=_in_builder(found.rest, builder, kind, folder))
-    if found.kind == "unknown" or (remote is None and found.rest == word):
+    bare = found.kind in ("registry", "image") and found.rest == word
+    if found.kind == "unknown" or (remote is None and bare):
         raise _unknown(word, builder, known, folder, kind)
     if remote is None:
         raise InvalidInput(

@@ -1,4 +1,4 @@
-"""Builders that others publish and maintain."""
+"""Our own builder, and those that others publish and maintain."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class KnownBuilder:
     suggested: bool = True
 
 
-KNOWN = (
-    KnownBuilder(
-        vendor="pybuild",
-        image="pybuild/builder:debian-12",
-        description="Made on this machine of Debian's packages, when it is first needed",
-    ),
+OURS = KnownBuilder(
+    vendor="pybuild",
+    image="pybuild/builder:debian-12",
+    description="Made on this machine of Debian's packages, when it is first needed",
+)
+KNOWN_BUILDERS = (
     KnownBuilder(
         vendor="Google",
         image="gcr.io/buildpacks/builder:google-22",

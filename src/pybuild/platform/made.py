@@ -5,7 +5,7 @@ An engine takes one image, for its own platform; a registry takes one for each t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from pybuild import engine
@@ -48,11 +48,12 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Where:
-    """What the user says of the place. `suffix`: images of an index get a tag of their own, for registries that keep tags."""
+    """What the user says of the place. `mirrors`: registries that are asked instead of others. `suffix`: images of an index get a tag of their own, for registries that keep tags."""
 
     names: tuple[Reference, ...]
     publish: bool = False
     policy: str = "if-not-present"
+    mirrors: Mapping[str, str] = field(default_factory=dict)
     insecure: tuple[str, ...] = ()
     suffix: bool = False
     environ: Mapping[str, str]
@@ -93,7 +94,9 @@ def make(
         return _published(where, list(targets) or [TargetSpec()], one, base)
     client = engine.connect(where.environ)
     target = engine_target(client, targets) if targets else TargetSpec()
-    place = Place(store=DaemonStore(client), find=_Engine(client, where.policy), names=where.names)
+    place = Place(
+        store=DaemonStore(client), find=_Engine(client, where.policy, where.mirrors), names=where.names
+    )
     written = one(place, target)
     return Outcome(images=(_made(where.names[0], target, written),))
 
@@ -124,7 +127,7 @@ def _published(
     if base is not None and is_ours(base):
         # What pybuild made itself is in no registry: the engine lends it, and it goes along.
         client = engine.connect(where.environ)
-        _Engine(client, "never")(base)
+        _Engine(client, "never", {})(base)
         lender, lent = DaemonStore(client), [base]
     several = len(targets) > 1
     made: list[Made] = []
@@ -182,8 +185,8 @@ def _made(name: Reference, target: TargetSpec, written: Written) -> Made:
 class _Engine:
     """Images of the engine, pulled as often as the policy says; those that pybuild makes are made when they are missing."""
 
-    def __init__(self, client: docker.APIClient, policy: str) -> None:
-        self._client, self._policy = client, policy
+    def __init__(self, client: docker.APIClient, policy: str, mirrors: Mapping[str, str]) -> None:
+        self._client, self._policy, self._mirrors = client, policy, mirrors
 
     def __call__(self, name: Reference) -> tuple[ImageReader, StoredImage]:
         from pybuild.platform.pull import checked_policy
@@ -193,7 +196,7 @@ class _Engine:
             from pybuild.platform.bootstrap import default_builder
 
             default_builder(self._client)
-        return store, present(self._client, name, checked_policy(self._policy))
+        return store, present(self._client, name, checked_policy(self._policy), mirrors=self._mirrors)
 
 
 class _Registry:

@@ -26,8 +26,8 @@ from pybuild.platform.modules import from_folder, layer_tar
 from pybuild.platform.remote import Remote, in_engine, in_registry
 from pybuild.platform.shipped import libcnb_files
 from pybuild.spec import package
+from pybuild.spec.config import OFFICIAL_REGISTRY, IndexRegistry
 from pybuild.spec.package_toml import PackageToml
-from pybuild.spec.registry_index import OFFICIAL_REGISTRY, IndexRegistry
 from pybuild.spec.target import TargetSpec
 from pybuild.stores.api import StoredImage
 
@@ -204,7 +204,7 @@ def _either(where: Where) -> Finder:
 
     def find(name: Reference) -> tuple[ImageReader, StoredImage]:
         try:
-            return in_engine(engine.connect(where.environ), where.policy)(name)
+            return in_engine(engine.connect(where.environ), where.policy, mirrors=where.mirrors)(name)
         except EngineUnavailable:
             return in_registry(where.environ, insecure=where.insecure)(name)
 

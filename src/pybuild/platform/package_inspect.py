@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from pybuild.platform.modules import Kind
     from pybuild.platform.two_places import Look
-    from pybuild.spec.registry_index import IndexRegistry
+    from pybuild.spec.config import IndexRegistry
 
 Place = Literal["LOCAL IMAGE", "REMOTE IMAGE", "REGISTRY IMAGE", "LOCAL ARCHIVE", "REMOTE ARCHIVE"]
 

@@ -20,7 +20,7 @@ from pybuild.spec.registry_index import RegistryEntry, RegistryId
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pybuild.spec.registry_index import IndexRegistry
+    from pybuild.spec.config import IndexRegistry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ from pybuild.spec.registry_index import RegistryEntry, RegistryId, choose, read_
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pybuild.spec.registry_index import IndexRegistry
+    from pybuild.spec.config import IndexRegistry
 
 _MOST_BYTES = 4 << 20
 _GIT_SECONDS = 300

@@ -9,11 +9,12 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pybuild.errors import InvalidArchive, InvalidInput, PybuildError
+from pybuild.errors import InvalidArchive, InvalidInput
 from pybuild.oci.reference import Reference
 from pybuild.platform import download, fetch_archive, registry_index
+from pybuild.spec.config import OFFICIAL_REGISTRY, IndexRegistry
 from pybuild.spec.package import METADATA
-from pybuild.spec.registry_index import OFFICIAL_REGISTRY, IndexRegistry, RegistryId
+from pybuild.spec.registry_index import RegistryId
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -75,7 +76,7 @@ def _spooled(reader: ImageReader, image: StoredImage, scratch: Path) -> Iterator
         yield path
 
 
-def in_engine(client: docker.APIClient, policy: str) -> Finder:
+def in_engine(client: docker.APIClient, policy: str, *, mirrors: Mapping[str, str] | None = None) -> Finder:
     """Images of the engine, pulled as often as the policy says."""
     from pybuild.platform.pull import checked_policy, present
     from pybuild.stores.daemon import DaemonStore
@@ -83,7 +84,7 @@ def in_engine(client: docker.APIClient, policy: str) -> Finder:
     checked = checked_policy(policy)
 
     def find(name: Reference) -> tuple[ImageReader, StoredImage]:
-        return DaemonStore(client), present(client, name, checked)
+        return DaemonStore(client), present(client, name, checked, mirrors=mirrors)
 
     return find
 
@@ -106,8 +107,3 @@ def in_registry(
         return store, image
 
     return find
-
-
-def nowhere(name: Reference) -> tuple[ImageReader, StoredImage]:
-    """A `Finder` for where no engine and no registry is to be asked."""
-    raise PybuildError(f"the image {name} is not looked for here", hint="name a folder or an archive")

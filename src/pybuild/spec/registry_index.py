@@ -24,20 +24,6 @@ _SEMVER = re.compile(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IndexRegistry:
-    """A registry of buildpacks: a git repository with an index of them."""
-
-    name: str
-    type: str
-    url: str
-
-
-OFFICIAL_REGISTRY = IndexRegistry(
-    name="official", type="github", url="https://github.com/buildpacks/registry-index"
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RegistryId:
     """What stands behind `urn:cnb:registry:`: `namespace/name[@version]`."""
 
