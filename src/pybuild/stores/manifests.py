@@ -35,13 +35,13 @@ def digest_of(place: Place, reference: str) -> str:
 
 def find(place: Place, reference: str, platform: Platform) -> Manifest | None:
     """The image with that tag or digest; None when there is none. `InvalidArchive` for one that is broken."""
-    found = _get(place, reference)
+    found = get(place, reference)
     if found is None:
         return None
     media_type, digest, value = found
     if media_type in INDEXES:
         chosen = image_manifest.choose(value, platform, f"{place.registry}/{place.repository}")
-        found = _get(place, chosen)
+        found = get(place, chosen)
         if found is None or found[0] not in IMAGES:
             raise InvalidArchive(
                 f"{place.registry}/{place.repository}: the index names {chosen}, which is no image there"
@@ -51,8 +51,25 @@ def find(place: Place, reference: str, platform: Platform) -> Manifest | None:
     return image_manifest.checked(media_type, digest, value, partial(_config, place), where=where)
 
 
-def _get(place: Place, reference: str) -> tuple[str, str, Any] | None:
-    """Media type, digest and value of a manifest."""
+def get(place: Place, reference: str) -> tuple[str, str, Any] | None:
+    """Media type, digest and value of the manifest or index with that tag or digest; None when there is none."""
+    found = text(place, reference)
+    if found is None:
+        return None
+    where = f"the manifest {reference} of {place.registry}/{place.repository}"
+    told, body = found
+    value = image_manifest.read_object(body, where)
+    inner = value.get("mediaType", told)
+    media_type = told if told in (*IMAGES, *INDEXES) else inner
+    if media_type not in (*IMAGES, *INDEXES) or inner != media_type:
+        raise InvalidArchive(
+            f"{where} has the media type {str(inner)[:80]!r} ({told[:80]!r}), which is no image's"
+        )
+    return media_type, sha256(body), value
+
+
+def text(place: Place, reference: str) -> tuple[str, bytes] | None:
+    """Told media type and text of a manifest, whose digest is what was asked for or is stated."""
     where = f"the manifest {reference} of {place.registry}/{place.repository}"
     for reading in range(_READS):
         answer = place.transport.ask(
@@ -68,20 +85,10 @@ def _get(place: Place, reference: str) -> tuple[str, str, Any] | None:
         digest = sha256(answer.body)
         stated = reference if is_digest(reference) else answer.headers.get("docker-content-digest") or digest
         if stated == digest:
-            break
+            return answer.headers.get("content-type", "").partition(";")[0].strip().lower(), answer.body
         if reading == _READS - 1:
             raise InvalidArchive(f"{where} is {digest}, but the registry says {stated[:80]!r}")
-    else:
-        raise AssertionError("the last reading breaks off or raises")
-    value = image_manifest.read_object(answer.body, where)
-    told = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-    inner = value.get("mediaType", told)
-    media_type = told if told in (*IMAGES, *INDEXES) else inner
-    if media_type not in (*IMAGES, *INDEXES) or inner != media_type:
-        raise InvalidArchive(
-            f"{where} has the media type {str(inner)[:80]!r} ({told[:80]!r}), which is no image's"
-        )
-    return media_type, digest, value
+    raise AssertionError("the last reading breaks off or raises")
 
 
 def _config(place: Place, digest: str, size: int, where: str) -> bytes:
