@@ -110,6 +110,23 @@ def source_options(function: Any) -> Any:
     help="Where the image goes: `docker` (default), `registry`, `oci` (a folder), `oci-archive`, `docker-archive`; repeatable.",
 )
 @click.option("--publish", is_flag=True, help="Short for `--output type=registry`.")
+@click.option(
+    "--attest/--no-attest", default=True, help="Attach its provenance to a published image (the default)."
+)
+@click.option(
+    "--sign",
+    "sign_key",
+    type=click.Path(path_type=Path),
+    metavar="KEY",
+    help="Sign the published image, and its provenance, with this private key.",
+)
+@click.option(
+    "--verify",
+    "verify_key",
+    type=click.Path(path_type=Path),
+    metavar="KEY.pub",
+    help="Use only a builder and a run image that this key has signed.",
+)
 @insecure_registry_option
 @click.option(
     "--cache",

@@ -25,6 +25,7 @@ COMMANDS = {
     "detect": ("pybuild.cli.detect", "Say what would be built, and why each buildpack passed or failed."),
     "rebase": ("pybuild.cli.rebase", "Put app images onto the newest run image, without a build."),
     "compare": ("pybuild.cli.compare", "Show what differs between two images, or between pybuild and pack."),
+    "signature": ("pybuild.cli.signature", "Sign images in a registry, and check who signed them."),
     "cache": ("pybuild.cli.cache", "List and remove the caches that builds keep."),
     "doctor": ("pybuild.cli.doctor", "Check the engine, the builder, certificates and disk space."),
     "version": ("pybuild.cli.version", "Print the version."),

@@ -30,7 +30,8 @@ class BuildRequest:
 
     `outputs`: where the image goes, () for the engine. `insecure`: registries (`host[:port]`) whose certificate is not
     checked, or that have none. `timeout`: seconds after which everything in the build container ends, 0 for no limit.
-    `cache`: where layers are kept. `workspace`: "" to take project.toml's or the default. `caller`: the variables
+    `attest`: published images get their provenance as a referrer. `sign_key`: the key that signs them. `verify_key`: the
+    key that must have signed builder and run image. `cache`: where layers are kept. `workspace`: "" to take project.toml's or the default. `caller`: the variables
     pybuild was started with.
     """
 
@@ -54,6 +55,9 @@ class BuildRequest:
     insecure: tuple[str, ...] = ()
     cache: CacheChoice = field(default_factory=CacheChoice)
     timeout: float = 0
+    attest: bool = True
+    sign_key: Path | None = None
+    verify_key: Path | None = None
     caller: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -87,6 +91,9 @@ def build_request(
     caches: Sequence[str] = (),
     cache_image: str | None = None,
     timeout: float = 0,
+    attest: bool = True,
+    sign_key: Path | None = None,
+    verify_key: Path | None = None,
 ) -> BuildRequest:
     """The request that these words make. Raises `InvalidInput` for the first one that means nothing."""
     names = [Reference.parse(name) for name in (image, *tags)]
@@ -122,6 +129,9 @@ def build_request(
         outputs=read_outputs(outputs, names, publish=publish),
         insecure=tuple(map(checked_registry, insecure_registries)),
         timeout=timeout,
+        attest=attest,
+        sign_key=sign_key,
+        verify_key=verify_key,
         caller=caller,
     )
 

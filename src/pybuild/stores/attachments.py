@@ -97,7 +97,9 @@ def _part(place: Place, layer: Any, where: str) -> Part:
     entry = layer if isinstance(layer, dict) else {}
     digest, size = str(entry.get("digest")), entry.get("size")
     if not is_digest(digest) or not isinstance(size, int) or not 0 <= size <= MAX_MANIFEST:
-        raise InvalidArchive(f"{where}: a document of it has no digest, or no size up to {MAX_MANIFEST >> 20} MiB")
+        raise InvalidArchive(
+            f"{where}: a document of it has no digest, or no size up to {MAX_MANIFEST >> 20} MiB"
+        )
     return Part(
         media_type=str(entry.get("mediaType") or ""),
         content=b"".join(blobs.read(place, digest, size)),
@@ -133,7 +135,9 @@ def _descriptor(media_type: str, content: bytes) -> Struct:
 def _described(place: Place, digest: str) -> Struct:
     found = manifests.text(place, digest)
     if found is None:
-        raise InvalidArchive(f"{place.registry}/{place.repository} has no image {digest} to attach anything to")
+        raise InvalidArchive(
+            f"{place.registry}/{place.repository} has no image {digest} to attach anything to"
+        )
     media_type, text = found
     return Struct(mediaType=media_type, digest=digest, size=len(text))
 
