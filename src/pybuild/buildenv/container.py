@@ -42,8 +42,9 @@ HURRY_SECONDS = 1.5
 class ContainerSpec:
     """What a build container is made of.
 
-    `binds`: "volume or host path:path[:ro]". `tmpfs`: paths. `network`: "" for the engine's default.
+    `binds`: "volume or host path:path[:ro]". `tmpfs`: mount options by path. `network`: "" for the engine's default.
     `memory`: bytes, `cpus`: number of them, `processes`: most at a time; 0 for no limit.
+    `host_users`: the machine's user namespace, whatever the engine gives to containers.
     """
 
     image: str
@@ -53,11 +54,12 @@ class ContainerSpec:
     labels: Mapping[str, str] = field(default_factory=dict)
     environ: Mapping[str, str] = field(default_factory=dict)
     binds: tuple[str, ...] = ()
-    tmpfs: tuple[str, ...] = ()
+    tmpfs: Mapping[str, str] = field(default_factory=dict)
     network: str = ""
     memory: int = 0
     cpus: float = 0
     processes: int = 0
+    host_users: bool = False
 
 
 class ContainerBuildEnv:
@@ -334,12 +336,13 @@ def _host_config(client: docker.APIClient, spec: ContainerSpec) -> dict[str, Any
         "security_opt": ["no-new-privileges"],
         "network_mode": spec.network or None,
         "binds": list(spec.binds),
-        "tmpfs": dict.fromkeys(spec.tmpfs, ""),
+        "tmpfs": dict(spec.tmpfs),
         # What buildpacks write is ours to show; the engine would keep all of it in a file.
         "log_config": {"type": "none", "config": {}},
         "mem_limit": spec.memory or None,
         "nano_cpus": round(spec.cpus * 1e9) or None,
         "pids_limit": spec.processes or None,
+        "userns_mode": "host" if spec.host_users else None,
     }
     return client.create_host_config(**{name: value for name, value in options.items() if value is not None})
 

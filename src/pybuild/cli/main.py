@@ -23,13 +23,22 @@ if TYPE_CHECKING:
 COMMANDS = {
     "build": ("pybuild.cli.build", "Turn the source in a folder into a runnable image."),
     "detect": ("pybuild.cli.detect", "Say what would be built, and why each buildpack passed or failed."),
+    "plan": ("pybuild.cli.plan", "Say what a build would do, and which layers it would use again."),
     "rebase": ("pybuild.cli.rebase", "Put app images onto the newest run image, without a build."),
     "compare": ("pybuild.cli.compare", "Show what differs between two images, or between pybuild and pack."),
+    "size": ("pybuild.cli.size", "Show what makes an image as large as it is."),
+    "inspect": ("pybuild.cli.inspect", "Show what an app image is made of and how it starts."),
+    "manifest": ("pybuild.cli.manifest", "Put images of several platforms under one name."),
+    "config": ("pybuild.cli.config", "Show and change the settings that hold for all builds."),
     "signature": ("pybuild.cli.signature", "Sign images in a registry, and check who signed them."),
     "cache": ("pybuild.cli.cache", "List and remove the caches that builds keep."),
     "doctor": ("pybuild.cli.doctor", "Check the engine, the builder, certificates and disk space."),
+    "report": ("pybuild.cli.report", "Print what is worth knowing when something does not work."),
+    "completion": ("pybuild.cli.completion", "Print a shell's completion script."),
     "version": ("pybuild.cli.version", "Print the version."),
 }
+
+_ALIASES = {"inspect-image": "inspect"}
 
 _BUG = 70  # EX_SOFTWARE of sysexits.h: the error is ours
 
@@ -41,13 +50,14 @@ class _Commands(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        cmd_name = _ALIASES.get(cmd_name, cmd_name)
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
         return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if args and args[0] not in {*COMMANDS, "--help", "-h", "--version"}:
+        if args and args[0] not in {*COMMANDS, *_ALIASES, "--help", "-h", "--version"}:
             _refuse_mistyped(args[0])
             args = ["build", *args]
         return super().parse_args(ctx, args)

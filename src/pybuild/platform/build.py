@@ -6,6 +6,7 @@ Engine access and credentials stay in this process; what happens between contain
 
 from __future__ import annotations
 
+import re
 import shlex
 import time
 from contextlib import contextmanager
@@ -13,16 +14,21 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pybuild import __version__, events
+from pybuild.errors import ExportError, InvalidInput
+from pybuild.oci.reference import Reference
 from pybuild.platform.caches import read_index, write_index
+from pybuild.platform.confided import confide
 from pybuild.platform.elsewhere import opened_elsewhere
 from pybuild.platform.environment import proxy_environ
 from pybuild.platform.outputs import delivered
 from pybuild.platform.prepare import LAYERS_DIR, looked_into, opened, prepared
+from pybuild.platform.report_dir import make_folder, write_report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pybuild.buildenv.container import ContainerBuildEnv
+    from pybuild.lifecycle.analyze import Analysis
     from pybuild.lifecycle.create import Created, CreateInputs
     from pybuild.lifecycle.detect import Detected
     from pybuild.lifecycle.image_layers import LauncherSource
@@ -39,6 +45,22 @@ if TYPE_CHECKING:
 
 REPOSITORY = "github.com/pybuild/pybuild"
 LAUNCHER_PATH = "/cnb/lifecycle/launcher"
+_GO_REPOSITORY = "github.com/buildpacks/lifecycle"
+
+# Prints nothing where only our own lifecycle's file holds the place; else what the Go lifecycle says of its version,
+# and "linked" if it does not name its commit, but has its repository. It writes both, or one, or none into the image,
+# as they were linked in, and tells nobody the second: a text that is linked in stands between two zero bytes.
+_LAUNCHER_SCRIPT = f"""\
+[ -f {LAUNCHER_PATH} ] && [ -x {LAUNCHER_PATH} ] || exit 0
+! head -c 100 {LAUNCHER_PATH} | grep -aq pybuild-launcher || exit 0
+lifecycle=/cnb/lifecycle/lifecycle
+version=$($lifecycle -version 2>/dev/null) || :
+printf "%s\\n" "$version" | head -n 1
+case $version in
+*+*) ;;
+*) [ ! -f $lifecycle ] || ! tr '\\0' '\\n' <$lifecycle | grep -axqF {_GO_REPOSITORY} || echo linked ;;
+esac
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +109,8 @@ class BuildResult:
 def build(request: BuildRequest) -> BuildResult:
     """Carry out the request. Every error is a `PybuildError`; after one, image and cache are as they were."""
     start = time.monotonic()
+    if request.choices.report_dir is not None:
+        make_folder(request.choices.report_dir)
     with (
         prepared(request) as ready,
         opened_elsewhere(request, ready.store) as elsewhere,
@@ -103,6 +127,8 @@ def build(request: BuildRequest) -> BuildResult:
             )
         if not held.private:
             write_index(ready.volume, created.exported.index)
+        if request.choices.report_dir is not None:
+            write_report(request.choices.report_dir, created.exported.report, failure=ExportError)
     outputs = delivered(request.places, created.exported.written)
     exported, run_image = created.exported, created.analysis.run_image_name
     if request.attest and any(each.output.kind == "registry" for each in outputs):
@@ -145,8 +171,19 @@ def _attest(ready: Prepared, created: Created, outputs: tuple[Delivered, ...], s
     attest(ready.request, outputs, provenance)
 
 
-def detection(request: BuildRequest) -> Detected:
-    """What would be built, and why. `NothingDetected` with the trail if nothing would."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """All that is known once detection has ended, and nothing has been made."""
+
+    ready: Prepared
+    inputs: CreateInputs
+    analysis: Analysis
+    detected: Detected
+
+
+@contextmanager
+def looked_at(request: BuildRequest) -> Iterator[Looked]:
+    """The first two phases of a build, in a container without a cache. `NothingDetected` with the trail if nothing fits."""
     with prepared(request) as ready, looked_into(ready) as env:
         from pybuild.lifecycle.analyze import analyze
         from pybuild.lifecycle.create import detect_inputs, platform_given
@@ -156,7 +193,14 @@ def detection(request: BuildRequest) -> Detected:
         with events.phase("ANALYZING"):
             analysis = analyze(ready.store, previous=inputs.previous, run_image=inputs.run_image)
         with events.phase("DETECTING"):
-            return detect(env, detect_inputs(inputs, analysis, platform_given(env, inputs, analysis)))
+            detected = detect(env, detect_inputs(inputs, analysis, platform_given(env, inputs, analysis)))
+        yield Looked(ready=ready, inputs=inputs, analysis=analysis, detected=detected)
+
+
+def detection(request: BuildRequest) -> Detected:
+    """What would be built, and why. `NothingDetected` with the trail if nothing would."""
+    with looked_at(request) as looked:
+        return looked.detected
 
 
 @contextmanager
@@ -188,10 +232,11 @@ def _create_inputs(env: ContainerBuildEnv, ready: Prepared) -> tuple[CreateInput
         fetched=ready.chosen.fetched,
     )
     launcher, identity = _launcher(env, builder)
+    confide(env, request.confided)
     readied = sending.finish()
     inputs = CreateInputs(
         names=request.places[0].names,
-        previous=request.places[0].names[0],
+        previous=_previous(request),
         run_image=ready.run_image,
         run_image_names=ready.run_image_names,
         order=ready.chosen.order,
@@ -207,8 +252,26 @@ def _create_inputs(env: ContainerBuildEnv, ready: Prepared) -> tuple[CreateInput
         skip_layers=request.clear_cache,
         upload=readied.upload,
         run_images=builder.run_images,
+        exec_env=request.choices.exec_env,
+        labels=request.labels,
     )
     return inputs, readied
+
+
+def _previous(request: BuildRequest) -> Reference | str:
+    """The image whose layers may serve again: a name, or an id in the engine."""
+    own, chosen = request.places[0].names[0], request.choices.previous_image
+    if not chosen:
+        return own
+    if re.fullmatch(r"(sha256:)?[0-9a-f]{12,64}", chosen):
+        return chosen
+    previous = Reference.parse(chosen)
+    if request.places[0].kind == "registry" and previous.registry != own.registry:
+        raise InvalidInput(
+            f"the previous image {previous} is on {previous.registry}, the image on {own.registry}",
+            hint="with --publish both must be on one registry",
+        )
+    return previous
 
 
 def _launcher(env: ContainerBuildEnv, builder: Builder) -> tuple[LauncherSource, LauncherIdentity]:
@@ -216,18 +279,12 @@ def _launcher(env: ContainerBuildEnv, builder: Builder) -> tuple[LauncherSource,
     from pybuild.lifecycle.image_layers import LauncherSource
     from pybuild.spec.labels import LauncherIdentity
 
-    shown = env.script(
-        f"[ -f {LAUNCHER_PATH} ] && [ -x {LAUNCHER_PATH} ] || exit 0; "
-        # Our own lifecycle has a file there that only holds the place.
-        f"! head -c 100 {LAUNCHER_PATH} | grep -aq pybuild-launcher || exit 0; echo yes; "
-        "/cnb/lifecycle/lifecycle -version 2>/dev/null || true"
-    ).decode(errors="replace")
+    shown = env.script(_LAUNCHER_SCRIPT).decode(errors="replace").splitlines()
     if not shown:
         return LauncherSource(), LauncherIdentity(version=__version__, repository=REPOSITORY, commit="")
-    said = shown.splitlines()[1:]
-    version, _, commit = (said[0] if said else "").partition("+")
+    version, _, commit = shown[0].partition("+")
     return LauncherSource(path=LAUNCHER_PATH, key=builder.image_id), LauncherIdentity(
         version=version or builder.lifecycle_version,
-        repository="github.com/buildpacks/lifecycle",
+        repository=_GO_REPOSITORY if commit or shown[1:] else "",
         commit=commit,
     )

@@ -61,7 +61,7 @@ def _digests(store: RegistryStore, name: Reference, image: StoredImage) -> list[
     prefix = f"{name.familiar_repository}@"
     found = [each.removeprefix(prefix) for each in image.digest_names if each.startswith(prefix)]
     if image.reference:  # it was read from the registry: does the name's index hold it?
-        index = manifests.get(store.place(name), name.digest or name.tag)
+        index = manifests.read(store.place(name), name.digest or name.tag)
         if index is not None and index[0] in INDEXES:
             listed = [
                 entry.get("digest") for entry in index[2].get("manifests") or () if isinstance(entry, dict)

@@ -19,9 +19,11 @@ from pybuild.buildenv.container import ContainerBuildEnv, ContainerSpec
 from pybuild.errors import BuilderUnusable, InvalidFile, InvalidInput
 from pybuild.oci.reference import Reference
 from pybuild.platform import ownership, volumes
-from pybuild.platform.builder import read_builder
+from pybuild.platform.builder import check_platform, read_builder
 from pybuild.platform.caches import forget, state_folder
-from pybuild.platform.environment import proxy_environ, user_environ
+from pybuild.platform.confided import inside, tmpfs_mounts
+from pybuild.platform.environment import LOCKED, proxy_environ, user_environ
+from pybuild.platform.ignore_files import checked_ignore_file
 from pybuild.platform.order import chosen_order
 from pybuild.platform.publish import destination
 from pybuild.platform.pull import is_ours, present
@@ -29,7 +31,10 @@ from pybuild.platform.request import DEFAULT_WORKSPACE
 from pybuild.platform.run_image import mirrors_of, run_image
 from pybuild.platform.selection import Selection
 from pybuild.platform.source import open_source
+from pybuild.platform.source_notes import SourceNotes
+from pybuild.platform.trust import is_trusted
 from pybuild.spec.api import PLATFORM_APIS
+from pybuild.spec.order import System
 from pybuild.spec.project import Project
 from pybuild.stores.state import read_state
 
@@ -38,6 +43,7 @@ if TYPE_CHECKING:
 
     import docker
 
+    from pybuild.platform.choices import Choices
     from pybuild.platform.order import ChosenOrder
     from pybuild.platform.request import BuildRequest
     from pybuild.platform.source import Source
@@ -74,13 +80,18 @@ class Prepared:
 @contextmanager
 def prepared(request: BuildRequest) -> Iterator[Prepared]:
     """Check everything that can be checked before a container is made; cheap and local things first."""
-    project = _project(request)
+    project = read_project(request)
     for warning in project.warnings:
         events.warn(warning)
     user = user_environ(
-        project=project.environ(), files=request.env_files, words=request.env, caller=request.caller
+        project=project.environ(request.choices.exec_env),
+        files=request.env_files,
+        words=request.env,
+        caller=request.caller,
     )
-    source = open_source(request.path, Selection.of(include=project.include, exclude=project.exclude))
+    if request.locked:
+        user[LOCKED] = "true"
+    source = app_source(request, project)
     client = engine.connect()
     volumes.sweep(client)
     target = destination(client, request)
@@ -90,6 +101,7 @@ def prepared(request: BuildRequest) -> Iterator[Prepared]:
         given=request.run_image,
         app=request.places[0].names[0],
         get=lambda name: target.run_image(name, builder),
+        own=request.config.mirrors_of,
     )
     _check_names(request, builder.name, run_name)
     if request.verify_key is not None:
@@ -110,13 +122,30 @@ def prepared(request: BuildRequest) -> Iterator[Prepared]:
             run_image_names=mirrors_of(run_name, builder.run_images),
             user=user,
             chosen=chosen_order(
-                request.buildpacks, project, builder, app=request.path, scratch=Path(scratch)
+                request.buildpacks,
+                project,
+                builder,
+                app=request.path,
+                scratch=Path(scratch),
+                choices=request.choices,
             ),
             app_dir=app_dir,
             api=_platform_api(builder),
             volume=request.cache.volume or volumes.volume_name(request.image.name, key),
             store=store,
         )
+
+
+def app_source(request: BuildRequest, project: Project) -> Source:
+    """The app's files, chosen as project.toml and the user say; a warning of what nobody would want in an image."""
+    words = (*project.ignore_files, *request.ignore_files)
+    where = "project.toml: io.buildpacks.pybuild.ignore-files"
+    ignore_files = tuple(dict.fromkeys(checked_ignore_file(word, where) for word in words))
+    notes = SourceNotes(confided=frozenset(inside(request.path, request.confided)))
+    selection = Selection.of(include=project.include, exclude=project.exclude)
+    source = open_source(request.path, selection, ignore_files, notes)
+    notes.tell()
+    return source
 
 
 def _check_names(request: BuildRequest, builder: str, run_image_name: str) -> None:
@@ -156,7 +185,7 @@ def _check_volumes(request: BuildRequest, app_dir: str) -> None:
             )
 
 
-def _project(request: BuildRequest) -> Project:
+def read_project(request: BuildRequest) -> Project:
     """project.toml of the app, or the file that the user names; an empty one without."""
     path = request.descriptor or request.path / "project.toml"
     if request.descriptor is None and not os.path.lexists(path):
@@ -176,14 +205,26 @@ def _project(request: BuildRequest) -> Project:
 
 
 def _builder(client: docker.APIClient, request: BuildRequest, project: Project) -> Builder:
-    name = request.builder or project.builder
+    name = request.builder or project.builder or request.config.default_builder
     if name:
-        present(client, Reference.parse(name), request.pull_policy)
+        events.detail(f"Builder '{name}' is {'trusted' if is_trusted(name, request.config) else 'untrusted'}")
+        present(client, Reference.parse(name), request.pull_policy, mirrors=request.config.registry_mirrors)
     else:
         from pybuild.platform.bootstrap import default_builder
 
         name = default_builder(client, refresh=request.pull_policy == "always", environ=request.caller)
-    return read_builder(client, name)
+    return _chosen(read_builder(client, name), client, request.choices)
+
+
+def _chosen(builder: Builder, client: docker.APIClient, choices: Choices) -> Builder:
+    """The builder as the user wants it: for that platform, with that user, without its system buildpacks."""
+    check_platform(builder, client, choices.platform)
+    return replace(
+        builder,
+        uid=builder.uid if choices.uid is None else choices.uid,
+        gid=builder.gid if choices.gid is None else choices.gid,
+        system=builder.system if choices.system else System(),
+    )
 
 
 def _platform_api(builder: Builder) -> ApiVersion:
@@ -248,7 +289,12 @@ def container_spec(prepared: Prepared) -> ContainerSpec:
         gid=builder.gid,
         environ=proxy_environ(request.caller),
         binds=request.volumes,
+        tmpfs=tmpfs_mounts(request.confided, uid=builder.uid, gid=builder.gid),
         network=request.network,
+        host_users=request.choices.host_users,
+        memory=request.limits.memory,
+        cpus=request.limits.cpus,
+        processes=request.limits.processes,
     )
 
 

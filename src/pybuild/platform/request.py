@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import re
-import time
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pybuild.errors import InvalidInput
 from pybuild.oci.reference import Reference
 from pybuild.platform.cache_choice import CacheChoice, cache_choice
+from pybuild.platform.choices import Choices, read_choices
+from pybuild.platform.confided import read_bindings, read_secrets
+from pybuild.platform.created import read_creation_time
+from pybuild.platform.image_words import read_annotations, read_labels
+from pybuild.platform.limits import Limits, read_limits
 from pybuild.platform.outputs import Output, read_outputs
-from pybuild.platform.pull import PullPolicy, checked_policy, checked_registry
+from pybuild.platform.pull import DEFAULT_POLICY, PullPolicy, checked_policy, checked_registry
+from pybuild.spec.config import Config
 from pybuild.spec.project import RESERVED_FOLDERS, check_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from pybuild.platform.confided import Confided
 
 DEFAULT_WORKSPACE = "/workspace"
 
@@ -31,8 +38,9 @@ class BuildRequest:
     `outputs`: where the image goes, () for the engine. `insecure`: registries (`host[:port]`) whose certificate is not
     checked, or that have none. `timeout`: seconds after which everything in the build container ends, 0 for no limit.
     `attest`: published images get their provenance as a referrer. `sign_key`: the key that signs them. `verify_key`: the
-    key that must have signed builder and run image. `cache`: where layers are kept. `workspace`: "" to take project.toml's or the default. `caller`: the variables
-    pybuild was started with.
+    key that must have signed builder and run image. `labels`, `annotations`: for the image. `confided`: secrets and bindings. `ignore_files`: of the app, that count.
+    `cache`: where layers are kept. `workspace`: "" to take project.toml's or the default. `config`: the user's
+    settings. `caller`: the variables pybuild was started with.
     """
 
     image: Reference
@@ -47,10 +55,11 @@ class BuildRequest:
     network: str = ""
     descriptor: Path | None = None
     workspace: str = ""
-    pull_policy: PullPolicy = "if-not-present"
+    pull_policy: PullPolicy = DEFAULT_POLICY
     default_process: str = ""
     created: int | None = None
     clear_cache: bool = False
+    locked: bool = False
     outputs: tuple[Output, ...] = ()
     insecure: tuple[str, ...] = ()
     cache: CacheChoice = field(default_factory=CacheChoice)
@@ -58,6 +67,13 @@ class BuildRequest:
     attest: bool = True
     sign_key: Path | None = None
     verify_key: Path | None = None
+    choices: Choices = field(default_factory=Choices)
+    config: Config = field(default_factory=Config)
+    limits: Limits = field(default_factory=Limits)
+    labels: tuple[tuple[str, str], ...] = ()
+    annotations: tuple[tuple[str, str], ...] = ()
+    confided: tuple[Confided, ...] = ()
+    ignore_files: tuple[str, ...] = ()
     caller: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -81,10 +97,11 @@ def build_request(
     network: str | None = None,
     descriptor: Path | None = None,
     workspace: str | None = None,
-    pull_policy: str = "if-not-present",
+    pull_policy: str | None = None,
     default_process: str = "",
     creation_time: str | None = None,
     clear_cache: bool = False,
+    locked: bool = False,
     publish: bool = False,
     outputs: Sequence[str] = (),
     insecure_registries: Sequence[str] = (),
@@ -94,8 +111,22 @@ def build_request(
     attest: bool = True,
     sign_key: Path | None = None,
     verify_key: Path | None = None,
+    memory: str | None = None,
+    cpus: float | None = None,
+    pids_limit: int | None = None,
+    labels: Sequence[str] = (),
+    annotations: Sequence[str] = (),
+    secrets: Sequence[str] = (),
+    bindings: Sequence[str] = (),
+    use_gitignore: bool = False,
+    use_dockerignore: bool = False,
+    config: Config | None = None,
+    **choices: Any,
 ) -> BuildRequest:
-    """The request that these words make. Raises `InvalidInput` for the first one that means nothing."""
+    """The request that these words make; `choices`: see `read_choices`. Raises `InvalidInput` for the first one that
+    means nothing.
+    """
+    config = config or Config()
     names = [Reference.parse(name) for name in (image, *tags)]
     for name, word in zip(names, (image, *tags), strict=True):
         if name.digest:
@@ -107,6 +138,7 @@ def build_request(
         raise InvalidInput(
             f"the cache image {cache.image} is the image itself", hint=f"--cache-image {names[0]}-cache"
         )
+    places = read_outputs(outputs, names, publish=publish)
     return BuildRequest(
         image=names[0],
         cache=cache,
@@ -122,16 +154,29 @@ def build_request(
         descriptor=descriptor,
         # `web` means `/web`, as with `pack --workspace`.
         workspace=check_workspace(f"/{workspace.lstrip('/')}", "--workspace") if workspace else "",
-        pull_policy=checked_policy(pull_policy),
+        pull_policy=checked_policy(
+            pull_policy if pull_policy is not None else config.pull_policy or DEFAULT_POLICY
+        ),
         default_process=default_process,
-        created=_creation_time(creation_time),
+        created=read_creation_time(creation_time, path=path, caller=caller),
         clear_cache=clear_cache,
-        outputs=read_outputs(outputs, names, publish=publish),
+        locked=locked,
+        outputs=places,
         insecure=tuple(map(checked_registry, insecure_registries)),
         timeout=timeout,
         attest=attest,
         sign_key=sign_key,
         verify_key=verify_key,
+        choices=read_choices(**choices),
+        config=config,
+        limits=read_limits(memory=memory, cpus=cpus, processes=pids_limit),
+        labels=read_labels(labels),
+        annotations=read_annotations(annotations, places),
+        confided=(*read_secrets(secrets, caller), *read_bindings(bindings)),
+        ignore_files=(
+            *([".gitignore"] if use_gitignore else []),
+            *([".dockerignore"] if use_dockerignore else []),
+        ),
         caller=caller,
     )
 
@@ -171,15 +216,3 @@ def checked_volume(word: str) -> str:
             hint="--volume ./data:/data:ro",
         )
     return f"{source}:{plain}:{mode}"
-
-
-def _creation_time(text: str | None) -> int | None:
-    if text is None:
-        return None
-    if text == "now":
-        return int(time.time())
-    if not re.fullmatch(r"[0-9]{1,12}", text):
-        raise InvalidInput(
-            f"{text!r} is no creation time: expected seconds since 1970, or now", hint="--creation-time now"
-        )
-    return int(text)

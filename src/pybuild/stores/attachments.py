@@ -77,7 +77,7 @@ def attached(place: Place, subject: str, artifact_type: str) -> tuple[Attachment
 
 def read(place: Place, reference: str) -> tuple[Attachment, ...]:
     """The artifact with that tag or digest, nothing when there is none."""
-    answer = manifests.get(place, reference)
+    answer = manifests.read(place, reference)
     if answer is None or answer[0] != model.OCI_MANIFEST:
         return ()
     value = answer[2]
@@ -133,12 +133,12 @@ def _descriptor(media_type: str, content: bytes) -> Struct:
 
 
 def _described(place: Place, digest: str) -> Struct:
-    found = manifests.text(place, digest)
+    found = manifests.get(place, digest)
     if found is None:
         raise InvalidArchive(
             f"{place.registry}/{place.repository} has no image {digest} to attach anything to"
         )
-    media_type, text = found
+    media_type, _, text = found
     return Struct(mediaType=media_type, digest=digest, size=len(text))
 
 
@@ -185,7 +185,7 @@ def _referrers(place: Place, subject: str) -> list[Mapping[str, Any]]:
 
 
 def _tagged(place: Place, subject: str) -> list[Mapping[str, Any]]:
-    found = manifests.get(place, _tag(subject))
+    found = manifests.read(place, _tag(subject))
     return _entries(found[2]) if found and found[0] == OCI_INDEX else []
 
 

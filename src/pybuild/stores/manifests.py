@@ -35,25 +35,31 @@ def digest_of(place: Place, reference: str) -> str:
 
 def find(place: Place, reference: str, platform: Platform) -> Manifest | None:
     """The image with that tag or digest; None when there is none. `InvalidArchive` for one that is broken."""
-    found = get(place, reference)
+    found = read(place, reference)
     if found is None:
         return None
-    media_type, digest, value = found
+    media_type, digest, value, _ = found
     if media_type in INDEXES:
         chosen = image_manifest.choose(value, platform, f"{place.registry}/{place.repository}")
-        found = get(place, chosen)
+        found = read(place, chosen)
         if found is None or found[0] not in IMAGES:
             raise InvalidArchive(
                 f"{place.registry}/{place.repository}: the index names {chosen}, which is no image there"
             )
-        media_type, digest, value = found
+        media_type, digest, value, _ = found
     where = f"{place.registry}/{place.repository}@{digest}"
     return image_manifest.checked(media_type, digest, value, partial(_config, place), where=where)
 
 
-def get(place: Place, reference: str) -> tuple[str, str, Any] | None:
-    """Media type, digest and value of the manifest or index with that tag or digest; None when there is none."""
-    found = text(place, reference)
+def get(place: Place, reference: str) -> tuple[str, str, bytes] | None:
+    """Media type, digest and text of the manifest or index with that tag or digest; None when there is none."""
+    found = read(place, reference)
+    return None if found is None else (found[0], found[1], found[3])
+
+
+def read(place: Place, reference: str) -> tuple[str, str, Any, bytes] | None:
+    """Media type, digest, value and text of the manifest or index with that tag or digest; None when there is none."""
+    found = _text(place, reference)
     if found is None:
         return None
     where = f"the manifest {reference} of {place.registry}/{place.repository}"
@@ -65,10 +71,10 @@ def get(place: Place, reference: str) -> tuple[str, str, Any] | None:
         raise InvalidArchive(
             f"{where} has the media type {str(inner)[:80]!r} ({told[:80]!r}), which is no image's"
         )
-    return media_type, sha256(body), value
+    return media_type, sha256(body), value, body
 
 
-def text(place: Place, reference: str) -> tuple[str, bytes] | None:
+def _text(place: Place, reference: str) -> tuple[str, bytes] | None:
     """Told media type and text of a manifest, whose digest is what was asked for or is stated."""
     where = f"the manifest {reference} of {place.registry}/{place.repository}"
     for reading in range(_READS):
