@@ -83,7 +83,8 @@ def console(
     *, quiet: bool, verbose: bool, no_color: bool, timestamps: bool, brief: bool = False
 ) -> Iterator[Console | JsonLog]:
     """Show events on standard error until the block ends, and how it ended where the format is JSON."""
-    if click.get_current_context().meta.get(_LOG_FORMAT) == "json":
+    context = click.get_current_context(silent=True)
+    if context is not None and context.meta.get(_LOG_FORMAT) == "json":
         from pybuild.cli.json_log import JsonLog
 
         log = JsonLog(stream=sys.stderr.buffer)
