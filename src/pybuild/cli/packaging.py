@@ -16,6 +16,7 @@ from pybuild.events import warn
 
 if TYPE_CHECKING:
     from pybuild.cli.console import Console
+    from pybuild.cli.json_log import JsonLog
     from pybuild.platform.modules import Kind
 
 CNB = ".cnb"
@@ -54,7 +55,7 @@ def package_options(function: Any) -> Any:
 
 def make(
     name: str,
-    shown: Console,
+    shown: Console | JsonLog,
     *,
     kind: Kind,
     config: Path | None,

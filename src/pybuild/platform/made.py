@@ -138,11 +138,14 @@ def _published(
         made.append(_made(names[0], target, one(place, target)))
     if not several:
         return Outcome(images=tuple(made))
-    images = [image for each in made if (image := store.find(each.digest)) is not None]
-    digest = ""
-    for name in where.names:
-        digest = store.write_index(name, images)
-    return Outcome(images=tuple(made), index=digest)
+    from pybuild.oci.index import Index
+    from pybuild.stores import indexes
+
+    first = store.place(where.names[0])
+    index = Index(entries=tuple(entry for each in made for entry in indexes.entries(first, each.digest)))
+    held = {each.digest: first for each in made}
+    digests = [indexes.push(store.place(name), name, index, held) for name in where.names]
+    return Outcome(images=tuple(made), index=digests[0])
 
 
 def _part_names(where: Where, target: TargetSpec) -> tuple[Reference, ...]:

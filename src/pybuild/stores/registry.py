@@ -12,18 +12,17 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pybuild import gojson
 from pybuild.errors import ExportError, InvalidArchive, InvalidReference, RegistryError
-from pybuild.events import detail, info, warn
+from pybuild.events import detail, warn
 from pybuild.gojson import Struct
 from pybuild.oci import model
-from pybuild.oci.digest import is_digest, sha256
+from pybuild.oci.digest import is_digest
 from pybuild.oci.reference import DOCKER_HUB, REGISTRY, Reference
 from pybuild.stores import blobs, compress, manifests, peek
 from pybuild.stores.api import Layer, StoredImage
 from pybuild.stores.blobs import Place
 from pybuild.stores.exchange import Patience
-from pybuild.stores.image_manifest import OCI_INDEX, Manifest, Platform
+from pybuild.stores.image_manifest import Manifest, Platform
 from pybuild.stores.push import Missing, Push
 from pybuild.stores.transport import Transport
 
@@ -249,27 +248,6 @@ class RegistryStore:
         self._known[_by_digest(place, manifest.digest)] = (place, manifest)
         return written
 
-    def write_index(self, name: Reference, images: Sequence[StoredImage]) -> str:
-        """Put images of this repository, each for a platform of its own, under one name; returns the index's digest."""
-        place = self._place(name)
-        text = gojson.dumps(
-            Struct(
-                schemaVersion=2,
-                mediaType=OCI_INDEX,
-                manifests=[_described(self._known[image.reference][1]) for image in images],
-            )
-        ).encode()
-        place.transport.ask(
-            "PUT",
-            f"{place.path}/manifests/{name.tag}",
-            scopes=place.push,
-            headers={"Content-Type": OCI_INDEX},
-            body=text,
-            expect=(200, 201),
-        )
-        info(f"Pushed {name}@{sha256(text)}")
-        return sha256(text)
-
     def tagged(self, name: Reference) -> str:
         """The digest that a tag has now, of an image or of an index; "" for none."""
         return manifests.digest_of(self.place(name), name.digest or name.tag)
@@ -328,18 +306,6 @@ class RegistryStore:
                 patience=self._patience,
             )
         return transport
-
-
-def _described(manifest: Manifest) -> Struct:
-    """An image's entry in an index."""
-    config = manifest.config
-    platform = {key: config.get(key) for key in ("architecture", "os", "os.version", "variant")}
-    return Struct(
-        mediaType=manifest.media_type,
-        size=len(model.encode_manifest(manifest.value)),
-        digest=manifest.digest,
-        platform=Struct({key: value for key, value in platform.items() if value}),
-    )
 
 
 def _lost(held: tuple[Place, Manifest] | None) -> Iterator[str]:
