@@ -65,7 +65,9 @@ def test_a_postgresql_binding_reaches_libpq_and_url_readers(tmp_path: Path) -> N
 
 def test_a_uri_in_the_binding_wins_unless_it_is_for_java(tmp_path: Path) -> None:
     bind(tmp_path, "a", type="postgresql", uri="postgresql://x@y:1/z?sslmode=require", host="y")
-    bind(tmp_path, "b", type="mysql", uri="jdbc:mysql://y", host="y", username="u", password="p", database="d")
+    bind(
+        tmp_path, "b", type="mysql", uri="jdbc:mysql://y", host="y", username="u", password="p", database="d"
+    )
 
     found = variables(tmp_path, DATABASE_URL="")
 
@@ -75,7 +77,9 @@ def test_a_uri_in_the_binding_wins_unless_it_is_for_java(tmp_path: Path) -> None
 
 def test_mysql_and_redis_are_known_by_their_provider_too(tmp_path: Path) -> None:
     bind(tmp_path, "cache", type="our-cache", provider="redis", host="::1", password="s")
-    bind(tmp_path, "db", type="our-db", provider="MariaDB", host="m", username="u", password="p", database="d")
+    bind(
+        tmp_path, "db", type="our-db", provider="MariaDB", host="m", username="u", password="p", database="d"
+    )
 
     found = variables(tmp_path)
 
