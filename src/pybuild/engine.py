@@ -57,13 +57,17 @@ def find_endpoint(environ: Mapping[str, str]) -> Endpoint:
     Without any of them the first socket that we may use counts: Docker's, rootless Docker's, Docker
     Desktop's, Podman's.
     """
-    config = Path(environ.get("DOCKER_CONFIG") or Path(environ.get("HOME") or "/") / ".docker")
+    config = _config_folder(environ)
     if host := environ.get("DOCKER_HOST", ""):
         return _endpoint_of_variables(host, environ, config)
     context = environ.get("DOCKER_CONTEXT", "") or _current_context(config)
     if context not in ("", "default"):
         return _endpoint_of_context(context, config)
     return Endpoint(host=f"unix://{_usable_socket(environ)}")
+
+
+def _config_folder(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get("DOCKER_CONFIG") or Path(environ.get("HOME") or "/") / ".docker")
 
 
 def connect(
@@ -91,11 +95,26 @@ def connect(
             base_url=endpoint.host, tls=_tls_of(endpoint), version="auto", timeout=GREETING_SECONDS
         )
     except (docker.errors.DockerException, OSError, ValueError, TypeError) as exc:
+        if _raised_in(exc, "docker.auth"):
+            raise InvalidFile(
+                f"{_config_folder(os.environ) / 'config.json'} has a login that cannot be read: {_reason(exc)}",
+                hint="make it anew: docker logout REGISTRY, then docker login REGISTRY",
+            ) from exc
         raise _unreachable(exc, endpoint.host) from exc
     client.timeout = REQUEST_SECONDS
     if opener is not None:
         _connect_through(client, opener)
     return client
+
+
+def _raised_in(exc: BaseException, module: str) -> bool:
+    """Whether an error came out of a function of this module."""
+    trace = exc.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_globals.get("__name__") == module:
+            return True
+        trace = trace.tb_next
+    return False
 
 
 def _connect_through(client: Any, opener: Callable[[], socket.socket]) -> None:

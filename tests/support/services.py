@@ -18,6 +18,7 @@ from pybuild import engine
 from pybuild.errors import PybuildError
 from pybuild.events import info
 from pybuild.oci import tar
+from pybuild.platform.bootstrap import default_builder
 from pybuild.platform.environment import proxy_environ
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ MARIADB = "pybuild-demo/mariadb:debian-12"
 BASE = "pybuild/build:debian-12"
 LABEL = "io.pybuild.demo"
 INSTALLED = "io.pybuild.demo.installed"
-START_SECONDS = 60
+START_SECONDS = 180
 
 _INSTALL = """set -e
 export DEBIAN_FRONTEND=noninteractive

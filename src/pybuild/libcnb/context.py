@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from pybuild.errors import InvalidInput
+from pybuild.libcnb import sbom
 from pybuild.libcnb.bindings import Binding, read_bindings
-from pybuild.libcnb.layers import Layers
+from pybuild.libcnb.layers import Layer, Layers, write_file
 from pybuild.libcnb.plan import Require, read_entries
+from pybuild.libcnb.resolved import LOCKED, STORE_KEY, Resolved
 from pybuild.spec import toml
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Literal
 
 STORE_LIMIT = 1 << 20
 
@@ -77,7 +80,10 @@ class DetectContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildContext:
-    """What `bin/build` knows. `plan`: the entries this buildpack has to provide. `store`: what it kept last time."""
+    """What `bin/build` knows. `plan`: the entries this buildpack has to provide. `store`: what it kept last time.
+
+    `resolved`: the versions it chose last time and chooses now.
+    """
 
     app: Path
     buildpack: Path
@@ -90,6 +96,7 @@ class BuildContext:
     environ: Mapping[str, str]
     version: str
     bindings: tuple[Binding, ...] = field(default=())
+    resolved: Resolved = field(default_factory=Resolved)
 
     @classmethod
     def read(cls, argv: Sequence[str], environ: Mapping[str, str], cwd: Path) -> Self:
@@ -98,23 +105,52 @@ class BuildContext:
         platform = _directory("CNB_PLATFORM_DIR", environ, argv, 2)
         buildpack = _buildpack(argv, environ)
         variables = {**_platform_env(platform), **environ}
+        store = _store(layers / "store.toml")
         return cls(
             app=cwd,
             buildpack=buildpack,
             platform=platform,
             layers=Layers(layers),
             plan=read_entries(_directory("CNB_BP_PLAN_PATH", environ, argv, 3)),
-            store=_store(layers / "store.toml"),
+            store=store,
             target=Target.read(environ),
             exec_env=environ.get("CNB_EXEC_ENV") or "production",
             environ=variables,
             version=_version(buildpack),
             bindings=read_bindings(_bindings_root(variables, platform)),
+            resolved=Resolved(_versions(store), locked=is_on(variables.get(LOCKED, ""))),
         )
+
+    @property
+    def dev(self) -> bool:
+        """Whether what is only for tests and development belongs in: in any execution environment but production."""
+        return self.exec_env != "production"
 
     def setting(self, name: str, default: str = "") -> str:
         """A variable the user may set; an empty one counts as unset."""
         return self.environ.get(name, "").strip() or default
+
+    def flag(self, name: str) -> bool:
+        """Whether a variable is switched on: any value but 0, false, no and off."""
+        return is_on(self.environ.get(name, ""))
+
+    def sbom(self, about: Layer | Literal["launch", "build"], components: Iterable[sbom.Component]) -> None:
+        """Write the bill of materials of a layer, or of what is in no layer, in all formats; not with `BP_DISABLE_SBOM`.
+
+        To be called for a restored layer too: what is written must not depend on what was cached.
+        """
+        name = about if isinstance(about, str) else about.name
+        if self.flag("BP_DISABLE_SBOM"):
+            for ending in sbom.ENDINGS:
+                (self.layers.path / f"{name}.sbom.{ending}").unlink(missing_ok=True)
+            return
+        for ending, text in sbom.documents(name, components).items():
+            write_file(self.layers.path / f"{name}.sbom.{ending}", text)
+
+
+def is_on(value: str) -> bool:
+    """A variable's value as a switch."""
+    return value.strip().lower() not in ("", "0", "false", "no", "off")
 
 
 def _directory(name: str, environ: Mapping[str, str], argv: Sequence[str], position: int) -> Path:
@@ -153,6 +189,11 @@ def _store(path: Path) -> Mapping[str, Any]:
     if not path.is_file():
         return {}
     return toml.load(path.read_bytes(), file="store.toml", limit=STORE_LIMIT).table("metadata").raw()
+
+
+def _versions(store: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = store.get(STORE_KEY)
+    return found if isinstance(found, dict) else {}
 
 
 def _version(buildpack: Path) -> str:

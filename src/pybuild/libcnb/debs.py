@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from pybuild.libcnb import command, output
 from pybuild.libcnb.dpkg import components
 from pybuild.libcnb.layers import Empty, Key, Layer, Types, differences
-from pybuild.libcnb.sbom import cyclonedx
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -87,8 +86,7 @@ def deb_layer(
         _fill(layer, apt.download(packages, debs) if debs else ())
     else:
         output.step(f"Layer {name} is reused: {_count(debs)}, nothing newer to install")
-    if not context.setting("BP_DISABLE_SBOM"):
-        _write_sbom(context, layer)
+    _write_sbom(context, layer)
     return DebLayer(layer=layer, debs=debs, fresh=isinstance(answer, Empty))
 
 
@@ -176,13 +174,10 @@ def _drop_empty_folders(root: Path) -> None:
 
 def _write_sbom(context: BuildContext, layer: Layer) -> None:
     target = context.target
-    layer.sbom(
-        cyclonedx(
-            components(
-                controls(layer), distro=target.distro or "debian", distro_version=target.distro_version
-            )
-        )
+    found = components(
+        controls(layer), distro=target.distro or "debian", distro_version=target.distro_version
     )
+    context.sbom(layer, found)
 
 
 def _count(things: Sequence[object]) -> str:

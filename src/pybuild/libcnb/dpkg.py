@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
-from urllib.parse import quote
 
 from pybuild.errors import InvalidFile
+from pybuild.libcnb import purl
 from pybuild.libcnb.sbom import Component
 
 if TYPE_CHECKING:
@@ -99,16 +99,14 @@ def component(fields: Mapping[str, str], *, distro: str, distro_version: str) ->
         "distro": f"{distro}-{distro_version}" if distro_version else "",
         "upstream": source if source != name else "",
     }
-    query = "&".join(
-        f"{key}={quote(value, safe='.-_~')}" for key, value in sorted(qualifiers.items()) if value
-    )
     return Component(
         name=name,
         version=version,
-        purl=f"pkg:deb/{distro}/{quote(name, safe='.-_~')}@{quote(version, safe='.-_~:')}?{query}",
+        purl=purl.deb(name, version, distro=distro, qualifiers=qualifiers),
         description=fields.get("Description", "").split("\n")[0],
         publisher=fields.get("Maintainer", ""),
         homepage=fields.get("Homepage", ""),
+        where=f"var/lib/dpkg/status.d/{name}",
     )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from pybuild.errors import InvalidFile
+from pybuild.libcnb.moved import moved, versions
 from pybuild.spec import toml
 
 if TYPE_CHECKING:
@@ -65,10 +66,6 @@ class Layer:
     def exec_d(self, name: str, script: str) -> None:
         """Write an executable that the launcher runs before the app for the variables it prints."""
         write_file(self.path / "exec.d" / name, script, mode=0o755)
-
-    def sbom(self, cyclonedx: str) -> None:
-        """Write the layer's bill of materials, a CycloneDX JSON text, beside it."""
-        write_file(self.path.with_name(f"{self.name}.sbom.cdx.json"), cyclonedx)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +161,7 @@ def differences(old: Mapping[str, Value], new: Mapping[str, Value]) -> tuple[str
         if before == after:
             continue
         if isinstance(before, tuple) or isinstance(after, tuple):
-            found += _moved(_versions(before), _versions(after))
+            found += moved(_versions(before), _versions(after))
         else:
             found.append(f"{field}: {before or 'nothing'} → {after or 'nothing'}")
     return tuple(found)
@@ -188,24 +185,7 @@ def write_file(path: Path, text: str, *, mode: int = 0o644) -> None:
 
 
 def _versions(value: Value) -> dict[str, str]:
-    items = value if isinstance(value, tuple) else (value,) if value else ()
-    return {name: version for name, _, version in (item.partition("=") for item in items)}
-
-
-def _moved(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
-    both = sorted(name for name in before if name in after and before[name] != after[name])
-    return [
-        *(f"{name} {before[name]} → {after[name]}" for name in both),
-        *_listed("new", sorted({*after} - {*before})),
-        *_listed("gone", sorted({*before} - {*after})),
-    ]
-
-
-def _listed(word: str, names: list[str], most: int = 8) -> list[str]:
-    if not names:
-        return []
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return [f"{word}: {', '.join(names[:most])}{more}"]
+    return versions(value if isinstance(value, tuple) else (value,) if value else ())
 
 
 def _key(table: toml.Table) -> Key:

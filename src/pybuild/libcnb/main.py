@@ -16,6 +16,7 @@ from pybuild.libcnb.context import BuildContext, DetectContext
 from pybuild.libcnb.layers import write_file
 from pybuild.libcnb.plan import NotForUs, Passed
 from pybuild.libcnb.problem import describe
+from pybuild.libcnb.resolved import STORE_KEY
 from pybuild.spec import toml
 
 if TYPE_CHECKING:
@@ -52,10 +53,19 @@ def _build(function: Callable[[BuildContext], Built]) -> int:
     built = function(context)
     _write(context.layers.path / "launch.toml", built.launch_table())
     _write(context.layers.path / "build.toml", built.build_table())
-    if built.store is not None:
-        _write(context.layers.path / "store.toml", {"metadata": dict(built.store)})
+    _write(context.layers.path / "store.toml", store_table(context, built))
     context.layers.write()
+    context.resolved.show_moves()
     return PASS
+
+
+def store_table(context: BuildContext, built: Built) -> dict[str, Any]:
+    """store.toml: what the buildpack keeps, or kept before, and the versions it chose."""
+    kept = dict(context.store if built.store is None else built.store)
+    kept.pop(STORE_KEY, None)
+    if versions := context.resolved.stored():
+        kept[STORE_KEY] = versions
+    return {"metadata": kept} if kept else {}
 
 
 def _write(path: Path, table: Mapping[str, Any]) -> None:

@@ -1,49 +1,65 @@
-"""A bill of materials in CycloneDX 1.5 JSON: the same text for the same components, whenever it is written."""
+"""A layer's bill of materials: components in, the three files that the specification knows out.
+
+Buildpack API, "Software-Bill-of-Materials": `<layer>.sbom.{cdx,spdx,syft}.json` beside the layer; `launch.sbom.…` and
+`build.sbom.…` for what is in no layer. The same components make the same bytes, whenever and wherever they are written:
+no clock, no random serial number.
+"""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from pybuild.libcnb import cyclonedx, spdx, syft
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-MEDIA_TYPE = "application/vnd.cyclonedx+json"
+Kind = Literal["library", "application", "framework", "operating-system", "file"]
+
+FORMATS = ("application/vnd.cyclonedx+json", "application/spdx+json", "application/vnd.syft+json")
+"""What a buildpack that uses this declares as `sbom-formats` in its buildpack.toml."""
+
+ENDINGS = ("cdx.json", "spdx.json", "syft.json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Component:
-    """One thing in a layer. `purl` is a package URL and identifies it."""
+    """One thing in a layer. `purl` is a package URL and identifies it; `libcnb.purl` makes them.
+
+    `licences`: SPDX identifiers or expressions, or whatever the package calls them. `hashes`: hexadecimal digest by
+    algorithm, as in `{"SHA-256": "…"}`. `publisher`: a person or an organisation. `where`: the file that names it,
+    relative to the layer, such as `lib/python3.11/site-packages/x.dist-info/METADATA`.
+    """
 
     name: str
     version: str
     purl: str
+    type: Kind = "library"
+    licences: tuple[str, ...] = ()
+    cpe: str = ""
+    hashes: Mapping[str, str] = field(default_factory=dict)
     description: str = ""
     publisher: str = ""
     homepage: str = ""
+    where: str = ""
 
-    def value(self) -> dict[str, Any]:
-        """The component as CycloneDX writes it."""
-        optional = {"publisher": self.publisher, "description": self.description}
-        return {
-            "type": "library",
-            "bom-ref": self.purl,
-            **{key: text for key, text in optional.items() if text},
-            "name": self.name,
-            "version": self.version,
-            "purl": self.purl,
-            **({"externalReferences": [{"type": "website", "url": self.homepage}]} if self.homepage else {}),
-        }
+    @property
+    def website(self) -> str:
+        """The homepage where it is an address; people write other things there too."""
+        return self.homepage if re.fullmatch(r"https?://[!-~]+", self.homepage) else ""
 
 
-def cyclonedx(components: Iterable[Component]) -> str:
-    """The document, components by package URL, without time stamps or serial numbers."""
+def documents(subject: str, components: Iterable[Component]) -> dict[str, str]:
+    """The texts of the three documents by the ending of their files; `subject` names what they are about.
+
+    Components are sorted by package URL; of two with the same one the last counts.
+    """
     unique = {component.purl: component for component in components}
-    document = {
-        "bomFormat": "CycloneDX",
-        "specVersion": "1.5",
-        "version": 1,
-        "components": [unique[purl].value() for purl in sorted(unique)],
+    ordered = tuple(unique[purl] for purl in sorted(unique))
+    return {
+        "cdx.json": cyclonedx.document(ordered),
+        "spdx.json": spdx.document(subject, ordered),
+        "syft.json": syft.document(subject, ordered),
     }
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"

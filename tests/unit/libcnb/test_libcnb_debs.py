@@ -16,7 +16,7 @@ from pybuild.libcnb.context import BuildContext, Target
 from pybuild.libcnb.dpkg import Deb, begins_with, components, installed, stand_in, stanzas, upstream
 from pybuild.libcnb.layers import Layer, Layers, Types
 from pybuild.libcnb.problem import Problem
-from pybuild.libcnb.sbom import cyclonedx
+from pybuild.libcnb.sbom import documents
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,10 +87,10 @@ def test_only_installed_packages_count() -> None:
 
 
 def test_a_bill_of_materials_is_the_same_text_every_time() -> None:
-    text = cyclonedx(components([CONTROL, CONTROL], distro="debian", distro_version="12"))
+    texts = documents("php", components([CONTROL, CONTROL], distro="debian", distro_version="12"))
 
-    document = json.loads(text)
-    assert text == cyclonedx(components([CONTROL], distro="debian", distro_version="12"))
+    document = json.loads(texts["cdx.json"])
+    assert texts == documents("php", components([CONTROL], distro="debian", distro_version="12"))
     assert [document["bomFormat"], document["specVersion"]] == ["CycloneDX", "1.5"]
     assert document["components"] == [
         {

@@ -117,10 +117,12 @@ BUILD = """
     from pybuild.libcnb import main
     from pybuild.libcnb.launch import Built, Process
     from pybuild.libcnb.layers import Types
+    from pybuild.libcnb.sbom import Component
 
     def build(context):
         layer = context.layers.cached_layer("go", Types(launch=True, cache=True), key={"v": context.version}).layer
-        layer.sbom("{}")
+        context.sbom(layer, [Component(name="go", version="1.2", purl="pkg:generic/go@1.2")])
+        context.resolved.choose("go", lambda: "1.2")
         return Built(
             processes=(Process(type="web", command=("go",), args=("run",), default=True, exec_envs=("test",)),),
             labels={"a": context.plan[0].name},
@@ -152,9 +154,58 @@ def test_a_build_writes_all_its_files(buildpack: Buildpack) -> None:
             "slices": [{"paths": ["static/*"]}],
         },
         "build": {"unmet": [{"name": "other"}]},
-        "store": {"metadata": {"runs": 5}},
+        "store": {"metadata": {"runs": 5, "versions": {"go": "1.2"}}},
     }
-    assert (buildpack.layers / "go.sbom.cdx.json").read_text() == "{}"
+    assert {file.name for file in buildpack.layers.glob("*.json")} == {
+        "go.sbom.cdx.json",
+        "go.sbom.spdx.json",
+        "go.sbom.syft.json",
+    }
+
+
+def test_what_moved_since_the_last_build_is_shown_last(buildpack: Buildpack) -> None:
+    buildpack.program("build", BUILD)
+    buildpack.plan.write_text('[[entries]]\nname = "go"\n')
+    (buildpack.layers / "store.toml").write_text('[metadata.versions]\ngo = "1.1"\n')
+
+    done = buildpack.run("build")
+
+    assert done.stdout.endswith("  Newer than in the last build\n    go 1.1 → 1.2\n")
+
+
+def test_a_locked_build_takes_the_version_of_the_build_before(buildpack: Buildpack) -> None:
+    buildpack.program("build", BUILD)
+    buildpack.plan.write_text('[[entries]]\nname = "go"\n')
+    (buildpack.layers / "store.toml").write_text('[metadata.versions]\ngo = "1.1"\n')
+    (buildpack.platform / "env/BP_LOCKED").write_text("true")
+
+    done = buildpack.run("build")
+
+    store = tomllib.loads((buildpack.layers / "store.toml").read_text())
+    assert (done.returncode, store["metadata"]["versions"]) == (0, {"go": "1.1"})
+
+
+def test_a_locked_build_with_no_build_before_says_so(buildpack: Buildpack) -> None:
+    buildpack.program("build", BUILD)
+    buildpack.plan.write_text('[[entries]]\nname = "go"\n')
+    (buildpack.platform / "env/BP_LOCKED").write_text("true")
+
+    done = buildpack.run("build")
+
+    assert done.returncode == 1
+    assert "ERROR: There is nothing to lock to" in done.stderr
+    assert "without --locked" in done.stderr
+
+
+def test_no_bill_of_materials_is_written_where_it_is_switched_off(buildpack: Buildpack) -> None:
+    buildpack.program("build", BUILD)
+    buildpack.plan.write_text('[[entries]]\nname = "go"\n')
+    (buildpack.layers / "go.sbom.cdx.json").write_text("old")
+    (buildpack.platform / "env/BP_DISABLE_SBOM").write_text("true")
+
+    done = buildpack.run("build")
+
+    assert (done.returncode, list(buildpack.layers.glob("*.json"))) == (0, [])
 
 
 def test_a_users_error_is_shown_in_full_without_a_traceback(buildpack: Buildpack) -> None:

@@ -48,6 +48,7 @@ def test_a_pattern_may_be_relative_to_the_app_or_absolute_below_it(pattern: str)
 
 @pytest.mark.parametrize("pattern", ["../etc/*", "/etc/*", "/application/*", "/app", "", "/"])
 def test_a_pattern_that_leads_outside_matches_nothing(pattern: str) -> None:
+    """S-34"""
     """LNT-07, EXP-10."""
     first, rest = _sliced([pattern])
 
