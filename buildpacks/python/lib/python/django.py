@@ -6,12 +6,19 @@ import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pybuild.libcnb import command, output
+from python import errors
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 STATIC_FILES = "django.contrib.staticfiles"
 SETTINGS = "DJANGO_SETTINGS_MODULE"
 MAX_BYTES = 2 << 20
+
+# Settings read these from the environment, and a build has no secret: any value does to collect files.
+SECRETS = ("SECRET_KEY", "DJANGO_SECRET_KEY")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,3 +104,14 @@ def _nodes(source: str) -> list[ast.AST]:
         return list(ast.walk(ast.parse(source)))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
+
+
+def collect(root: Path, environ: Mapping[str, str], given: Mapping[str, str]) -> None:
+    """Run collectstatic in the folder of manage.py. `given`: the user's variables. Raises a `Problem`."""
+    secrets = {name: "only-for-collectstatic" for name in SECRETS if not given.get(name)}
+    words = ["python", "manage.py", "collectstatic", "--noinput", "--verbosity=1"]
+    try:
+        said = command.read(words, environ={**secrets, **environ, "PYTHONDONTWRITEBYTECODE": "1"}, cwd=root)
+    except command.ToolFailed as exc:
+        raise errors.collectstatic_failed(exc.output) from exc
+    output.step((said.strip().splitlines() or ["Nothing to collect"])[-1].replace(f"{root}/", ""))

@@ -211,3 +211,24 @@ def collectstatic_failed(said: str) -> Problem:
             "If the settings need a variable that only the running app has, give it a default, or set it for the build.",
         )
     return Problem("Django could not collect the static files", f"It said:\n\n{said}", steps=tuple(steps))
+
+
+def unknown_architecture(arch: str, known: tuple[str, ...]) -> Problem:
+    """An architecture for which no installer is known."""
+    return Problem(
+        "Python apps cannot be built for this architecture",
+        f"The image is for {arch}; the installer is known for {' and '.join(known)}.",
+        steps=("Build for one of these, with --platform.",),
+    )
+
+
+def no_installer(page: str, name: str) -> Problem:
+    """The user's package index has not the installer."""
+    return Problem(
+        "The package index has no uv",
+        f"{page} does not list {name}, with which the packages are installed.",
+        steps=(
+            "Have the index mirror the project uv from PyPI.",
+            "Or unset UV_DEFAULT_INDEX and PIP_INDEX_URL, and name your index in UV_INDEX: then it is asked first, and PyPI for the rest.",
+        ),
+    )
