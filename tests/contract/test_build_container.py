@@ -82,7 +82,7 @@ class TestSecurity:
     def test_limits_are_set_where_asked_for(
         self, container: Callable[..., ContainerBuildEnv], engine: docker.APIClient
     ) -> None:
-        env = container(memory=64 << 20, cpus=0.5, processes=50, tmpfs=("/scratch",))
+        env = container(memory=64 << 20, cpus=0.5, processes=50, tmpfs={"/scratch": ""})
 
         host = engine.inspect_container(env.container)["HostConfig"]
 

@@ -42,7 +42,7 @@ HURRY_SECONDS = 1.5
 class ContainerSpec:
     """What a build container is made of.
 
-    `binds`: "volume or host path:path[:ro]". `tmpfs`: paths. `network`: "" for the engine's default.
+    `binds`: "volume or host path:path[:ro]". `tmpfs`: mount options by path. `network`: "" for the engine's default.
     `memory`: bytes, `cpus`: number of them, `processes`: most at a time; 0 for no limit.
     """
 
@@ -53,7 +53,7 @@ class ContainerSpec:
     labels: Mapping[str, str] = field(default_factory=dict)
     environ: Mapping[str, str] = field(default_factory=dict)
     binds: tuple[str, ...] = ()
-    tmpfs: tuple[str, ...] = ()
+    tmpfs: Mapping[str, str] = field(default_factory=dict)
     network: str = ""
     memory: int = 0
     cpus: float = 0
@@ -334,7 +334,7 @@ def _host_config(client: docker.APIClient, spec: ContainerSpec) -> dict[str, Any
         "security_opt": ["no-new-privileges"],
         "network_mode": spec.network or None,
         "binds": list(spec.binds),
-        "tmpfs": dict.fromkeys(spec.tmpfs, ""),
+        "tmpfs": dict(spec.tmpfs),
         # What buildpacks write is ours to show; the engine would keep all of it in a file.
         "log_config": {"type": "none", "config": {}},
         "mem_limit": spec.memory or None,

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pybuild.cli.build_options import image_options, limit_options, source_choice_options
 from pybuild.cli.built import built_data, show_built
+from pybuild.cli.file_list import list_files
+from pybuild.cli.id_files import id_files
 from pybuild.cli.options import console, insecure_registry_option, output_options
 from pybuild.cli.trail import groups_of, next_step, trail_lines
 
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
 def source_options(function: Any) -> Any:
     """What to build, with which builder and buildpacks: shared by `build` and `detect`."""
+    function = source_choice_options(limit_options(function))
     for option in (
         click.option(
             "--timeout",
@@ -98,9 +102,7 @@ def source_options(function: Any) -> Any:
 @source_options
 @click.option("-t", "--tag", "tags", multiple=True, metavar="NAME", help="A further name for the image.")
 @click.option("-D", "--default-process", default="", metavar="TYPE", help="Process that the image starts.")
-@click.option(
-    "--creation-time", metavar="TIME", help="Seconds since 1970, or `now`; default: a constant, 1980."
-)
+@image_options
 @click.option(
     "-o",
     "--output",
@@ -123,6 +125,12 @@ def source_options(function: Any) -> Any:
     metavar="IMAGE",
     help="Keep layers in this image in a registry, for machines that keep nothing.",
 )
+@click.option(
+    "--list-files",
+    "only_list",
+    is_flag=True,
+    help="Print which of the app's files would be sent; build nothing.",
+)
 @click.option("--clear-cache", is_flag=True, help="Forget what earlier builds kept.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")
 @output_options
@@ -131,7 +139,9 @@ def command(
     *,
     tags: tuple[str, ...],
     default_process: str,
-    creation_time: str | None,
+    only_list: bool,
+    iidfile: Path | None,
+    digest_file: Path | None,
     outputs: tuple[str, ...],
     publish: bool,
     insecure_registries: tuple[str, ...],
@@ -155,7 +165,6 @@ def command(
             image,
             tags=tags,
             default_process=default_process,
-            creation_time=creation_time,
             caches=caches,
             cache_image=cache_image,
             clear_cache=clear_cache,
@@ -165,12 +174,17 @@ def command(
             caller=os.environ,
             **source,
         )
+        if only_list:
+            list_files(request, as_json=as_json)
+            return 0
+        files = id_files(iidfile, digest_file, request.places)
         try:
             result = build(request)
         except NothingDetected as exc:
             _show_trail(shown, exc)
             exc.hint = next_step(exc, request.path, image)
             raise
+        files.write(result)
         show_built(shown, result)
     if as_json:
         sys.stdout.write(json.dumps(built_data(result, shown.timings), indent=2) + "\n")

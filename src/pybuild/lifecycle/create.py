@@ -57,7 +57,7 @@ class CreateInputs:
     `run_image`: the one to build on; `run_image_names`: what the label says about it. `environ`: the build
     environment's own variables. `upload`: digest of what was put into the app directory, "" if unknown.
     `trust`: variables by which tools find the platform's CA certificates. `run_images`: all that the builder knows.
-    `cache`: what is known of layers in place; `elsewhere`: a further cache, for those that are not.
+    `cache`: what is known of layers in place; `elsewhere`: a further cache, for those that are not. `labels`: for the image.
     """
 
     names: Sequence[Reference]
@@ -81,6 +81,7 @@ class CreateInputs:
     trust: Mapping[str, str] = field(default_factory=dict)
     run_images: Sequence[RunImageName] = ()
     elsewhere: LayerCache | None = None
+    labels: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,6 +221,7 @@ def _export_inputs(
         upload=inputs.upload,
         uploaded=uploaded,
         extended=extended,
+        labels=inputs.labels,
     )
 
 

@@ -75,7 +75,7 @@ class ExportInputs:
     `cache`: what is known of the layers in place. `upload`: digest of what the platform put into the app
     directory, "" if unknown; `uploaded`: the stamp that the directory had then. `created`: RFC 3339.
     `extended`: what image extensions made of the run image. `tars`: a cache that gets the contents of
-    cached layers while they are read for the image.
+    cached layers while they are read for the image. `labels`: those that the user wants, which win over buildpacks'.
     """
 
     built: Built
@@ -96,6 +96,7 @@ class ExportInputs:
     uploaded: str = ""
     extended: ExtendedRunImage | None = None
     tars: TarCache | None = None
+    labels: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,6 +217,7 @@ def _check_metadata(built: Built) -> None:
 
 def _announce(inputs: ExportInputs) -> None:
     labels = [label.key for label in inputs.built.metadata.labels]
+    labels += [name for name, _ in inputs.labels]
     for name in filter(_is_reserved, labels):
         warn(f"the label {name} of a buildpack is left out: what it says is not for buildpacks to say")
     ours = (LIFECYCLE_METADATA, BUILD_METADATA, PROJECT_METADATA)
@@ -232,6 +234,7 @@ def _labels(inputs: ExportInputs, new: ImageLayers, sha: Mapping[ImageLayer, str
         (BUILD_METADATA, build_metadata(metadata, inputs.platform_api, inputs.launcher_identity)),
         (PROJECT_METADATA, inputs.project.write()),
         *((label.key, label.value) for label in metadata.labels if not _is_reserved(label.key)),
+        *inputs.labels,
     ]
     if inputs.platform_api.minor >= 15 and inputs.exec_env:
         labels.append((EXEC_ENV_LABEL, inputs.exec_env))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from pybuild import __version__, events
 from pybuild.platform.caches import read_index, write_index
+from pybuild.platform.confided import confide
 from pybuild.platform.elsewhere import opened_elsewhere
 from pybuild.platform.environment import proxy_environ
 from pybuild.platform.outputs import delivered
@@ -168,6 +169,7 @@ def _create_inputs(env: ContainerBuildEnv, ready: Prepared) -> tuple[CreateInput
         fetched=ready.chosen.fetched,
     )
     launcher, identity = _launcher(env, builder)
+    confide(env, request.confided)
     readied = sending.finish()
     inputs = CreateInputs(
         names=request.places[0].names,
@@ -187,6 +189,7 @@ def _create_inputs(env: ContainerBuildEnv, ready: Prepared) -> tuple[CreateInput
         skip_layers=request.clear_cache,
         upload=readied.upload,
         run_images=builder.run_images,
+        labels=request.labels,
     )
     return inputs, readied
 

@@ -21,6 +21,7 @@ from pybuild.oci import model, tar
 from pybuild.oci.digest import sha256
 from pybuild.oci.reference import Reference
 from pybuild.platform import certificates, extended_images
+from pybuild.platform.confided import confide
 from pybuild.platform.engine_builds import EngineApplier, EngineOptions
 from pybuild.platform.environment import proxy_environ
 from pybuild.platform.prepare import LAYERS_DIR, container_spec, owner_labels, start
@@ -126,6 +127,7 @@ class EngineExtender:
         env = self._at_end.enter_context(ContainerBuildEnv.create(ready.client, spec))
         start(env, ready.request)
         env.deadline = self._held.env.deadline
+        confide(env, ready.request.confided)
         make_ready(
             env,
             source=ready.source,

@@ -21,7 +21,9 @@ from pybuild.oci.reference import Reference
 from pybuild.platform import ownership, volumes
 from pybuild.platform.builder import read_builder
 from pybuild.platform.caches import forget, state_folder
+from pybuild.platform.confided import inside, tmpfs_mounts
 from pybuild.platform.environment import proxy_environ, user_environ
+from pybuild.platform.ignore_files import checked_ignore_file
 from pybuild.platform.order import chosen_order
 from pybuild.platform.publish import destination
 from pybuild.platform.pull import is_ours, present
@@ -29,6 +31,7 @@ from pybuild.platform.request import DEFAULT_WORKSPACE
 from pybuild.platform.run_image import mirrors_of, run_image
 from pybuild.platform.selection import Selection
 from pybuild.platform.source import open_source
+from pybuild.platform.source_notes import SourceNotes
 from pybuild.spec.api import PLATFORM_APIS
 from pybuild.spec.project import Project
 from pybuild.stores.state import read_state
@@ -74,13 +77,13 @@ class Prepared:
 @contextmanager
 def prepared(request: BuildRequest) -> Iterator[Prepared]:
     """Check everything that can be checked before a container is made; cheap and local things first."""
-    project = _project(request)
+    project = read_project(request)
     for warning in project.warnings:
         events.warn(warning)
     user = user_environ(
         project=project.environ(), files=request.env_files, words=request.env, caller=request.caller
     )
-    source = open_source(request.path, Selection.of(include=project.include, exclude=project.exclude))
+    source = app_source(request, project)
     client = engine.connect()
     volumes.sweep(client)
     target = destination(client, request)
@@ -117,6 +120,18 @@ def prepared(request: BuildRequest) -> Iterator[Prepared]:
         )
 
 
+def app_source(request: BuildRequest, project: Project) -> Source:
+    """The app's files, chosen as project.toml and the user say; a warning of what nobody would want in an image."""
+    words = (*project.ignore_files, *request.ignore_files)
+    where = "project.toml: io.buildpacks.pybuild.ignore-files"
+    ignore_files = tuple(dict.fromkeys(checked_ignore_file(word, where) for word in words))
+    notes = SourceNotes(confided=frozenset(inside(request.path, request.confided)))
+    selection = Selection.of(include=project.include, exclude=project.exclude)
+    source = open_source(request.path, selection, ignore_files, notes)
+    notes.tell()
+    return source
+
+
 def _check_names(request: BuildRequest, builder: str, run_image_name: str) -> None:
     """Refuse a name that would replace what builds are made with (S-46)."""
     taken = {
@@ -141,7 +156,7 @@ def _check_volumes(request: BuildRequest, app_dir: str) -> None:
             )
 
 
-def _project(request: BuildRequest) -> Project:
+def read_project(request: BuildRequest) -> Project:
     """project.toml of the app, or the file that the user names; an empty one without."""
     path = request.descriptor or request.path / "project.toml"
     if request.descriptor is None and not os.path.lexists(path):
@@ -233,7 +248,11 @@ def container_spec(prepared: Prepared) -> ContainerSpec:
         gid=builder.gid,
         environ=proxy_environ(request.caller),
         binds=request.volumes,
+        tmpfs=tmpfs_mounts(request.confided, uid=builder.uid, gid=builder.gid),
         network=request.network,
+        memory=request.limits.memory,
+        cpus=request.limits.cpus,
+        processes=request.limits.processes,
     )
 
 

@@ -62,6 +62,7 @@ def _destination(client: docker.APIClient, request: BuildRequest, output: Output
         environ=request.caller,
         insecure=request.insecure,
         mirrors=functools.cache(lambda: _mirrors(client)),
+        annotations=dict(request.annotations),
     )
     store.check_push(output.names)
     return _Registry(client, request, store)
@@ -122,19 +123,23 @@ class _OnDisk(_Engine):
 
     def store(self, run_image: Reference, builder: Builder) -> OpenStore:  # noqa: ARG002
         from pybuild.stores.archive_store import ArchiveStore
+        from pybuild.stores.assemble import Form
         from pybuild.stores.layout import LayoutStore
 
         output, own = self._output, frozenset(self._output.names)
         platform = _platform(builder)
         lender = _daemon(self._client, self._request, builder)
+        form = Form(annotations=dict(self._request.annotations))
 
         def lends(name: Reference | None) -> bool:
             return name not in own
 
         if output.kind == "oci":
-            return LayoutStore(output.path, platform=platform, lender=lender, lends=lends)
+            return LayoutStore(output.path, platform=platform, lender=lender, lends=lends, form=form)
         docker = output.kind == "docker-archive"
-        return ArchiveStore(output.path, docker=docker, platform=platform, lender=lender, lends=lends)
+        return ArchiveStore(
+            output.path, docker=docker, platform=platform, lender=lender, lends=lends, form=form
+        )
 
     def measures(self, run_image: StoredImage) -> bool:  # noqa: ARG002
         return False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -11,12 +10,18 @@ from typing import TYPE_CHECKING
 from pybuild.errors import InvalidInput
 from pybuild.oci.reference import Reference
 from pybuild.platform.cache_choice import CacheChoice, cache_choice
+from pybuild.platform.confided import read_bindings, read_secrets
+from pybuild.platform.created import read_creation_time
+from pybuild.platform.image_words import read_annotations, read_labels
+from pybuild.platform.limits import Limits, read_limits
 from pybuild.platform.outputs import Output, read_outputs
 from pybuild.platform.pull import PullPolicy, checked_policy, checked_registry
 from pybuild.spec.project import RESERVED_FOLDERS, check_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from pybuild.platform.confided import Confided
 
 DEFAULT_WORKSPACE = "/workspace"
 
@@ -30,7 +35,7 @@ class BuildRequest:
 
     `outputs`: where the image goes, () for the engine. `insecure`: registries (`host[:port]`) whose certificate is not
     checked, or that have none. `timeout`: seconds after which everything in the build container ends, 0 for no limit.
-    `cache`: where layers are kept. `workspace`: "" to take project.toml's or the default. `caller`: the variables
+    `labels`, `annotations`: for the image. `confided`: secrets and bindings. `ignore_files`: of the app, that count. `cache`: where layers are kept. `workspace`: "" to take project.toml's or the default. `caller`: the variables
     pybuild was started with.
     """
 
@@ -54,6 +59,11 @@ class BuildRequest:
     insecure: tuple[str, ...] = ()
     cache: CacheChoice = field(default_factory=CacheChoice)
     timeout: float = 0
+    limits: Limits = field(default_factory=Limits)
+    labels: tuple[tuple[str, str], ...] = ()
+    annotations: tuple[tuple[str, str], ...] = ()
+    confided: tuple[Confided, ...] = ()
+    ignore_files: tuple[str, ...] = ()
     caller: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -87,6 +97,15 @@ def build_request(
     caches: Sequence[str] = (),
     cache_image: str | None = None,
     timeout: float = 0,
+    memory: str | None = None,
+    cpus: float | None = None,
+    pids_limit: int | None = None,
+    labels: Sequence[str] = (),
+    annotations: Sequence[str] = (),
+    secrets: Sequence[str] = (),
+    bindings: Sequence[str] = (),
+    use_gitignore: bool = False,
+    use_dockerignore: bool = False,
 ) -> BuildRequest:
     """The request that these words make. Raises `InvalidInput` for the first one that means nothing."""
     names = [Reference.parse(name) for name in (image, *tags)]
@@ -100,6 +119,7 @@ def build_request(
         raise InvalidInput(
             f"the cache image {cache.image} is the image itself", hint=f"--cache-image {names[0]}-cache"
         )
+    places = read_outputs(outputs, names, publish=publish)
     return BuildRequest(
         image=names[0],
         cache=cache,
@@ -117,11 +137,19 @@ def build_request(
         workspace=check_workspace(f"/{workspace.lstrip('/')}", "--workspace") if workspace else "",
         pull_policy=checked_policy(pull_policy),
         default_process=default_process,
-        created=_creation_time(creation_time),
+        created=read_creation_time(creation_time, path=path, caller=caller),
         clear_cache=clear_cache,
-        outputs=read_outputs(outputs, names, publish=publish),
+        outputs=places,
         insecure=tuple(map(checked_registry, insecure_registries)),
         timeout=timeout,
+        limits=read_limits(memory=memory, cpus=cpus, processes=pids_limit),
+        labels=read_labels(labels),
+        annotations=read_annotations(annotations, places),
+        confided=(*read_secrets(secrets, caller), *read_bindings(bindings)),
+        ignore_files=(
+            *([".gitignore"] if use_gitignore else []),
+            *([".dockerignore"] if use_dockerignore else []),
+        ),
         caller=caller,
     )
 
@@ -161,15 +189,3 @@ def checked_volume(word: str) -> str:
             hint="--volume ./data:/data:ro",
         )
     return f"{source}:{plain}:{mode}"
-
-
-def _creation_time(text: str | None) -> int | None:
-    if text is None:
-        return None
-    if text == "now":
-        return int(time.time())
-    if not re.fullmatch(r"[0-9]{1,12}", text):
-        raise InvalidInput(
-            f"{text!r} is no creation time: expected seconds since 1970, or now", hint="--creation-time now"
-        )
-    return int(text)

@@ -6,7 +6,7 @@ Specification: project descriptor, "io.buildpacks.include and io.buildpacks.excl
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 from pybuild.errors import InvalidFile
@@ -69,8 +69,18 @@ class Selection:
         """
         if parent_matches or not self.rules:
             return parent_matches
+        return self.verdict(path, folder=folder) or False
+
+    def verdict(self, path: bytes, *, folder: bool) -> bool | None:
+        """Whether the last pattern about `path` itself matches or takes back; None if none is about it."""
+        if not self.rules:
+            return None
         parts = os.fsdecode(path).split("/")
-        return next((rule.matches for rule in self.rules if rule.fits(parts, folder=folder)), False)
+        return next((rule.matches for rule in self.rules if rule.fits(parts, folder=folder)), None)
+
+    def with_line(self, line: str, *, where: str = ".gitignore") -> Self:
+        """The same with one more pattern, which counts more than those before. Raises `InvalidFile` for a bad one."""
+        return replace(self, rules=(*reversed(_rules(line, where)), *self.rules))
 
     def keeps(self, matched: bool) -> bool:
         """Whether a path goes into the build, given whether the patterns match it."""

@@ -20,10 +20,12 @@ from pybuild.platform.selection import Selection
 from pybuild.platform.source_entry import shown_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from pybuild.platform.ignore_files import IgnoreFile
     from pybuild.platform.source_entry import Found, Reader
+    from pybuild.platform.source_notes import SourceNotes
 
 _BLOCK = 1 << 20
 _MOST_WARNINGS = 10
@@ -46,15 +48,20 @@ class Source:
         return Upload(self, uid=uid, gid=gid, prefix=prefix)
 
 
-def open_source(path: Path, selection: Selection | None = None) -> Source:
-    """The app in a folder or zip file. Raises `SourceUnusable` for none, an empty or unreadable one, a dangerous zip."""
+def open_source(
+    path: Path,
+    selection: Selection | None = None,
+    ignore_files: Sequence[IgnoreFile] = (),
+    notes: SourceNotes | None = None,
+) -> Source:
+    """The app in a folder or zip file, without what its own `ignore_files` leave out. `notes`: sees all that is sent. Raises `SourceUnusable` for none, an empty or unreadable one, a dangerous zip."""
     chosen = selection or Selection()
     if path.is_dir():
-        reader: Reader = source_folder.reader(path, chosen)
+        reader: Reader = source_folder.reader(path, chosen, ignore_files)
     elif path.is_file():
         from pybuild.platform import source_zip
 
-        reader = source_zip.reader(path, chosen)
+        reader = source_zip.reader(path, chosen, ignore_files)
     elif path.exists() or path.is_symlink():
         raise SourceUnusable(f"{path} is neither a folder nor a zip file", hint="pass --path FOLDER")
     else:
@@ -64,6 +71,8 @@ def open_source(path: Path, selection: Selection | None = None) -> Source:
         if found.kind != "d":
             files += 1
             size += found.size
+        if notes is not None:
+            notes.see(found)
     if not files:
         raise SourceUnusable(
             f"there are no files to build in {path}",

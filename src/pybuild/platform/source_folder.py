@@ -13,9 +13,10 @@ from pybuild.events import warn
 from pybuild.platform.source_entry import Found, Opened, shown_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from pybuild.platform.ignore_files import Ignored, IgnoreFile
     from pybuild.platform.selection import Selection
 
 MOST_NESTED = 200
@@ -26,9 +27,14 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _ODD = {stat.S_IFIFO: "FIFO", stat.S_IFSOCK: "socket", stat.S_IFCHR: "device", stat.S_IFBLK: "device"}
 
 
-def reader(root: Path, selection: Selection) -> FolderReader:
+def reader(root: Path, selection: Selection, ignore_files: Sequence[IgnoreFile] = ()) -> FolderReader:
     """The reader of `root`; a symlink that leads to the folder is followed, those in it are not."""
-    return FolderReader(root, selection)
+    if not ignore_files:
+        return FolderReader(root, selection)
+    from pybuild.platform.ignore_files import Ignored, gitignores_above, read_inside
+
+    above = gitignores_above(root) if ".gitignore" in ignore_files else ()
+    return FolderReader(root, selection, Ignored(ignore_files, lambda path: read_inside(root, path), above))
 
 
 class _Place(NamedTuple):
@@ -39,9 +45,10 @@ class _Place(NamedTuple):
 class FolderReader:
     """Reads one folder. Not for two threads: the folder being read is part of its state."""
 
-    def __init__(self, root: Path, selection: Selection) -> None:
+    def __init__(self, root: Path, selection: Selection, ignored: Ignored | None = None) -> None:
         self._root = root
         self._selection = selection
+        self._ignored = ignored
         self._odd: set[bytes] = set()
 
     def walk(self) -> Iterator[Found]:
@@ -103,10 +110,11 @@ class FolderReader:
         self, handle: int, name: bytes, path: bytes, status: os.stat_result, *, matched: bool, depth: int
     ) -> Iterator[Found]:
         matched = self._selection.matches(path, folder=True, parent_matches=matched)
-        if not self._selection.enters(matched):
+        left_out = self._ignored is not None and self._ignored.leaves_out(path, folder=True)
+        if not self._selection.enters(matched) or (left_out and self._hides(path)):
             return
         found = Found(path, "d", _mode(status, 0o700), int(status.st_mtime))
-        sent = self._selection.keeps(matched)
+        sent = self._selection.keeps(matched) and not left_out
         if sent:
             yield found
         try:
@@ -130,6 +138,8 @@ class FolderReader:
     ) -> Iterator[Found]:
         if not self._selection.keeps(self._selection.matches(path, folder=False, parent_matches=matched)):
             return
+        if self._ignored is not None and self._ignored.leaves_out(path, folder=False):
+            return
         kind = stat.S_IFMT(status.st_mode)
         if kind == stat.S_IFREG:
             place = _Place(handle, name)
@@ -141,6 +151,9 @@ class FolderReader:
         elif path not in self._odd and len(self._odd) < 100:
             self._odd.add(path)
             warn(f"{self._shown(path)} is a {_ODD.get(kind, 'special file')}, so it is left out of the build")
+
+    def _hides(self, path: bytes) -> bool:
+        return self._ignored is not None and self._ignored.hides(path)
 
     def _read(self, handle: int, most: int, path: bytes) -> bytes:
         try:

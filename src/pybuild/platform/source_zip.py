@@ -11,9 +11,10 @@ from pybuild.errors import SourceUnusable
 from pybuild.platform.source_entry import Found, Opened, shown_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from pybuild.platform.ignore_files import Ignored, IgnoreFile
     from pybuild.platform.selection import Selection
 
 MOST_ENTRIES = 500_000
@@ -21,12 +22,13 @@ MOST_BYTES = 16 << 30
 MOST_SWOLLEN = 200
 """How many times larger than the file its content may be, once it is larger than `HARMLESS` bytes."""
 HARMLESS = 256 << 20
+MAX_IGNORE_FILE = 1 << 20
 
 _LONGEST_LINK = 4096
 _ERRORS = (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError)
 
 
-def reader(path: Path, selection: Selection) -> ZipReader:
+def reader(path: Path, selection: Selection, ignore_files: Sequence[IgnoreFile] = ()) -> ZipReader:
     """The reader of a zip file. Raises `SourceUnusable` for one that is damaged, encrypted or dangerous."""
     try:
         archive = zipfile.ZipFile(path)
@@ -35,7 +37,7 @@ def reader(path: Path, selection: Selection) -> ZipReader:
             f"{path} is no zip file that can be read: {exc}", hint="pass a folder or a zip file with --path"
         ) from exc
     entries = _checked(archive, path)
-    return ZipReader(archive, path, selection, entries)
+    return ZipReader(archive, path, selection, entries, ignore_files)
 
 
 class ZipReader:
@@ -47,12 +49,18 @@ class ZipReader:
         path: Path,
         selection: Selection,
         entries: dict[bytes, zipfile.ZipInfo | None],
+        ignore_files: Sequence[IgnoreFile] = (),
     ) -> None:
         self._archive = archive
         self._path = path
         self._selection = selection
         # A folder sorts directly before what is in it.
         self._entries = sorted(entries.items(), key=lambda item: item[0].replace(b"/", b"\0"))
+        self._ignored: Ignored | None = None
+        if ignore_files:
+            from pybuild.platform.ignore_files import Ignored
+
+            self._ignored = Ignored(ignore_files, lambda name: self._small_file(entries.get(name)))
 
     def walk(self) -> Iterator[Found]:
         """See `Reader`. Folders that are only implied are made with mode 0755."""
@@ -67,9 +75,12 @@ class ZipReader:
             matched[name] = self._selection.matches(
                 name, folder=folder, parent_matches=matched.get(parent, False)
             )
-            if folder and not self._selection.keeps(matched[name]):
+            kept = self._selection.keeps(matched[name]) and not (
+                self._ignored and self._ignored.leaves_out(name, folder=folder)
+            )
+            if folder and not kept:
                 held.append(found)
-            elif self._selection.keeps(matched[name]):
+            elif kept:
                 yield from held
                 held.clear()
                 yield found
@@ -101,6 +112,11 @@ class ZipReader:
             target = self._reading(lambda: self._archive.read(info), name)
             return Found(name, "l", 0o777, mtime, 0, target)
         return Found(name, "f", (stat.S_IMODE(mode) or 0o644) | 0o400, mtime, info.file_size, b"", info)
+
+    def _small_file(self, info: zipfile.ZipInfo | None) -> bytes | None:
+        if info is None or _is_folder(info) or info.file_size > MAX_IGNORE_FILE:
+            return None
+        return self._reading(lambda: self._archive.read(info), info.filename.encode())
 
     def _reading(self, read: Callable[[], bytes], name: bytes) -> bytes:
         try:

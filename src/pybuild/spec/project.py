@@ -1,7 +1,7 @@
 """project.toml: what an app's repository says about how it is built, in the schema versions 0.1 to 0.3.
 
 The file comes with the app, so it may be a stranger's. Specification: project descriptor (PRJ-01 to PRJ-12);
-`[io.buildpacks.pybuild]` is our own table: `workspace = "/var/www"` says where the app lives.
+`[io.buildpacks.pybuild]` is our own table: `workspace = "/var/www"` says where the app lives, `ignore-files = [".gitignore"]` what else is left out.
 """
 
 from __future__ import annotations
@@ -75,7 +75,8 @@ class EnvVar:
 class Project:
     """A project descriptor. `warnings`: sentences for the user, about keys that mean nothing in its schema.
 
-    `group` empty: the builder's order counts. `workspace` "": the platform's default.
+    `group` empty: the builder's order counts. `workspace` "": the platform's default. `ignore_files`: names of files in
+    the app, such as `.gitignore`, that say what else is left out.
     """
 
     schema: str = ""
@@ -94,6 +95,7 @@ class Project:
     post: tuple[GroupEntry, ...] = ()
     variables: tuple[EnvVar, ...] = ()
     workspace: str = ""
+    ignore_files: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @classmethod
@@ -184,7 +186,7 @@ def _read_second(document: Table) -> dict[str, Any]:
     unknown = [f"_.{key}" for key in _others(about, _ABOUT | {"schema-version", "metadata"})]
     unknown += [f"io.buildpacks.{key}" for key in _others(ours, known)]
     unknown += [f"io.buildpacks.build.{key}" for key in _others(build, {"env"})]
-    unknown += [f"io.buildpacks.pybuild.{key}" for key in _others(extra, {"workspace"})]
+    unknown += [f"io.buildpacks.pybuild.{key}" for key in _others(extra, {"workspace", "ignore-files"})]
     unknown += [key for key in ("project", "build") if key in document]
     for group in (*ours.tables("group"), *groups["pre"], *groups["post"]):
         unknown += [f"{group.path}.{key}" for key in _others(group, _ENTRY)]
@@ -201,6 +203,7 @@ def _read_second(document: Table) -> dict[str, Any]:
         # `env.build` is what 0.2 said first; `build.env` came later and counts more.
         "variables": tuple(map(_variable, (*ours.table("env").tables("build"), *build.tables("env")))),
         "workspace": _workspace(workspace, extra) if workspace else "",
+        "ignore_files": extra.texts("ignore-files"),
         "unknown": unknown,
     }
 

@@ -35,7 +35,8 @@ _PIECE = 1 << 20
 
 
 class ArchiveStore(LayoutReader):
-    """An archive that holds the one image which was written last. `docker`: in the form for `docker load`.
+    """An archive that holds the one image which was written last. `docker`: in the form for `docker load`;
+    else `form`: how it is written down.
 
     The file is replaced as a whole, once the new one is complete. A file that is no such archive counts as empty.
     """
@@ -48,10 +49,12 @@ class ArchiveStore(LayoutReader):
         platform: Platform | None = None,
         lender: ImageReader | None = None,
         lends: Callable[[Reference | None], bool] = never,
+        form: Form | None = None,
     ) -> None:
         super().__init__(_Nothing(str(path)), platform=platform, lender=lender, lends=lends)
         self.path = path
         self._docker = docker
+        self._form = PLAIN if docker else form or Form()
         self._platform = platform or Platform()
         self._look()
 
@@ -74,8 +77,7 @@ class ArchiveStore(LayoutReader):
             folder.mkdir(parents=True, exist_ok=True)
         with Coming(folder) as coming:
             held = [Held(index=self.index, layers=held_layers(self.index))] if self.index.exists() else []
-            form = PLAIN if self._docker else Form()
-            done = Assembly(coming, form, held, self.lender).carry_out(base, layers, make_config)
+            done = Assembly(coming, self._form, held, self.lender).carry_out(base, layers, make_config)
             files = self._files(done, names)
             changed = not self._has(files, done)
             if changed:

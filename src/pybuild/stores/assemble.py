@@ -49,6 +49,12 @@ class Form:
 PLAIN = Form(layer_type=OCI_LAYER, plain=True)
 
 
+def as_oci(layer: Struct) -> Struct:
+    """A layer's descriptor with OCI's media type for what it is."""
+    media_type = layer["mediaType"]
+    return Struct({**layer, "mediaType": _AS_OCI.get(media_type, media_type)})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
     """Layers that lie in a layout, by diff id: they need not be made again."""
@@ -170,8 +176,7 @@ class Assembly:
     def _typed(self, layer: Struct) -> Struct:
         if self._form.manifest_type != model.OCI_MANIFEST or self._form.layer_type == model.DOCKER_LAYER:
             return layer
-        media_type = layer["mediaType"]
-        return Struct({**layer, "mediaType": _AS_OCI.get(media_type, media_type)})
+        return as_oci(layer)
 
     def _lent(self, base: StoredImage, diff_id: str) -> Iterator[bytes]:
         if self._lender is None:

@@ -19,13 +19,14 @@ from pybuild.oci import model
 from pybuild.oci.digest import sha256
 from pybuild.stores import blobs, compress, manifests
 from pybuild.stores.api import StoredImage, Written
+from pybuild.stores.assemble import as_oci
 from pybuild.stores.blobs import Blob, Remote
 from pybuild.stores.exchange import Refused
 from pybuild.stores.image_manifest import Manifest
 from pybuild.stores.senders import Senders
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from pybuild.oci.reference import Reference
     from pybuild.stores.api import ImageStore, Layer
@@ -67,6 +68,7 @@ class Push:
     of these bytes. `distrusted`: diff ids that no image is believed to have. `doubt`: even what images of the repository
     have is looked for there, and the manifest is written in any case. `rebasing`: the manifest is made from nothing, of
     Docker's kind whatever the base's is, and the base's layers are described as the base does (GO-79).
+    `annotations`: for the manifest, beside the base's; with any it is OCI's, since Docker's has none.
     """
 
     def __init__(
@@ -83,12 +85,14 @@ class Push:
         distrusted: Collection[str] = (),
         doubt: bool = False,
         rebasing: bool = False,
+        annotations: Mapping[str, str] | None = None,
     ) -> None:
         self._base, self._names, self._place = base, names, place
         self._base_manifest = base_held[1] if base_held and not rebasing else None
         self._lender = lender
         self._layer_type = layer_type
         self._doubt = doubt
+        self._annotations = annotations or {}
         self._target = place(names[0])
         self._senders = Senders(f"Pushing {names[0]}")
         self._reusable: dict[str, tuple[Struct, Place]] = {}
@@ -208,16 +212,21 @@ class Push:
         self._senders.submit(work)
 
     def _manifest(self, config: bytes) -> tuple[bytes, Manifest]:
-        """The manifest's text and value. The base decides of which kind it is, and its annotations stay."""
+        """The manifest's text and value. The base decides of which kind it is, unless it gets annotations; its own stay."""
         base = self._base_manifest
         media_type = base.media_type if base else model.DOCKER_MANIFEST
         layers = [self._layers[diff_id] for diff_id in self._order]
+        annotations = base.value.get("annotations") if base else None
+        if self._annotations:
+            media_type = model.OCI_MANIFEST
+            layers = [as_oci(layer) for layer in layers]
+            annotations = {**(annotations or {}), **self._annotations}
         value: dict[str, Any] = {
             "schemaVersion": 2,
             "mediaType": media_type,
             "config": Struct(mediaType=_CONFIG_TYPES[media_type], size=len(config), digest=sha256(config)),
             "layers": layers,
-            "annotations": base.value.get("annotations") if base else None,
+            "annotations": annotations,
         }
         text = model.encode_manifest(value)
         return text, Manifest(

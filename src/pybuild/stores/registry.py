@@ -47,7 +47,8 @@ class RegistryStore:
 
     `platform`: which image of an index is meant. `lender`: another store that has the images named in `lent`; one of
     them may be the base of what is written here, and its layers are sent like new ones. `mirrors`: tells the URLs of registries
-    that have what Docker Hub has and are asked first; called when an image of Docker Hub is looked for.
+    that have what Docker Hub has and are asked first; called when an image of Docker Hub is looked for. `annotations`: for
+    the manifest of what `write` writes.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class RegistryStore:
         lender: ImageStore | None = None,
         lent: Collection[Reference] = (),
         mirrors: Callable[[], Sequence[str]] = tuple,
+        annotations: Mapping[str, str] | None = None,
     ) -> None:
         self._keychain = keychain
         self._environ = os.environ if environ is None else environ
@@ -70,6 +72,7 @@ class RegistryStore:
         self._lender = lender
         self._lent = frozenset(lent)
         self._mirrors = mirrors
+        self._annotations = annotations or {}
         self._transports: dict[str, Transport] = {}
         self._known: dict[str, tuple[Place, Manifest]] = {}
 
@@ -86,6 +89,7 @@ class RegistryStore:
             lender=lender,
             lent=lent,
             mirrors=self._mirrors,
+            annotations=self._annotations,
         )
         other._transports, other._known = self._transports, self._known
         return other
@@ -162,6 +166,7 @@ class RegistryStore:
             place=self._place,
             base_held=self._known.get(base.reference),
             lender=self._lender,
+            annotations=self._annotations,
         )
         try:
             written, manifest = job(previous=old).carry_out(layers, make_config)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-NAMES = ("nginx", "php", "procfile")
+NAMES = ("nginx", "php", "procfile", "static")
 
 pytestmark = pytest.mark.skipif(
     not Path("/usr/bin/python3").exists(), reason="the programs start with /usr/bin/python3"
@@ -153,3 +153,32 @@ def test_a_mistake_in_a_procfile_is_shown_with_a_caret(tmp_path: Path) -> None:
     assert "Procfile:2:5: expected a colon after the process type" in done.stderr
     assert "     2 | web node server.js\n       |     ^\n" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("files", "variables", "own"),
+    [
+        (["index.html"], {}, True),
+        (["public/index.html"], {}, True),
+        (["Staticfile", "package.json"], {}, True),
+        (["public/index.html", "package.json"], {}, False),
+        (["public/index.html", "server.js"], {}, False),
+        (["public/index.html", "package.json"], {"BP_WEB_SERVER": "nginx"}, True),
+        (["main.go"], {}, False),
+    ],
+)
+def test_static_serves_its_own_files_only_where_nothing_else_does(
+    files: list[str], variables: dict[str, str], own: bool, tmp_path: Path
+) -> None:
+    for name in files:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+
+    done = detect(ROOT / "buildpacks/static", tmp_path, tmp_path, **variables)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    plan = tomllib.loads((tmp_path / "plan.toml").read_text())
+    assert [need["name"] for need in plan["requires"]] == ["static-files", "nginx"]
+    assert [option["provides"] for option in plan.get("or", [])] == (
+        [[{"name": "static-files"}]] if own else []
+    )

@@ -1,0 +1,97 @@
+"""From a folder of files to an image that serves it: the configuration in a layer, and a process that runs nginx."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from pybuild.libcnb import command, output
+from pybuild.libcnb.launch import Built, Process
+from pybuild.libcnb.layers import Types, write_file
+from static import conf, errors, files, headers, redirects, site
+from static.settings import Settings
+
+if TYPE_CHECKING:
+    from pybuild.libcnb.context import BuildContext
+    from static.site import Site
+
+WEB = "static-web"
+USER_TEMPLATE = "nginx.conf.tmpl"
+
+
+def build(context: BuildContext) -> Built:
+    """Write the layer `static-conf`, have nginx check it, and name the process."""
+    output.heading(f"Static files buildpack {context.version}")
+    settings = Settings.read(context.environ, context.app)
+    found = site.find(context.app, settings)
+    output.section(f"Served by nginx from {found.folder or 'the root of the app'} ({found.why})")
+    text = configuration(context, settings, found)
+    layer = context.layers.fresh_layer("static-conf", Types(launch=True, build=True))
+    own = context.app / USER_TEMPLATE
+    if own.is_file():
+        output.step(f"With the configuration of the app, {USER_TEMPLATE}")
+    template = own if own.is_file() else layer.path / "etc/nginx.conf.tmpl"
+    words = {"app": context.app, "root": found.root, "template": template}
+    write_file(layer.path / "etc/nginx.conf.tmpl", text)
+    write_file(
+        layer.path / "etc/site",
+        "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in words.items()),
+    )
+    write_file(layer.path / "bin" / WEB, _template(context, WEB), mode=0o755)
+    # A Procfile that names only workers must not take the default from us.
+    layer.env("PYBUILD_DEFAULT_PROCESS", "web", scope="build")
+    check(str(layer.path / "bin" / WEB))
+    return Built(processes=(Process(type="web", command=(WEB,), default=True),))
+
+
+def configuration(context: BuildContext, settings: Settings, found: Site) -> str:
+    """nginx's configuration for the site, with what is in it told. Raises a `Problem`."""
+    known, header_rules, redirect_rules = files.read(found.root), headers.read(found), redirects.read(found)
+    pages = error_pages(settings, found)
+    if settings.single_page:
+        if not found.has("/index.html"):
+            raise errors.no_such_root(f"{found.folder or '.'}/index.html", "BP_WEB_SERVER_ENABLE_PUSH_STATE")
+        output.step("Addresses without a file are answered by index.html")
+    for count, what, name in (
+        (len(header_rules), "header", headers.FILE),
+        (len(redirect_rules), "redirect", redirects.FILE),
+    ):
+        if count:
+            output.step(f"{count} {what}{'' if count == 1 else 's'} from {name}")
+    if pages:
+        output.step("Error pages: " + ", ".join(f"{status} {page}" for status, page in sorted(pages.items())))
+    fixed = sum(file.immutable for file in known)
+    output.step(
+        f"{len(known) or f'More than {files.MOST}'} files, {fixed} of them kept by browsers for a year"
+    )
+    return conf.render(
+        _template(context, "nginx.conf.tmpl"),
+        settings,
+        at_app=not found.folder,
+        files=known,
+        headers=header_rules,
+        redirects=redirect_rules,
+        pages=pages,
+    )
+
+
+def error_pages(settings: Settings, found: Site) -> dict[int, str]:
+    """The page for each status: `404.html` and its like as they are found, and those that are asked for."""
+    pages = {status: f"/{status}.html" for status in conf.ERRORS if found.has(f"/{status}.html")}
+    for status, address in settings.error_pages.items():
+        if not found.has(address):
+            raise errors.no_such_error_page(status, address, found.folder)
+        pages[status] = address
+    return pages
+
+
+def check(program: str) -> None:
+    """Have nginx read what it will be started with. Raises a `Problem` with what it says."""
+    try:
+        command.read([program, "--check"])
+    except command.ToolFailed as exc:
+        raise errors.bad_configuration(exc.output or str(exc)) from exc
+
+
+def _template(context: BuildContext, name: str) -> str:
+    return (context.buildpack / "templates" / name).read_text()

@@ -1,0 +1,79 @@
+"""Options of a build beside what is built: what it may take of the machine, what is written on the image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+def source_choice_options(function: Any) -> Any:
+    """Which of the app's files take part, and what the build may see beside them."""
+    for option in (
+        click.option(
+            "--binding",
+            "bindings",
+            multiple=True,
+            metavar="NAME=FOLDER",
+            help="Service binding for the build, at /platform/bindings/NAME; never in an image.",
+        ),
+        click.option(
+            "--secret",
+            "secrets",
+            multiple=True,
+            metavar="id=NAME[,src=FILE|,env=VAR]",
+            help="Secret for the build, at /run/secrets/NAME; never in an image.",
+        ),
+        click.option(
+            "--use-dockerignore", is_flag=True, help="Leave out what the app's .dockerignore leaves out."
+        ),
+        click.option(
+            "--use-gitignore", is_flag=True, help="Leave out .git and what .gitignore files leave out."
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def limit_options(function: Any) -> Any:
+    """`--memory`, `--cpus`, `--pids-limit`: of the build container."""
+    for option in (
+        click.option(
+            "--pids-limit", type=int, metavar="N", help="Most processes that the build may have at a time."
+        ),
+        click.option("--cpus", type=float, metavar="N", help="CPUs that the build may use, such as 1.5."),
+        click.option("--memory", metavar="SIZE", help="Memory that the build may use, such as 2g."),
+    ):
+        function = option(function)
+    return function
+
+
+def image_options(function: Any) -> Any:
+    """What the image says of itself, and the files that say which one it is."""
+    for option in (
+        click.option(
+            "--digest-file",
+            type=click.Path(path_type=Path),
+            help="Write the digest of the image's manifest here; for a registry, a layout or an archive.",
+        ),
+        click.option("--iidfile", type=click.Path(path_type=Path), help="Write the image's ID here."),
+        click.option(
+            "--annotation",
+            "annotations",
+            multiple=True,
+            metavar="NAME=VALUE",
+            help="Annotation of the image's manifest; for a registry, a layout or an OCI archive.",
+        ),
+        click.option(
+            "--label", "labels", multiple=True, metavar="NAME=VALUE", help="Label of the image; repeatable."
+        ),
+        click.option(
+            "--creation-time",
+            metavar="TIME",
+            help="Seconds since 1970, `now`, or `commit` for the time of the checked out commit;"
+            " default: the variable SOURCE_DATE_EPOCH, or a constant, 1980.",
+        ),
+    ):
+        function = option(function)
+    return function
