@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-NAMES = ("nginx", "php", "procfile", "static")
+NAMES = ("nginx", "php", "procfile", "python", "static")
 
 pytestmark = pytest.mark.skipif(
     not Path("/usr/bin/python3").exists(), reason="the programs start with /usr/bin/python3"
@@ -62,13 +62,14 @@ def test_a_packaged_buildpack_needs_only_its_own_folder(name: str, tmp_path: Pat
     app.mkdir()
     (app / "Procfile").write_text("web: true")
     (app / "index.php").write_text("<?php")
+    (app / "requirements.txt").touch()
 
     done = detect(packaged, app, tmp_path)
 
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("name", ["php", "procfile"])
+@pytest.mark.parametrize("name", ["php", "procfile", "python"])
 def test_an_app_of_another_kind_is_left_alone(name: str, tmp_path: Path) -> None:
     (tmp_path / "main.go").touch()
 

@@ -21,9 +21,7 @@ def build(context: BuildContext) -> Built:
     """The whole build, top to bottom."""
     output.heading(f"Python buildpack {context.version}")
     settings.refuse_forbidden(context.environ)
-    project = Project.read(
-        context.app, settings.requirement_files(context.environ), dev=context.dev
-    )
+    project = Project.read(context.app, settings.requirement_files(context.environ), dev=context.dev)
     entry = find_entry(context, project)
     asked = settings.server(context.environ)
 
@@ -48,7 +46,7 @@ def build(context: BuildContext) -> Built:
     processes.tell(entry, server)
     found = processes.processes(context, conf, entry, server, venv.installed(layer, python))
     if any(process.type == "web" for process in found) or "web" in start.procfile_types(context.app):
-        config.serve(context, conf)
+        config.serve(context, conf, control_socket=venv.has_control_socket(layer, python))
     return Built(processes=start.beside_procfile(context, found))
 
 

@@ -73,7 +73,10 @@ def _read(app: Path, root: Path, module: str) -> Django | None:
 def _settings_module(manage: Path) -> str:
     """What manage.py sets `DJANGO_SETTINGS_MODULE` to, empty when it does not."""
     for node in _nodes(manage.read_text("utf-8", errors="replace")):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("os.environ.setdefault", "environ.setdefault"):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in (
+            "os.environ.setdefault",
+            "environ.setdefault",
+        ):
             words = [arg.value for arg in node.args if isinstance(arg, ast.Constant)]
             if len(words) == 2 and words[0] == SETTINGS and isinstance(words[1], str):
                 return words[1]
@@ -93,7 +96,9 @@ def _texts(source: str) -> dict[str, str]:
     return {
         target.id: node.value.value
         for node in _nodes(source)
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        if isinstance(node, ast.Assign)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
         for target in node.targets
         if isinstance(target, ast.Name)
     }

@@ -28,7 +28,9 @@ def bad_reference(text: str) -> Problem:
     return Problem(
         "The app's object cannot be understood",
         f"BP_PYTHON_APP is {text!r}, which is no module:name.",
-        steps=("Write it like shop.wsgi:application, or like shop:create_app() for a function that makes it.",),
+        steps=(
+            "Write it like shop.wsgi:application, or like shop:create_app() for a function that makes it.",
+        ),
     )
 
 
@@ -43,7 +45,10 @@ def no_such_requirements(name: str) -> Problem:
     return Problem(
         "The requirements file does not exist",
         f"BP_PIP_REQUIREMENT names {name!r}, which is no file in the app.",
-        steps=("Correct the name; it is relative to the root of the app.", "Or unset it to use requirements.txt."),
+        steps=(
+            "Correct the name; it is relative to the root of the app.",
+            "Or unset it to use requirements.txt.",
+        ),
     )
 
 
@@ -140,9 +145,7 @@ def no_python() -> Problem:
     )
 
 
-def no_such_version(
-    wanted: str, place: str, packaged: tuple[str, ...], managed: tuple[str, ...]
-) -> Problem:
+def no_such_version(wanted: str, place: str, packaged: tuple[str, ...], managed: tuple[str, ...]) -> Problem:
     """No Python that satisfies the specifier."""
     newest = (packaged or managed or ("3.11",))[0]
     series = ".".join(newest.split(".")[:2])

@@ -69,7 +69,9 @@ _CAUSES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (
         r"No solution found|unsatisfiable|conflict",
         "There are no versions of the packages that go together",
-        ("Read from the bottom of what is said above: it ends with the two wishes that contradict each other.",),
+        (
+            "Read from the bottom of what is said above: it ends with the two wishes that contradict each other.",
+        ),
     ),
 )
 

@@ -89,7 +89,11 @@ def poetry(lock: Mapping[str, Any], manifest: Manifest, *, dev: bool) -> Lock:
     """poetry.lock, with pyproject.toml for who needs what where the lock does not say. Raises a `Problem`."""
     packages = _tables(lock.get("package"))
     if all("groups" in package for package in packages):
-        chosen = [(package, _poetry_marker(package, dev=dev)) for package in packages if _in_groups(package, dev=dev)]
+        chosen = [
+            (package, _poetry_marker(package, dev=dev))
+            for package in packages
+            if _in_groups(package, dev=dev)
+        ]
     else:
         ways = _reached(packages, _poetry_roots(manifest, dev=dev))
         chosen = [(package, ways[name]) for package in packages if (name := _name(package)) in ways]
@@ -182,15 +186,9 @@ def _reached(
     return {name: _either(found) for name, found in ways.items() if name in by_name}
 
 
-def _needs(
-    package: Mapping[str, Any], extras: tuple[str, ...]
-) -> Iterable[tuple[str, str, tuple[str, ...]]]:
+def _needs(package: Mapping[str, Any], extras: tuple[str, ...]) -> Iterable[tuple[str, str, tuple[str, ...]]]:
     offered = _map(package, "extras")
-    by_extra = {
-        normal(split_requirement(text)[0])
-        for extra in extras
-        for text in _texts(offered, extra)
-    }
+    by_extra = {normal(split_requirement(text)[0]) for extra in extras for text in _texts(offered, extra)}
     for name, wish in _map(package, "dependencies").items():
         for one in wish if isinstance(wish, list) else [wish]:
             table = one if isinstance(one, dict) else {}
@@ -217,10 +215,8 @@ def _either(ways: Iterable[frozenset[str]]) -> str:
     known = sorted({tuple(sorted(way)) for way in ways})
     if () in known:
         return ""
-    return " or ".join(
-        "(" + " and ".join(f"({marker})" for marker in way) + ")" if len(known) > 1 or len(way) > 1 else way[0]
-        for way in known
-    )
+    texts = [" and ".join(f"({marker})" if len(way) > 1 else marker for marker in way) for way in known]
+    return texts[0] if len(texts) == 1 else " or ".join(f"({text})" for text in texts)
 
 
 def _line(
@@ -254,7 +250,9 @@ def _git(package: Mapping[str, Any]) -> str:
 
 
 def _hashes(package: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(str(file["hash"]) for file in _tables(package.get("files")) if file.get("hash")))
+    return tuple(
+        dict.fromkeys(str(file["hash"]) for file in _tables(package.get("files")) if file.get("hash"))
+    )
 
 
 def _other_indexes(sources: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pybuild.libcnb import command, output
 from python import explain, locks
-from python.project import LOCKS, MANIFEST, normal, read_json, read_toml
+from python.project import MANIFEST, normal, read_json, read_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -47,26 +47,36 @@ class Packages:
 
 def decide(context: BuildContext, project: Project, runtime: Runtime, uv: Uv) -> Packages:
     """The packages of the app. Raises a `Problem`."""
-    names = " and ".join(project.files)
     for name in project.unused:
         output.step(f"{name} is not read, because {project.files[-1]} is there")
+    found = _found(context, project, runtime, uv)
+    if project.files:
+        locked = " and ".join(project.files)
+        output.step(f"{len(found.pins)} packages, as {locked} say" + ("" if " and " in locked else "s"))
+    return found
+
+
+def _found(context: BuildContext, project: Project, runtime: Runtime, uv: Uv) -> Packages:
     match project.tool:
         case "none":
             return Packages(text="", pins=())
         case "uv":
             return _from_uv(context, runtime, uv)
         case "requirements" | "manifest":
-            found = _compiled(context, project, runtime, uv)
+            return _compiled(context, project, runtime, uv)
         case "pipenv":
-            found = _from_lock(locks.pipenv(read_json(context.app / "Pipfile.lock"), dev=context.dev))
+            return _from_lock(locks.pipenv(read_json(context.app / "Pipfile.lock"), dev=context.dev))
         case "pdm":
-            found = _from_lock(locks.pdm(read_toml(context.app / "pdm.lock"), dev=context.dev))
+            lock = locks.pdm(read_toml(context.app / "pdm.lock"), dev=context.dev)
+            return _with_project(context, project, _from_lock(lock))
         case "poetry":
-            lock = read_toml(context.app / "poetry.lock")
-            found = _from_lock(locks.poetry(lock, project.manifest, dev=context.dev))
-    if project.tool in LOCKS.values() and project.manifest.built and _is_package(context.app, project):
-        found = replace(found, local=tuple(dict.fromkeys((*found.local, "."))))
-    output.step(f"{len(found.pins)} packages, as {names} " + ("say" if " and " in names else "says"))
+            lock = locks.poetry(read_toml(context.app / "poetry.lock"), project.manifest, dev=context.dev)
+            return _with_project(context, project, _from_lock(lock))
+
+
+def _with_project(context: BuildContext, project: Project, found: Packages) -> Packages:
+    if project.manifest.built and _is_package(context.app, project):
+        return replace(found, local=tuple(dict.fromkeys((*found.local, "."))))
     return found
 
 
@@ -76,7 +86,9 @@ def newest(
     """One package more, in the newest version that goes with the others; kept under `name` for locked builds."""
     with tempfile.TemporaryDirectory(prefix="uv-") as scratch:
         constraints = Path(scratch, "constraints.txt")
-        constraints.write_text("".join(f"{pin.replace('=', '==', 1)}\n" for pin in beside.pins if "@" not in pin))
+        constraints.write_text(
+            "".join(f"{pin.replace('=', '==', 1)}\n" for pin in beside.pins if "@" not in pin)
+        )
         source = Path(scratch, "requirements.in")
         source.write_text(f"{wish}\n")
         words = [source, "--constraint", constraints, *_locked(context, Path(scratch), name)]
@@ -102,7 +114,10 @@ def is_locked(text: str) -> bool:
     return (
         bool(wishes)
         and all("==" in line and "--hash=" in line for line in wishes)
-        and all(line.startswith(("--index-url", "-i ", "--extra-index-url", "--require-hashes")) for line in others)
+        and all(
+            line.startswith(("--index-url", "-i ", "--extra-index-url", "--require-hashes"))
+            for line in others
+        )
     )
 
 
@@ -118,7 +133,15 @@ def split_local(text: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _from_uv(context: BuildContext, runtime: Runtime, uv: Uv) -> Packages:
-    words = [uv.program, "export", "--locked", "--quiet", "--no-header", "--no-annotate", "--no-hashes"]
+    words: list[str | Path] = [
+        uv.program,
+        "export",
+        "--locked",
+        "--quiet",
+        "--no-header",
+        "--no-annotate",
+        "--no-hashes",
+    ]
     words += ["--format", "requirements-txt", "--python", runtime.python]
     words += ["--all-groups"] if context.dev else ["--no-default-groups"]
     try:
@@ -126,9 +149,7 @@ def _from_uv(context: BuildContext, runtime: Runtime, uv: Uv) -> Packages:
     except command.ToolFailed as exc:
         raise explain.uv_failed(exc) from exc
     text, local = split_local(text)
-    found = pins(text)
-    output.step(f"{len(found)} packages, as uv.lock says")
-    return Packages(text=text, pins=found, local=local, synced=True)
+    return Packages(text=text, pins=pins(text), local=local, synced=True)
 
 
 def _from_lock(lock: Lock) -> Packages:
@@ -150,8 +171,8 @@ def _compiled(context: BuildContext, project: Project, runtime: Runtime, uv: Uv)
         text = _compile(context, words, runtime, uv)
     text, local = split_local(text)
     found = Packages(text=text, pins=pins(text), local=local)
-    if project.tool == "manifest" and project.files == (MANIFEST,) and project.manifest.built:
-        found = replace(found, local=tuple(dict.fromkeys((*local, "."))))
+    if project.files == (MANIFEST,):
+        found = _with_project(context, project, found)
     context.resolved.choose_all("packages", lambda: found.pins)
     return found
 
@@ -179,8 +200,10 @@ def _compile(context: BuildContext, words: Iterable[str | Path], runtime: Runtim
 
 def _is_package(app: Path, project: Project) -> bool:
     """Whether the project itself is to be installed: as its tool does, unless it says that it is no package."""
-    if project.tool == "pipenv" or project.manifest.poetry.get("package-mode") is False:
+    if project.manifest.poetry.get("package-mode") is False:
         return False
     name = project.manifest.name.replace("-", "_").replace(".", "_")
     declared = "packages" in project.manifest.poetry
-    return declared or any((app / top / name).exists() or (app / top / f"{name}.py").is_file() for top in ("", "src"))
+    return declared or any(
+        (app / top / name).exists() or (app / top / f"{name}.py").is_file() for top in ("", "src")
+    )

@@ -67,8 +67,12 @@ def web(context: BuildContext, layer: Layer, entry: Entry, server: Server | None
             return start.supervised(layer, entry.target)
         case "script":
             return start.supervised(layer, "python", entry.target)
-    if server is None:
-        return ()
+        case "wsgi" | "asgi":
+            return served(entry, server, reload) if server else ()
+
+
+def served(entry: Entry, server: Server, reload: list[str]) -> tuple[str, ...]:
+    """The command of a server that calls the app's object."""
     module, _, name = entry.target.partition(":")
     elsewhere = entry.folder and not entry.django
     # Both servers handle signals themselves, as process 1 too.

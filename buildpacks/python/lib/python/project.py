@@ -26,7 +26,14 @@ LOCKS: dict[str, Tool] = {
     "pdm.lock": "pdm",
     "Pipfile.lock": "pipenv",
 }
-MISSPELT = ("requirement.txt", "requirments.txt", "requirements.text", "Requirements.txt", "requirement", "requirments")
+MISSPELT = (
+    "requirement.txt",
+    "requirments.txt",
+    "requirements.text",
+    "Requirements.txt",
+    "requirement",
+    "requirments",
+)
 DEV_REQUIREMENTS = (
     "requirements-dev.txt",
     "requirements-test.txt",

@@ -108,9 +108,7 @@ def numbers(version: str) -> Numbers:
 
 def satisfies(specifier: str, place: str) -> Callable[[Numbers], bool]:
     """The specifier as a test. Raises a `Problem` naming `place` when it cannot be read."""
-    alternatives = [
-        _conjunction(part.strip(), specifier, place) for part in re.split(r"\|\|?", specifier)
-    ]
+    alternatives = [_conjunction(part.strip(), specifier, place) for part in re.split(r"\|\|?", specifier)]
     return lambda version: any(all(test(version) for test in tests) for tests in alternatives)
 
 

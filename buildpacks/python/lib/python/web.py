@@ -39,7 +39,18 @@ FRAMEWORKS: Mapping[str, Mapping[str, Kind]] = {
 NAMES = ("wsgi", "asgi", "app", "main", "application", "server", "api", "run", "index", "hello")
 SCRIPTS = ("main", "app", "run", "server", "start", "bot", "hello", "index", "application", "__main__")
 FACTORIES = ("create_app", "make_app", "create_application", "get_app", "build_app")
-_NOT_APPS = ("test", "tests", "docs", "doc", "examples", "migrations", "node_modules", "scripts", "venv", "env")
+_NOT_APPS = (
+    "test",
+    "tests",
+    "docs",
+    "doc",
+    "examples",
+    "migrations",
+    "node_modules",
+    "scripts",
+    "venv",
+    "env",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +106,7 @@ def candidates(app: Path) -> Iterator[tuple[str, Path]]:
         if not root.is_dir():
             continue
         if top and (root / "__init__.py").is_file():
-            top, root = "", app / top  # noqa: PLW2901 - src itself is the package
+            top = ""
         for name in (*NAMES, "streamlit_app"):
             if (file := root / f"{name}.py").is_file():
                 yield top, file
@@ -163,8 +174,7 @@ def _classes(tree: ast.Module) -> dict[str, Kind]:
     """How this file writes the frameworks' classes → what calls them: `Flask`, `flask.Flask`, `f.Flask`."""
     found: dict[str, Kind] = {}
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module in FRAMEWORKS:
-            kinds = FRAMEWORKS[node.module]
+        if isinstance(node, ast.ImportFrom) and (kinds := FRAMEWORKS.get(node.module or "")):
             for alias in node.names:
                 if alias.name == "*":
                     found.update(kinds)
@@ -228,5 +238,7 @@ def _kind_of(app: Path, module: str, folder: str | None = None) -> Kind:
     root = app / (_folder_of(app, module) if folder is None else folder)
     file = root.joinpath(*module.split(".")).with_suffix(".py")
     files = [file, *(other for _, other in candidates(app))]
-    kinds = [kind for path in files if path.is_file() and (tree := parse(path)) for kind in _classes(tree).values()]
+    kinds = [
+        kind for path in files if path.is_file() and (tree := parse(path)) for kind in _classes(tree).values()
+    ]
     return kinds[0] if kinds else "wsgi"

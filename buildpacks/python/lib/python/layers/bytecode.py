@@ -28,12 +28,14 @@ def compile_folder(
     """Compile every module below the folder. Files that are no valid Python are left alone; nothing is raised for them."""
     files = sorted(entry for entry in folder.iterdir() if entry.name != "__pycache__")
     folders = [entry for entry in files if entry.is_dir() and not entry.is_symlink()]
-    work = [[entry] for entry in folders if not entry.name.startswith(".") and not entry.name.endswith("-info")]
+    work = [
+        [entry] for entry in folders if not entry.name.startswith(".") and not entry.name.endswith("-info")
+    ]
     modules = [entry for entry in files if entry.suffix == ".py" and entry.is_file()]
     work += [modules] if modules else []
 
     def compile_some(entries: list[Path]) -> command.Result:
-        words = [python, "-s", "-m", "compileall", "-q", "-l" if entries is modules else "-r100"]
+        words: list[str | Path] = [python, "-s", "-m", "compileall", "-q"]
         words += ["--invalidation-mode", check, "-x", _SKIP, *entries]
         # Hash seeds decide the order of sets, and so of bytes.
         variables = {**environ, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "", "PYTHONPATH": ""}

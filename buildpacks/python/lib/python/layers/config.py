@@ -40,7 +40,7 @@ emit FLASK_RUN_HOST 0.0.0.0
 # Workers tell that they live by touching a file, which must not wait for a disk.
 _GUNICORN = """memory=''
 [[ -w /dev/shm ]] && memory=' --worker-tmp-dir=/dev/shm'
-emit GUNICORN_CMD_ARGS "--access-logfile=- --graceful-timeout=25$memory"
+emit GUNICORN_CMD_ARGS "--access-logfile=- --graceful-timeout=25@control@$memory"
 """
 
 
@@ -59,9 +59,13 @@ def write(context: BuildContext) -> Layer:
     return layer
 
 
-def serve(context: BuildContext, layer: Layer) -> None:
-    """Have the app find its port, and servers their settings, when it starts."""
+def serve(context: BuildContext, layer: Layer, *, control_socket: bool) -> None:
+    """Have the app find its port, and servers their settings, when it starts.
+
+    `control_socket`: the app's gunicorn has one, which is switched off.
+    """
     start.web(layer, worker_memory=WORKER_MEMORY)
     # gunicorn takes the words of the variable before the app's own file.
     own = (context.app / "gunicorn.conf.py").is_file()
-    layer.exec_d("python-ports", _PORTS.replace("@gunicorn@\n", "" if own else _GUNICORN))
+    words = _GUNICORN.replace("@control@", " --no-control-socket" if control_socket else "")
+    layer.exec_d("python-ports", _PORTS.replace("@gunicorn@\n", "" if own else words))

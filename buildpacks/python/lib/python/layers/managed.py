@@ -26,7 +26,15 @@ if TYPE_CHECKING:
 
 def known(uv: Uv) -> tuple[str, ...]:
     """The versions of CPython that uv could download for this machine, newest first; asks nobody."""
-    words = [uv.program, "python", "list", "--only-downloads", "--all-versions", "--output-format", "json"]
+    words: list[str | Path] = [
+        uv.program,
+        "python",
+        "list",
+        "--only-downloads",
+        "--all-versions",
+        "--output-format",
+        "json",
+    ]
     text = command.read(words, environ={**uv.environ, "UV_PYTHON_DOWNLOADS": "automatic"})
     found = [
         entry["version"]
@@ -42,7 +50,15 @@ def install(context: BuildContext, uv: Uv, choice: Choice, packaged: tuple[str, 
     answer = context.layers.cached_layer("python", Types(launch=True, build=True, cache=True), key=key)
     layer = answer.layer
     if isinstance(answer, Empty):
-        words = [uv.program, "python", "install", "--install-dir", layer.path, "--no-bin", choice.version]
+        words: list[str | Path] = [
+            uv.program,
+            "python",
+            "install",
+            "--install-dir",
+            layer.path,
+            "--no-bin",
+            choice.version,
+        ]
         try:
             with output.timed(f"Installed CPython {choice.version}, built by uv's project"):
                 command.read(words, environ={**uv.environ, "UV_PYTHON_DOWNLOADS": "automatic"}, timeout=1800)
@@ -69,4 +85,8 @@ def install(context: BuildContext, uv: Uv, choice: Choice, packaged: tuple[str, 
 
 def interpreter(layer: Layer) -> Path:
     """The program of the one version that is in the layer."""
-    return next(path for path in sorted(layer.path.glob("cpython-*/bin/python3")) if not path.parent.parent.is_symlink())
+    return next(
+        path
+        for path in sorted(layer.path.glob("cpython-*/bin/python3"))
+        if not path.parent.parent.is_symlink()
+    )

@@ -41,7 +41,9 @@ def install(context: BuildContext, places: Mapping[str, str], apt: Apt, uv: Uv) 
     packaged = versions.packaged(apt)
     choice = versions.choose(want, packaged, lambda: managed.known(uv))
     if choice.managed:
-        output.section(f"Python {choice.version} ({choice.why}; {release(context)} has {', '.join(packaged)})")
+        output.section(
+            f"Python {choice.version} ({choice.why}; {release(context)} has {', '.join(packaged)})"
+        )
         layer = managed.install(context, uv, choice, tuple(packaged.values()))
         return Runtime(
             layer=layer,
@@ -65,9 +67,7 @@ def install(context: BuildContext, places: Mapping[str, str], apt: Apt, uv: Uv) 
         with output.timed("Compiled Python's own library"):
             bytecode.compile_folder(python, layer.path / f"usr/lib/python{choice.series}", environ)
     apt.pretend("".join(as_installed(control) for control in debs.controls(layer)))
-    return Runtime(
-        layer=layer, series=choice.series, version=choice.version, python=python, environ=environ
-    )
+    return Runtime(layer=layer, series=choice.series, version=choice.version, python=python, environ=environ)
 
 
 def headers(context: BuildContext, runtime: Runtime, apt: Apt) -> dict[str, str]:

@@ -98,13 +98,16 @@ def _environ(context: BuildContext, cache: Path) -> dict[str, str]:
         "UV_CACHE_DIR": str(cache),
         "UV_PYTHON_DOWNLOADS": "never",
         "UV_NO_PROGRESS": "1",
-        "UV_NO_CONFIG": "",
         # Cloning files (reflink) is slower than linking them, and copying doubles the layer.
         "UV_LINK_MODE": "hardlink",
         "UV_DEFAULT_INDEX": default_index(context.environ),
         "NO_COLOR": "1",
     }
-    more = context.setting("UV_INDEX") or context.setting("UV_EXTRA_INDEX_URL") or context.setting("PIP_EXTRA_INDEX_URL")
+    more = (
+        context.setting("UV_INDEX")
+        or context.setting("UV_EXTRA_INDEX_URL")
+        or context.setting("PIP_EXTRA_INDEX_URL")
+    )
     if more:
         found["UV_INDEX"] = more
     for binding in of_type(context.bindings, "netrc"):

@@ -39,7 +39,9 @@ def install(
     if not isinstance(answer, Empty):
         output.step("Layer venv is reused: nothing newer to install")
         return layer
-    output.step("Layer venv is made: " + answer.causes[0] if not answer.old else "Layer venv is made again, because")
+    output.step(
+        "Layer venv is made: " + answer.causes[0] if not answer.old else "Layer venv is made again, because"
+    )
     if answer.old:
         output.steps([f"  {cause}" for cause in differences(answer.old, key) or answer.causes])
     _make(context, layer, python, uv)
@@ -51,7 +53,7 @@ def install(
         )
     with output.timed("Compiled them"):
         bytecode.compile_folder(python.python, site_packages(layer, python), python.environ)
-    _forget_paths(site_packages(layer, python))
+    _forget_traces(layer, site_packages(layer, python))
     _bound_cache(uv, environ)
     layer.env("VIRTUAL_ENV", str(layer.path))
     return layer
@@ -60,6 +62,12 @@ def install(
 def site_packages(layer: Layer, python: Runtime) -> Path:
     """Where the packages are."""
     return layer.path / f"lib/python{python.series}/site-packages"
+
+
+def has_control_socket(layer: Layer, python: Runtime) -> bool:
+    """Whether the gunicorn in the layer opens a socket of its own in the home folder, which may be read-only."""
+    file = site_packages(layer, python) / "gunicorn/config.py"
+    return file.is_file() and b"--no-control-socket" in file.read_bytes()
 
 
 def installed(layer: Layer, python: Runtime) -> frozenset[str]:
@@ -93,14 +101,21 @@ def _key(context: BuildContext, python: Runtime, packages: tuple[Packages, ...])
 
 
 def _make(context: BuildContext, layer: Layer, python: Runtime, uv: Uv) -> None:
-    words = [uv.program, "venv", "--quiet", "--no-project", "--allow-existing", "--python", python.python, layer.path]
+    words: list[str | Path] = [
+        uv.program,
+        "venv",
+        "--quiet",
+        "--no-project",
+        "--allow-existing",
+        "--python",
+        python.python,
+        layer.path,
+    ]
     command.read(words, environ={**python.environ, **uv.environ}, cwd=context.layers.path)
     conf = layer.path / "pyvenv.cfg"
     # The layer must not change because the installer does.
     lines = [line for line in conf.read_text().splitlines() if not line.startswith("uv =")]
     conf.write_text("".join(f"{line}\n" for line in lines))
-    for name in (".gitignore", ".lock", "CACHEDIR.TAG"):
-        (layer.path / name).unlink(missing_ok=True)
 
 
 def _fill(
@@ -108,7 +123,7 @@ def _fill(
 ) -> None:
     for part in packages:
         if part.synced:
-            words = [uv.program, "sync", "--locked", "--quiet", "--inexact"]
+            words: list[str | Path] = [uv.program, "sync", "--locked", "--quiet", "--inexact"]
             words += ["--all-groups"] if context.dev else ["--no-default-groups"]
             command.read(
                 [*words, "--python", layer.path / "bin/python"],
@@ -140,7 +155,9 @@ def _folder(path: str) -> str:
     return path if path.startswith(("/", "file:", ".")) else f"./{path}"
 
 
-def _with_headers(work: Callable[[Mapping[str, str]], None], headers: Callable[[], Mapping[str, str]]) -> None:
+def _with_headers(
+    work: Callable[[Mapping[str, str]], None], headers: Callable[[], Mapping[str, str]]
+) -> None:
     """Do the work; where it fails for want of Python's headers, do it again with them."""
     try:
         try:
@@ -155,15 +172,21 @@ def _with_headers(work: Callable[[Mapping[str, str]], None], headers: Callable[[
         raise explain.uv_failed(exc) from exc
 
 
-def _forget_paths(site: Path) -> None:
-    """Drop what only the installer reads, and which says when it ran."""
+def _forget_traces(layer: Layer, site: Path) -> None:
+    """Drop what only the installer reads, and other shells than the image has."""
+    for name in (".gitignore", ".lock", "CACHEDIR.TAG", "bin/pydoc.bat", "bin/deactivate.bat"):
+        (layer.path / name).unlink(missing_ok=True)
+    for file in layer.path.glob("bin/activate.*"):
+        file.unlink()
     for folder in site.glob("*.dist-info"):
         for name in ("uv_cache.json", "uv_build.json"):
             (folder / name).unlink(missing_ok=True)
 
 
 def _bound_cache(uv: Uv, environ: Mapping[str, str]) -> None:
-    size = sum(file.stat().st_size for file in uv.cache.rglob("*") if file.is_file() and not file.is_symlink())
+    size = sum(
+        file.stat().st_size for file in uv.cache.rglob("*") if file.is_file() and not file.is_symlink()
+    )
     if size > MOST_CACHE_BYTES:
         # Wheels that were built here stay: what can be downloaded again goes.
         command.read([uv.program, "cache", "prune", "--quiet", "--ci"], environ=environ)
