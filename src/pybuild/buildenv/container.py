@@ -44,6 +44,7 @@ class ContainerSpec:
 
     `binds`: "volume or host path:path[:ro]". `tmpfs`: mount options by path. `network`: "" for the engine's default.
     `memory`: bytes, `cpus`: number of them, `processes`: most at a time; 0 for no limit.
+    `host_users`: the machine's user namespace, whatever the engine gives to containers.
     """
 
     image: str
@@ -58,6 +59,7 @@ class ContainerSpec:
     memory: int = 0
     cpus: float = 0
     processes: int = 0
+    host_users: bool = False
 
 
 class ContainerBuildEnv:
@@ -340,6 +342,7 @@ def _host_config(client: docker.APIClient, spec: ContainerSpec) -> dict[str, Any
         "mem_limit": spec.memory or None,
         "nano_cpus": round(spec.cpus * 1e9) or None,
         "pids_limit": spec.processes or None,
+        "userns_mode": "host" if spec.host_users else None,
     }
     return client.create_host_config(**{name: value for name, value in options.items() if value is not None})
 

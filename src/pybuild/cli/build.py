@@ -10,21 +10,25 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pybuild.cli.build_options import image_options, limit_options, source_choice_options
+from pybuild.cli.build_options import cache_options, image_options, limit_options, source_choice_options
 from pybuild.cli.built import built_data, show_built
 from pybuild.cli.file_list import list_files
 from pybuild.cli.id_files import id_files
 from pybuild.cli.options import console, insecure_registry_option, output_options
+from pybuild.cli.pack_options import choice_options, previous_image_option, report_option
 from pybuild.cli.trail import groups_of, next_step, trail_lines
+from pybuild.cli.why import Decisions
+from pybuild.events import listening
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pybuild.cli.console import Console
-    from pybuild.errors import NothingDetected
 
 
 def source_options(function: Any) -> Any:
     """What to build, with which builder and buildpacks: shared by `build` and `detect`."""
-    function = source_choice_options(limit_options(function))
+    function = choice_options(source_choice_options(limit_options(function)))
     for option in (
         click.option(
             "--timeout",
@@ -35,10 +39,9 @@ def source_options(function: Any) -> Any:
         ),
         click.option(
             "--pull-policy",
-            type=click.Choice(["always", "if-not-present", "never"]),
-            default="if-not-present",
-            show_default=True,
-            help="When to ask a registry for builder and run image.",
+            metavar="WHEN",
+            help="When to ask a registry for builder and run image: always, if-not-present (default), never, hourly,"
+            " daily, weekly, or interval=… such as interval=12h.",
         ),
         click.option(
             "--workspace", metavar="PATH", help="Where the app lives in the image, such as /var/www."
@@ -101,8 +104,11 @@ def source_options(function: Any) -> Any:
 @click.argument("image")
 @source_options
 @click.option("-t", "--tag", "tags", multiple=True, metavar="NAME", help="A further name for the image.")
+@previous_image_option
+@report_option
 @click.option("-D", "--default-process", default="", metavar="TYPE", help="Process that the image starts.")
 @image_options
+@cache_options
 @click.option(
     "-o",
     "--output",
@@ -131,6 +137,11 @@ def source_options(function: Any) -> Any:
     is_flag=True,
     help="Print which of the app's files would be sent; build nothing.",
 )
+@click.option(
+    "--locked",
+    is_flag=True,
+    help="Take the very versions of the build before, not the newest; an error where that is impossible.",
+)
 @click.option("--clear-cache", is_flag=True, help="Forget what earlier builds kept.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")
 @output_options
@@ -140,6 +151,8 @@ def command(
     tags: tuple[str, ...],
     default_process: str,
     only_list: bool,
+    explain_cache: bool,
+    require_cached: bool,
     iidfile: Path | None,
     digest_file: Path | None,
     outputs: tuple[str, ...],
@@ -148,6 +161,7 @@ def command(
     caches: tuple[str, ...],
     cache_image: str | None,
     clear_cache: bool,
+    locked: bool,
     as_json: bool,
     quiet: bool,
     verbose: bool,
@@ -158,6 +172,7 @@ def command(
     """Turn the source in a folder into the runnable image IMAGE."""
     with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps) as shown:
         from pybuild.errors import NothingDetected
+        from pybuild.platform import config
         from pybuild.platform.build import build
         from pybuild.platform.request import build_request
 
@@ -168,33 +183,42 @@ def command(
             caches=caches,
             cache_image=cache_image,
             clear_cache=clear_cache,
+            locked=locked,
             outputs=outputs,
             publish=publish,
             insecure_registries=insecure_registries,
+            config=config.load(os.environ),
             caller=os.environ,
             **source,
         )
         if only_list:
             list_files(request, as_json=as_json)
             return 0
+        decisions = Decisions()
         files = id_files(iidfile, digest_file, request.places)
         try:
-            result = build(request)
+            with listening(decisions):
+                result = build(request)
         except NothingDetected as exc:
-            _show_trail(shown, exc)
+            # The table of `pybuild detect`, where a build ends for want of a group.
+            show_lines(shown, trail_lines(groups_of(exc), width=shown.width))
             exc.hint = next_step(exc, request.path, image)
             raise
         files.write(result)
+        if explain_cache:
+            show_lines(shown, decisions.lines(width=shown.width))
         show_built(shown, result)
     if as_json:
-        sys.stdout.write(json.dumps(built_data(result, shown.timings), indent=2) + "\n")
+        sys.stdout.write(json.dumps(built_data(result, shown.timings, decisions), indent=2) + "\n")
     elif quiet:
         sys.stdout.write(f"{result.image_id}\n")
+    if require_cached:
+        decisions.check([element.id for element in result.buildpacks])
     return 0
 
 
-def _show_trail(shown: Console, failure: NothingDetected) -> None:
-    """The table of `pybuild detect`, where a build ends for want of a group."""
+def show_lines(shown: Console, lines: Iterable[str]) -> None:
+    """A table beside the events, after an empty line."""
     shown.line("")
-    for line in trail_lines(groups_of(failure), width=shown.width):
+    for line in lines:
         shown.line(line)

@@ -49,6 +49,22 @@ def limit_options(function: Any) -> Any:
     return function
 
 
+def cache_options(function: Any) -> Any:
+    """Whether the cache was used, to see and to rely on."""
+    for option in (
+        click.option(
+            "--require-cached",
+            is_flag=True,
+            help="Exit with 14 when a buildpack's layer did not come from the cache; the image is made all the same.",
+        ),
+        click.option(
+            "--explain-cache", is_flag=True, help="Show of every layer whether it was reused, and why."
+        ),
+    ):
+        function = option(function)
+    return function
+
+
 def image_options(function: Any) -> Any:
     """What the image says of itself, and the files that say which one it is."""
     for option in (

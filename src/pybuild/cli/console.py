@@ -175,7 +175,7 @@ class Console:
             case "restored":
                 self.line(f'Restoring data for "{name}" from cache{why}')
             case "cached":
-                self.line(f"Keeping cache layer '{name}'{why}", level=1)
+                self.line(f"Caching layer '{name}'{why}", level=1)
             case "dropped":
                 self.line(f'Not restoring "{name}" from cache{why}')
 

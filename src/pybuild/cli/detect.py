@@ -43,10 +43,11 @@ def command(
     from pybuild.cli.trail import groups_of, next_step, trail_data
 
     with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps, brief=not verbose):
+        from pybuild.platform import config
         from pybuild.platform.build import detection
         from pybuild.platform.request import build_request
 
-        request = build_request(image, caller=os.environ, **source)
+        request = build_request(image, config=config.load(os.environ), caller=os.environ, **source)
         try:
             found = detection(request)
         except NothingDetected as exc:

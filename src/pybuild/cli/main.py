@@ -25,10 +25,17 @@ COMMANDS = {
     "detect": ("pybuild.cli.detect", "Say what would be built, and why each buildpack passed or failed."),
     "rebase": ("pybuild.cli.rebase", "Put app images onto the newest run image, without a build."),
     "compare": ("pybuild.cli.compare", "Show what differs between two images, or between pybuild and pack."),
+    "inspect": ("pybuild.cli.inspect", "Show what an app image is made of and how it starts."),
+    "manifest": ("pybuild.cli.manifest", "Put images of several platforms under one name."),
+    "config": ("pybuild.cli.config", "Show and change the settings that hold for all builds."),
     "cache": ("pybuild.cli.cache", "List and remove the caches that builds keep."),
     "doctor": ("pybuild.cli.doctor", "Check the engine, the builder, certificates and disk space."),
+    "report": ("pybuild.cli.report", "Print what is worth knowing when something does not work."),
+    "completion": ("pybuild.cli.completion", "Print a shell's completion script."),
     "version": ("pybuild.cli.version", "Print the version."),
 }
+
+_ALIASES = {"inspect-image": "inspect"}
 
 _BUG = 70  # EX_SOFTWARE of sysexits.h: the error is ours
 
@@ -40,13 +47,14 @@ class _Commands(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        cmd_name = _ALIASES.get(cmd_name, cmd_name)
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
         return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if args and args[0] not in {*COMMANDS, "--help", "-h", "--version"}:
+        if args and args[0] not in {*COMMANDS, *_ALIASES, "--help", "-h", "--version"}:
             _refuse_mistyped(args[0])
             args = ["build", *args]
         return super().parse_args(ctx, args)

@@ -13,11 +13,29 @@ from pybuild import events
 from pybuild.errors import BuildpackFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from pybuild.cli.console import Console
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+"""What every command says to click."""
+
+
+class Aliased(click.Group):
+    """A group of commands that some people know by other names. `aliases`: from those to ours."""
+
+    def __init__(self, *args: Any, aliases: Mapping[str, str] | None = None, **words: Any) -> None:
+        super().__init__(*args, **words)
+        self._aliases = aliases or {}
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """See `click.Group`."""
+        return super().get_command(ctx, self._aliases.get(cmd_name, cmd_name))
+
+
+unset_option = click.option("-u", "--unset", is_flag=True, help="Take the setting back.")
 
 
 def output_options(function: _F) -> _F:
@@ -30,6 +48,11 @@ def output_options(function: _F) -> _F:
     ):
         function = option(function)
     return function
+
+
+def usual(words: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of `output_options`; the usual ones for a command that a group calls by itself, without words."""
+    return {"quiet": False, "verbose": False, "no_color": False, "timestamps": False, **words}
 
 
 insecure_registry_option = click.option(

@@ -43,10 +43,9 @@ _LONGEST_VALUE = 200
 @click.option("-n", "--dry-run", is_flag=True, help="Say what would change; write nothing.")
 @click.option(
     "--pull-policy",
-    type=click.Choice(["always", "if-not-present", "never"]),
-    default="always",
-    show_default=True,
-    help="When to ask a registry for the run image; an app image in the engine is always taken.",
+    metavar="WHEN",
+    help="When to ask a registry for the run image: always (default), if-not-present, never, hourly, daily, weekly or"
+    " interval=… such as interval=12h; an app image in the engine is always taken.",
 )
 @click.option(
     "--report-output-dir",
@@ -72,9 +71,11 @@ def command(
     Images that are on it already are left alone. Of several images those that fail do not keep the others.
     """
     with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps) as shown:
+        from pybuild.platform import config
         from pybuild.platform.rebase import rebase_images, rebase_request
 
-        results = rebase_images(rebase_request(images, caller=os.environ, **words))
+        settings = config.load(os.environ)
+        results = rebase_images(rebase_request(images, caller=os.environ, config=settings, **words))
         for result in results:
             _show(shown, result)
     if as_json:

@@ -52,7 +52,7 @@ class Places:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateInputs:
-    """What is asked for. `names`: of the new image, its own first; `previous`: the image whose layers may serve.
+    """What is asked for. `names`: of the new image, its own first; `previous`: the image whose layers may serve, or its id.
 
     `run_image`: the one to build on; `run_image_names`: what the label says about it. `environ`: the build
     environment's own variables. `upload`: digest of what was put into the app directory, "" if unknown.
@@ -61,7 +61,7 @@ class CreateInputs:
     """
 
     names: Sequence[Reference]
-    previous: Reference
+    previous: Reference | str
     run_image: str
     run_image_names: RunImageName
     order: OrderFile

@@ -6,6 +6,7 @@ Engine access and credentials stay in this process; what happens between contain
 
 from __future__ import annotations
 
+import re
 import shlex
 import time
 from contextlib import contextmanager
@@ -13,12 +14,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pybuild import __version__, events
+from pybuild.errors import ExportError, InvalidInput
+from pybuild.oci.reference import Reference
 from pybuild.platform.caches import read_index, write_index
 from pybuild.platform.confided import confide
 from pybuild.platform.elsewhere import opened_elsewhere
 from pybuild.platform.environment import proxy_environ
 from pybuild.platform.outputs import delivered
 from pybuild.platform.prepare import LAYERS_DIR, looked_into, opened, prepared
+from pybuild.platform.report_dir import make_folder, write_report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,6 +92,8 @@ class BuildResult:
 def build(request: BuildRequest) -> BuildResult:
     """Carry out the request. Every error is a `PybuildError`; after one, image and cache are as they were."""
     start = time.monotonic()
+    if request.choices.report_dir is not None:
+        make_folder(request.choices.report_dir)
     with (
         prepared(request) as ready,
         opened_elsewhere(request, ready.store) as elsewhere,
@@ -104,6 +110,8 @@ def build(request: BuildRequest) -> BuildResult:
             )
         if not held.private:
             write_index(ready.volume, created.exported.index)
+        if request.choices.report_dir is not None:
+            write_report(request.choices.report_dir, created.exported.report, failure=ExportError)
     outputs = delivered(request.places, created.exported.written)
     exported, run_image = created.exported, created.analysis.run_image_name
     return BuildResult(
@@ -173,7 +181,7 @@ def _create_inputs(env: ContainerBuildEnv, ready: Prepared) -> tuple[CreateInput
     readied = sending.finish()
     inputs = CreateInputs(
         names=request.places[0].names,
-        previous=request.places[0].names[0],
+        previous=_previous(request),
         run_image=ready.run_image,
         run_image_names=ready.run_image_names,
         order=ready.chosen.order,
@@ -189,9 +197,26 @@ def _create_inputs(env: ContainerBuildEnv, ready: Prepared) -> tuple[CreateInput
         skip_layers=request.clear_cache,
         upload=readied.upload,
         run_images=builder.run_images,
+        exec_env=request.choices.exec_env,
         labels=request.labels,
     )
     return inputs, readied
+
+
+def _previous(request: BuildRequest) -> Reference | str:
+    """The image whose layers may serve again: a name, or an id in the engine."""
+    own, chosen = request.places[0].names[0], request.choices.previous_image
+    if not chosen:
+        return own
+    if re.fullmatch(r"(sha256:)?[0-9a-f]{12,64}", chosen):
+        return chosen
+    previous = Reference.parse(chosen)
+    if request.places[0].kind == "registry" and previous.registry != own.registry:
+        raise InvalidInput(
+            f"the previous image {previous} is on {previous.registry}, the image on {own.registry}",
+            hint="with --publish both must be on one registry",
+        )
+    return previous
 
 
 def _launcher(env: ContainerBuildEnv, builder: Builder) -> tuple[LauncherSource, LauncherIdentity]:

@@ -174,7 +174,10 @@ class EngineExtender:
         if found is not None:
             return found
         name = Reference.parse(image.reference)
-        return present(self._prepared.client, name, self._prepared.request.pull_policy)
+        request = self._prepared.request
+        return present(
+            self._prepared.client, name, request.pull_policy, mirrors=request.config.registry_mirrors
+        )
 
     def _authorities(self, read: Callable[[str], bytes | None]) -> dict[str, bytes]:
         """The bundles of an image with this machine's own CA certificates, if it lacks any of them."""

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pybuild.errors import BuilderUnusable
+from pybuild.events import warn
+from pybuild.platform.choices import Choices
 from pybuild.spec.order import OrderFile
 
 if TYPE_CHECKING:
@@ -30,20 +32,40 @@ class ChosenOrder:
 
 
 def chosen_order(
-    words: Sequence[str], project: Project, builder: Builder, *, app: Path, scratch: Path
+    words: Sequence[str],
+    project: Project,
+    builder: Builder,
+    *,
+    app: Path,
+    scratch: Path,
+    choices: Choices | None = None,
 ) -> ChosenOrder:
-    """`words`: of `--buildpack`, in order. pre and post of project.toml surround the builder's own groups only."""
+    """`words`: of `--buildpack`, in order. What comes before and after surrounds the builder's own groups only.
+
+    Of project.toml, what is for other execution environments than `choices` says takes no part.
+    """
+    choices = choices or Choices()
     folder = app if app.is_dir() else app.parent
-    own = _named(words, builder, scratch) if words else _listed(project.group, folder, builder, scratch)
+    group, pre, post = (
+        [each for each in entries if not each.exec_envs or choices.exec_env in each.exec_envs]
+        for entries in (project.group, project.pre, project.post)
+    )
+    own = _named(words, builder, scratch) if words else _listed(group, folder, builder, scratch)
     if own:
-        group = tuple(fetched.ref for fetched in own)
+        if choices.before or choices.after:
+            warn(
+                "the buildpacks are named one by one, so --pre-buildpack and --post-buildpack change nothing"
+            )
+        refs = tuple(fetched.ref for fetched in own)
         return ChosenOrder(
-            order=OrderFile(order=(group,), order_extensions=builder.order_extensions), fetched=_new(own)
+            order=OrderFile(order=(refs,), order_extensions=builder.order_extensions), fetched=_new(own)
         )
-    before = _listed(project.pre, folder, builder, scratch)
-    after = _listed(project.post, folder, builder, scratch)
+    before, after = (
+        _named(chosen, builder, scratch) if chosen else _listed(entries, folder, builder, scratch)
+        for chosen, entries in ((choices.before, pre), (choices.after, post))
+    )
     first, last = tuple(each.ref for each in before), tuple(each.ref for each in after)
-    order: Order = tuple((*first, *group, *last) for group in _builders_order(builder))
+    order: Order = tuple((*first, *refs, *last) for refs in _builders_order(builder))
     return ChosenOrder(
         order=OrderFile(order=order, order_extensions=builder.order_extensions),
         fetched=_new([*before, *after]),

@@ -19,10 +19,10 @@ from pybuild.buildenv.container import ContainerBuildEnv, ContainerSpec
 from pybuild.errors import BuilderUnusable, InvalidFile, InvalidInput
 from pybuild.oci.reference import Reference
 from pybuild.platform import ownership, volumes
-from pybuild.platform.builder import read_builder
+from pybuild.platform.builder import check_platform, read_builder
 from pybuild.platform.caches import forget, state_folder
 from pybuild.platform.confided import inside, tmpfs_mounts
-from pybuild.platform.environment import proxy_environ, user_environ
+from pybuild.platform.environment import LOCKED, proxy_environ, user_environ
 from pybuild.platform.ignore_files import checked_ignore_file
 from pybuild.platform.order import chosen_order
 from pybuild.platform.publish import destination
@@ -32,7 +32,9 @@ from pybuild.platform.run_image import mirrors_of, run_image
 from pybuild.platform.selection import Selection
 from pybuild.platform.source import open_source
 from pybuild.platform.source_notes import SourceNotes
+from pybuild.platform.trust import is_trusted
 from pybuild.spec.api import PLATFORM_APIS
+from pybuild.spec.order import System
 from pybuild.spec.project import Project
 from pybuild.stores.state import read_state
 
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
     import docker
 
+    from pybuild.platform.choices import Choices
     from pybuild.platform.order import ChosenOrder
     from pybuild.platform.request import BuildRequest
     from pybuild.platform.source import Source
@@ -81,8 +84,13 @@ def prepared(request: BuildRequest) -> Iterator[Prepared]:
     for warning in project.warnings:
         events.warn(warning)
     user = user_environ(
-        project=project.environ(), files=request.env_files, words=request.env, caller=request.caller
+        project=project.environ(request.choices.exec_env),
+        files=request.env_files,
+        words=request.env,
+        caller=request.caller,
     )
+    if request.locked:
+        user[LOCKED] = "true"
     source = app_source(request, project)
     client = engine.connect()
     volumes.sweep(client)
@@ -93,6 +101,7 @@ def prepared(request: BuildRequest) -> Iterator[Prepared]:
         given=request.run_image,
         app=request.places[0].names[0],
         get=lambda name: target.run_image(name, builder),
+        own=request.config.mirrors_of,
     )
     _check_names(request, builder.name, run_name)
     app_dir = request.workspace or project.workspace or DEFAULT_WORKSPACE
@@ -111,7 +120,12 @@ def prepared(request: BuildRequest) -> Iterator[Prepared]:
             run_image_names=mirrors_of(run_name, builder.run_images),
             user=user,
             chosen=chosen_order(
-                request.buildpacks, project, builder, app=request.path, scratch=Path(scratch)
+                request.buildpacks,
+                project,
+                builder,
+                app=request.path,
+                scratch=Path(scratch),
+                choices=request.choices,
             ),
             app_dir=app_dir,
             api=_platform_api(builder),
@@ -176,14 +190,26 @@ def read_project(request: BuildRequest) -> Project:
 
 
 def _builder(client: docker.APIClient, request: BuildRequest, project: Project) -> Builder:
-    name = request.builder or project.builder
+    name = request.builder or project.builder or request.config.default_builder
     if name:
-        present(client, Reference.parse(name), request.pull_policy)
+        events.detail(f"Builder '{name}' is {'trusted' if is_trusted(name, request.config) else 'untrusted'}")
+        present(client, Reference.parse(name), request.pull_policy, mirrors=request.config.registry_mirrors)
     else:
         from pybuild.platform.bootstrap import default_builder
 
         name = default_builder(client, refresh=request.pull_policy == "always", environ=request.caller)
-    return read_builder(client, name)
+    return _chosen(read_builder(client, name), client, request.choices)
+
+
+def _chosen(builder: Builder, client: docker.APIClient, choices: Choices) -> Builder:
+    """The builder as the user wants it: for that platform, with that user, without its system buildpacks."""
+    check_platform(builder, client, choices.platform)
+    return replace(
+        builder,
+        uid=builder.uid if choices.uid is None else choices.uid,
+        gid=builder.gid if choices.gid is None else choices.gid,
+        system=builder.system if choices.system else System(),
+    )
 
 
 def _platform_api(builder: Builder) -> ApiVersion:
@@ -250,6 +276,7 @@ def container_spec(prepared: Prepared) -> ContainerSpec:
         binds=request.volumes,
         tmpfs=tmpfs_mounts(request.confided, uid=builder.uid, gid=builder.gid),
         network=request.network,
+        host_users=request.choices.host_users,
         memory=request.limits.memory,
         cpus=request.limits.cpus,
         processes=request.limits.processes,

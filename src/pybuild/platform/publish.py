@@ -9,8 +9,9 @@ import functools
 from typing import TYPE_CHECKING, Protocol
 
 from pybuild import engine
+from pybuild.oci.reference import DOCKER_HUB
 from pybuild.platform import ownership
-from pybuild.platform.pull import PullRefused, is_ours, present
+from pybuild.platform.pull import ALL_REGISTRIES, PullRefused, is_ours, present
 from pybuild.stores.daemon import DaemonStore
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pybuild.platform.outputs import Output
     from pybuild.platform.request import BuildRequest
     from pybuild.spec.builder import Builder
+    from pybuild.spec.config import Config
     from pybuild.stores.api import OpenStore, StoredImage
     from pybuild.stores.image_manifest import Platform
     from pybuild.stores.registry import RegistryStore
@@ -61,18 +63,19 @@ def _destination(client: docker.APIClient, request: BuildRequest, output: Output
         Keychain(request.caller),
         environ=request.caller,
         insecure=request.insecure,
-        mirrors=functools.cache(lambda: _mirrors(client)),
+        mirrors=functools.cache(lambda: _mirrors(client, request.config)),
         annotations=dict(request.annotations),
     )
     store.check_push(output.names)
     return _Registry(client, request, store)
 
 
-def _mirrors(client: docker.APIClient) -> tuple[str, ...]:
-    """The mirrors of Docker Hub in the engine's daemon.json."""
+def _mirrors(client: docker.APIClient, config: Config) -> tuple[str, ...]:
+    """The mirrors of Docker Hub: the user's own, then those in the engine's daemon.json."""
+    own = config.registry_mirrors.get(DOCKER_HUB) or config.registry_mirrors.get(ALL_REGISTRIES)
     with engine.translating("asking for mirrors"):
-        config = client.info().get("RegistryConfig") or {}
-    return tuple(mirror for mirror in config.get("Mirrors") or () if isinstance(mirror, str))
+        theirs = (client.info().get("RegistryConfig") or {}).get("Mirrors") or ()
+    return (*([own] if own else []), *(mirror for mirror in theirs if isinstance(mirror, str)))
 
 
 class _Engine:
@@ -80,7 +83,9 @@ class _Engine:
         self._client, self._request = client, request
 
     def run_image(self, name: Reference, builder: Builder) -> StoredImage:  # noqa: ARG002
-        return present(self._client, name, self._request.pull_policy)
+        return present(
+            self._client, name, self._request.pull_policy, mirrors=self._request.config.registry_mirrors
+        )
 
     def store(self, run_image: Reference, builder: Builder) -> OpenStore:  # noqa: ARG002
         return _daemon(self._client, self._request, builder)

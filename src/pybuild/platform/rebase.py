@@ -19,8 +19,10 @@ from pybuild.lifecycle.rebase import RebaseInputs, plan_rebase, rebase, run_imag
 from pybuild.oci.reference import Reference
 from pybuild.platform.pull import checked_policy, checked_registry
 from pybuild.platform.rebase_places import opened
-from pybuild.platform.run_image import choose
+from pybuild.platform.report_dir import make_folder, write_report
+from pybuild.platform.run_image import choose, tell_choice
 from pybuild.spec.api import PLATFORM_APIS
+from pybuild.spec.config import Config
 from pybuild.spec.report import Report
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ class RebaseRequest:
     pull_policy: PullPolicy = "always"
     insecure: tuple[str, ...] = ()
     report_dir: Path | None = None
+    config: Config = field(default_factory=Config)
     caller: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -86,9 +89,10 @@ def rebase_request(
     publish: bool = False,
     force: bool = False,
     dry_run: bool = False,
-    pull_policy: str = "always",
+    pull_policy: str | None = None,
     insecure_registries: Sequence[str] = (),
     report_dir: Path | None = None,
+    config: Config | None = None,
 ) -> RebaseRequest:
     """The request that these words make. Raises `InvalidInput` for the first one that means nothing."""
     names = tuple(dict.fromkeys(map(Reference.parse, images)))
@@ -112,9 +116,12 @@ def rebase_request(
         publish=publish,
         force=force,
         dry_run=dry_run,
-        pull_policy=checked_policy(pull_policy),
+        pull_policy=checked_policy(
+            pull_policy if pull_policy is not None else (config or Config()).pull_policy or "always"
+        ),
         insecure=tuple(map(checked_registry, insecure_registries)),
         report_dir=report_dir,
+        config=config or Config(),
         caller=caller,
     )
 
@@ -125,7 +132,7 @@ def rebase_images(request: RebaseRequest) -> tuple[RebaseResult, ...]:
     A lost engine or a full disk ends it at once.
     """
     if request.report_dir is not None and not request.dry_run:
-        _make_folder(request.report_dir)
+        make_folder(request.report_dir)
     results = []
     with opened(request) as place, events.phase("REBASING"):
         for name in request.images:
@@ -148,8 +155,9 @@ def _rebase_one(place: Place, request: RebaseRequest, name: Reference) -> Rebase
     api = PLATFORM_APIS[-1]
     source = request.previous_image or str(name)
     image = place.app_image(source, name)
-    names = (request.run_image,) if request.run_image else run_image_names(image, source, api, name.registry)
+    names, first = _run_image_names(request, image, source, name)
     run_image_name, run_image = choose(names, lambda each: place.run_image(Reference.parse(each), image))
+    tell_choice(run_image_name, first, given=request.run_image, own=request.config.mirrors_of)
     plan = plan_rebase(
         RebaseInputs(
             name=source,
@@ -168,8 +176,20 @@ def _rebase_one(place: Place, request: RebaseRequest, name: Reference) -> Rebase
         done = rebase(place.store(Reference.parse(run_image_name), image), plan, [name])
         state, written, report = "rebased", done.written, done.report
     if request.report_dir is not None and not request.dry_run:
-        _write_report(request.report_dir, report)
+        write_report(request.report_dir, report, failure=RebaseError)
     return _result(plan, state, str(name), run_image_name, written, time.monotonic() - start)
+
+
+def _run_image_names(
+    request: RebaseRequest, image: StoredImage, source: str, name: Reference
+) -> tuple[Sequence[str], str]:
+    """The names to try, and the one that the image itself gives first. The user's mirrors come before their images."""
+    if request.run_image:
+        return (request.run_image,), request.run_image
+    names = run_image_names(image, source, PLATFORM_APIS[-1], name.registry)
+    every = [*(mirror for each in names for mirror in request.config.mirrors_of(each)), *names]
+    near = [each for each in every if Reference.parse(each).registry == name.registry]
+    return tuple(dict.fromkeys((*near, *every))), names[0]
 
 
 def _result(
@@ -199,22 +219,3 @@ def _report_of(image: StoredImage, name: Reference) -> Report:
     if image.reference:
         return Report(tags=(str(name),), digest=image.id)
     return Report(tags=(str(name),), image_id=image.id.removeprefix("sha256:"))
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise InvalidInput(
-            f"the folder {folder} for report.toml cannot be made: {exc.strerror}", hint="name another one"
-        ) from exc
-
-
-def _write_report(folder: Path, report: Report) -> None:
-    try:
-        (folder / "report.toml").write_bytes(report.write())
-    except OSError as exc:
-        raise RebaseError(
-            f"the image was saved, but {folder / 'report.toml'} cannot be written: {exc.strerror}",
-            hint="name another folder with --report-output-dir",
-        ) from exc

@@ -80,7 +80,9 @@ class _Engine:
 
     def run_image(self, name: Reference, app: StoredImage) -> StoredImage:  # noqa: ARG002
         if name not in self._found:
-            self._found[name] = present(self._client, name, self._request.pull_policy)
+            self._found[name] = present(
+                self._client, name, self._request.pull_policy, mirrors=self._request.config.registry_mirrors
+            )
             _warn_of_age(name, self._found[name])
         return self._found[name]
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pybuild.errors import InvalidInput
 from pybuild.oci.reference import Reference
 from pybuild.platform.cache_choice import CacheChoice, cache_choice
+from pybuild.platform.choices import Choices, read_choices
 from pybuild.platform.confided import read_bindings, read_secrets
 from pybuild.platform.created import read_creation_time
 from pybuild.platform.image_words import read_annotations, read_labels
 from pybuild.platform.limits import Limits, read_limits
 from pybuild.platform.outputs import Output, read_outputs
-from pybuild.platform.pull import PullPolicy, checked_policy, checked_registry
+from pybuild.platform.pull import DEFAULT_POLICY, PullPolicy, checked_policy, checked_registry
+from pybuild.spec.config import Config
 from pybuild.spec.project import RESERVED_FOLDERS, check_workspace
 
 if TYPE_CHECKING:
@@ -35,8 +37,9 @@ class BuildRequest:
 
     `outputs`: where the image goes, () for the engine. `insecure`: registries (`host[:port]`) whose certificate is not
     checked, or that have none. `timeout`: seconds after which everything in the build container ends, 0 for no limit.
-    `labels`, `annotations`: for the image. `confided`: secrets and bindings. `ignore_files`: of the app, that count. `cache`: where layers are kept. `workspace`: "" to take project.toml's or the default. `caller`: the variables
-    pybuild was started with.
+    `labels`, `annotations`: for the image. `confided`: secrets and bindings. `ignore_files`: of the app, that count.
+    `cache`: where layers are kept. `workspace`: "" to take project.toml's or the default. `config`: the user's
+    settings. `caller`: the variables pybuild was started with.
     """
 
     image: Reference
@@ -51,14 +54,17 @@ class BuildRequest:
     network: str = ""
     descriptor: Path | None = None
     workspace: str = ""
-    pull_policy: PullPolicy = "if-not-present"
+    pull_policy: PullPolicy = DEFAULT_POLICY
     default_process: str = ""
     created: int | None = None
     clear_cache: bool = False
+    locked: bool = False
     outputs: tuple[Output, ...] = ()
     insecure: tuple[str, ...] = ()
     cache: CacheChoice = field(default_factory=CacheChoice)
     timeout: float = 0
+    choices: Choices = field(default_factory=Choices)
+    config: Config = field(default_factory=Config)
     limits: Limits = field(default_factory=Limits)
     labels: tuple[tuple[str, str], ...] = ()
     annotations: tuple[tuple[str, str], ...] = ()
@@ -87,10 +93,11 @@ def build_request(
     network: str | None = None,
     descriptor: Path | None = None,
     workspace: str | None = None,
-    pull_policy: str = "if-not-present",
+    pull_policy: str | None = None,
     default_process: str = "",
     creation_time: str | None = None,
     clear_cache: bool = False,
+    locked: bool = False,
     publish: bool = False,
     outputs: Sequence[str] = (),
     insecure_registries: Sequence[str] = (),
@@ -106,8 +113,13 @@ def build_request(
     bindings: Sequence[str] = (),
     use_gitignore: bool = False,
     use_dockerignore: bool = False,
+    config: Config | None = None,
+    **choices: Any,
 ) -> BuildRequest:
-    """The request that these words make. Raises `InvalidInput` for the first one that means nothing."""
+    """The request that these words make; `choices`: see `read_choices`. Raises `InvalidInput` for the first one that
+    means nothing.
+    """
+    config = config or Config()
     names = [Reference.parse(name) for name in (image, *tags)]
     for name, word in zip(names, (image, *tags), strict=True):
         if name.digest:
@@ -135,13 +147,18 @@ def build_request(
         descriptor=descriptor,
         # `web` means `/web`, as with `pack --workspace`.
         workspace=check_workspace(f"/{workspace.lstrip('/')}", "--workspace") if workspace else "",
-        pull_policy=checked_policy(pull_policy),
+        pull_policy=checked_policy(
+            pull_policy if pull_policy is not None else config.pull_policy or DEFAULT_POLICY
+        ),
         default_process=default_process,
         created=read_creation_time(creation_time, path=path, caller=caller),
         clear_cache=clear_cache,
+        locked=locked,
         outputs=places,
         insecure=tuple(map(checked_registry, insecure_registries)),
         timeout=timeout,
+        choices=read_choices(**choices),
+        config=config,
         limits=read_limits(memory=memory, cpus=cpus, processes=pids_limit),
         labels=read_labels(labels),
         annotations=read_annotations(annotations, places),

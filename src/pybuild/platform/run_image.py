@@ -20,14 +20,17 @@ if TYPE_CHECKING:
     from pybuild.stores.api import StoredImage
 
 
-def candidates(images: Sequence[RunImageName], *, registry: str) -> tuple[str, ...]:
+def candidates(
+    images: Sequence[RunImageName], *, registry: str, own: Callable[[str], Sequence[str]] = lambda _: ()
+) -> tuple[str, ...]:
     """The names to try, in this order: image and mirrors on `registry` (the app image's), then the others.
 
-    Only the first of the builder's run images counts: the others are for extensions to switch to.
+    Only the first of the builder's run images counts: the others are for extensions to switch to. `own`: the user's
+    mirrors of an image, which come before the image itself.
     """
     if not images:
         return ()
-    names = (images[0].image, *images[0].mirrors)
+    names = (*own(images[0].image), images[0].image, *images[0].mirrors)
     near = [name for name in names if Reference.parse(name).registry == registry]
     return (*near, *(name for name in names if name not in near))
 
@@ -57,14 +60,21 @@ def choose(names: Sequence[str], get: Callable[[str], StoredImage]) -> tuple[str
 
 
 def run_image(
-    builder: Builder, *, given: str, app: Reference, get: Callable[[Reference], StoredImage]
+    builder: Builder,
+    *,
+    given: str,
+    app: Reference,
+    get: Callable[[Reference], StoredImage],
+    own: Callable[[str], Sequence[str]] = lambda _: (),
 ) -> tuple[str, StoredImage]:
     """The run image's name and the image itself. `given`: the user's choice, or ""; `get`: where to look.
+
+    `own`: the user's mirrors of an image.
 
     Raises `PybuildError` with a hint when there is none to be had, and `BuilderUnusable` for one of another
     operating system or architecture than the builder.
     """
-    names = (given,) if given else candidates(builder.run_images, registry=app.registry)
+    names = (given,) if given else candidates(builder.run_images, registry=app.registry, own=own)
     name, image = choose(names, lambda each: get(Reference.parse(each)))
     ours, theirs = builder.target, image.config
     if (theirs.get("os"), theirs.get("architecture")) != (ours.os, ours.arch):
@@ -75,4 +85,17 @@ def run_image(
         )
     if len(names) > 1:
         info(f"Run image {name} ({image.id[7:19]})")
+    tell_choice(name, builder.run_images[0].image if builder.run_images else "", given=given, own=own)
     return name, image
+
+
+def tell_choice(name: str, image: str, *, given: str, own: Callable[[str], Sequence[str]]) -> None:
+    """Say, to those who want to see every decision, which name of the run image was taken and whose word it was."""
+    if given:
+        detail(f"Using provided run-image '{name}'")
+    elif name in own(image):
+        detail(f"Selected run image mirror '{name}' from local config")
+    elif name != image:
+        detail(f"Selected run image mirror '{name}'")
+    else:
+        detail(f"Selected run image '{name}'")

@@ -38,7 +38,7 @@ def find(place: Place, reference: str, platform: Platform) -> Manifest | None:
     found = _get(place, reference)
     if found is None:
         return None
-    media_type, digest, value = found
+    media_type, digest, value, _ = found
     if media_type in INDEXES:
         chosen = image_manifest.choose(value, platform, f"{place.registry}/{place.repository}")
         found = _get(place, chosen)
@@ -46,13 +46,19 @@ def find(place: Place, reference: str, platform: Platform) -> Manifest | None:
             raise InvalidArchive(
                 f"{place.registry}/{place.repository}: the index names {chosen}, which is no image there"
             )
-        media_type, digest, value = found
+        media_type, digest, value, _ = found
     where = f"{place.registry}/{place.repository}@{digest}"
     return image_manifest.checked(media_type, digest, value, partial(_config, place), where=where)
 
 
-def _get(place: Place, reference: str) -> tuple[str, str, Any] | None:
-    """Media type, digest and value of a manifest."""
+def get(place: Place, reference: str) -> tuple[str, str, bytes] | None:
+    """Media type, digest and text of the manifest or index with that tag or digest; None when there is none."""
+    found = _get(place, reference)
+    return None if found is None else (found[0], found[1], found[3])
+
+
+def _get(place: Place, reference: str) -> tuple[str, str, Any, bytes] | None:
+    """Media type, digest, value and text of a manifest."""
     where = f"the manifest {reference} of {place.registry}/{place.repository}"
     for reading in range(_READS):
         answer = place.transport.ask(
@@ -81,7 +87,7 @@ def _get(place: Place, reference: str) -> tuple[str, str, Any] | None:
         raise InvalidArchive(
             f"{where} has the media type {str(inner)[:80]!r} ({told[:80]!r}), which is no image's"
         )
-    return media_type, digest, value
+    return media_type, digest, value, answer.body
 
 
 def _config(place: Place, digest: str, size: int, where: str) -> bytes:

@@ -286,6 +286,10 @@ class RegistryStore:
         for name in {name.repository: name for name in names}.values():
             blobs.may_push(self._place(name))
 
+    def place(self, name: Reference) -> Place:
+        """The repository of a name, for what is no image: indexes."""
+        return self._place(name)
+
     def close(self) -> None:
         """End all connections."""
         for transport in self._transports.values():

@@ -7,4 +7,4 @@ from pathlib import Path
 
 BUILDPACKS = Path(__file__).parents[3] / "buildpacks"
 
-sys.path += [str(BUILDPACKS / name / "lib") for name in ("nginx", "php", "procfile", "python", "static")]
+sys.path += sorted(map(str, BUILDPACKS.glob("*/lib")))

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-NAMES = ("nginx", "php", "procfile", "python", "static")
+NAMES = tuple(sorted(path.parent.name for path in (ROOT / "buildpacks").glob("*/buildpack.toml")))
+MARKS = ("index.php", "go.mod", "pom.xml", "Cargo.toml", "requirements.txt")
 
 pytestmark = pytest.mark.skipif(
     not Path("/usr/bin/python3").exists(), reason="the programs start with /usr/bin/python3"
@@ -61,8 +62,8 @@ def test_a_packaged_buildpack_needs_only_its_own_folder(name: str, tmp_path: Pat
     app = tmp_path / "app"
     app.mkdir()
     (app / "Procfile").write_text("web: true")
-    (app / "index.php").write_text("<?php")
-    (app / "requirements.txt").touch()
+    for mark in MARKS:
+        (app / mark).touch()
 
     done = detect(packaged, app, tmp_path)
 
@@ -140,8 +141,12 @@ def test_a_procfile_becomes_processes(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "web: node server.js --port $PORT (default)" in done.stdout
     assert tomllib.loads((tmp_path / "layers/launch.toml").read_text())["processes"] == [
-        {"type": "web", "command": ["bash", "-c", "exec node server.js --port $PORT"], "default": True},
-        {"type": "worker", "command": ["bash", "-c", "exec ./work"]},
+        {
+            "type": "web",
+            "command": ["pybuild-init", "bash", "-c", "exec node server.js --port $PORT"],
+            "default": True,
+        },
+        {"type": "worker", "command": ["pybuild-init", "bash", "-c", "exec ./work"]},
     ]
 
 

@@ -1,0 +1,48 @@
+"""The variables a user may set for the build, checked."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from go import errors
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pybuild.libcnb.context import BuildContext
+
+# Debug information is left out: panics still name functions and lines.
+LDFLAGS = "-s -w"
+
+
+def module_folder(context: BuildContext) -> Path:
+    """Where go.mod is: `BP_GO_WORKDIR` below the app, else the app. Raises a `Problem`."""
+    asked = context.setting("BP_GO_WORKDIR")
+    folder = (context.app / asked).resolve()
+    if not folder.is_relative_to(context.app.resolve()) or not folder.is_dir():
+        raise errors.no_such_folder("BP_GO_WORKDIR", asked)
+    return context.app if not asked else folder
+
+
+def build_words(context: BuildContext) -> tuple[str, ...]:
+    """The flags of `go build`: ours, then the user's, which win."""
+    ldflags = f"{LDFLAGS} {context.setting('BP_GO_BUILD_LDFLAGS')}".strip()
+    return ("-trimpath", "-buildvcs=false", f"-ldflags={ldflags}", *_split(context, "BP_GO_BUILD_FLAGS"))
+
+
+def keep_patterns(context: BuildContext) -> tuple[str, ...]:
+    """What of the app stays in the image, as patterns relative to it; the Procfile always does. Raises a `Problem`."""
+    patterns = tuple(part for part in context.setting("BP_KEEP_FILES").split(":") if part)
+    for pattern in patterns:
+        if pattern.startswith("/") or ".." in pattern.split("/"):
+            raise errors.bad_keep(pattern)
+    return ("Procfile", *patterns)
+
+
+def _split(context: BuildContext, setting: str) -> tuple[str, ...]:
+    value = context.setting(setting)
+    try:
+        return tuple(shlex.split(value))
+    except ValueError as exc:
+        raise errors.bad_flags(setting, value, str(exc)) from exc

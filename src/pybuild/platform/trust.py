@@ -1,0 +1,58 @@
+"""Which builders a user trusts.
+
+`pack` runs a trusted builder with the engine's socket and registry credentials in its one container, and any other one
+in five containers. Our one flow gives them to no container (ADR 2), so trust changes nothing in how a build runs: it is
+kept for people who use both programs, and for the words of `pybuild-pack`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pybuild.errors import InvalidReference
+from pybuild.oci.reference import Reference
+from pybuild.platform.pull import is_ours
+
+if TYPE_CHECKING:
+    from pybuild.spec.config import Config
+
+KNOWN = (
+    "gcr.io/buildpacks/builder:google-22",
+    "heroku/builder:26",
+    "heroku/builder:24",
+    "heroku/builder:22",
+    "heroku/builder:20",
+    "paketobuildpacks/builder-jammy-base",
+    "paketobuildpacks/builder-jammy-full",
+    "paketobuildpacks/builder-jammy-tiny",
+    "paketobuildpacks/builder-jammy-buildpackless-static",
+    "paketobuildpacks/ubuntu-noble-builder",
+    "paketobuildpacks/builder-ubi8-base",
+    "paketobuildpacks/ubi-9-builder",
+    "paketobuildpacks/ubi-10-builder",
+)
+"""Builders that `pack` trusts from the start."""
+
+
+def is_trusted(builder: str, config: Config) -> bool:
+    """Whether the builder is one of ours, a known one, or one of the user's.
+
+    A name without tag or digest stands for every tag of that repository on that registry, and of no other one: `pack`
+    compares the repository alone, so that a stranger's registry can have a trusted builder.
+    """
+    asked = Reference.parse(builder)
+    return is_ours(asked) or any(_covers(name, asked) for name in (*KNOWN, *config.trusted_builders))
+
+
+def _covers(trusted: str, asked: Reference) -> bool:
+    try:
+        known = Reference.parse(trusted)
+    except InvalidReference:
+        return False
+    if (known.registry, known.repository) != (asked.registry, asked.repository):
+        return False
+    return known == asked or not _is_exact(trusted)
+
+
+def _is_exact(name: str) -> bool:
+    return "@" in name or ":" in name.rpartition("/")[2]
