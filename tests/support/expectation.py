@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from pybuild.errors import InvalidFile
 from pybuild.spec import toml
+from support.service_kinds import KINDS as SERVICES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +28,6 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "rebase": ("http",),
     "process": ("type", "args", "status", "contains"),
 }
-SERVICES = ("mariadb", "postgresql", "redis")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +152,9 @@ class Expectation:
         services = table.texts("services")
         for service in services:
             if service not in SERVICES:
-                raise InvalidFile(f"{table.place('services')}: expected one of {SERVICES}, found {service!r}")
+                raise InvalidFile(
+                    f"{table.place('services')}: expected one of {', '.join(SERVICES)}, found {service!r}"
+                )
         return cls(
             services=services,
             build_env=_strings(build, "env"),
