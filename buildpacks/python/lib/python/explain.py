@@ -67,7 +67,7 @@ _CAUSES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         ),
     ),
     (
-        r"No solution found|unsatisfiable|conflict",
+        r"No solution found|unsatisfiable",
         "There are no versions of the packages that go together",
         (
             "Read from the bottom of what is said above: it ends with the two wishes that contradict each other.",

@@ -5,7 +5,9 @@ from django.db import migrations, models
 
 def first_quote(apps, _):
     """Something to show."""
-    apps.get_model("quotes", "Quote").objects.create(text="Simple is better than complex.", author="Tim Peters")
+    apps.get_model("quotes", "Quote").objects.create(
+        text="Simple is better than complex.", author="Tim Peters"
+    )
 
 
 class Migration(migrations.Migration):

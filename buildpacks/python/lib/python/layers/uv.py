@@ -1,4 +1,4 @@
-"""Layer `uv`: the installer, one exact release from its wheel on the package index, its digest known beforehand."""
+"""Layer `uv-tool`: the installer, one exact release from its wheel on the package index, its digest known beforehand."""
 
 from __future__ import annotations
 
@@ -55,7 +55,8 @@ def install(context: BuildContext) -> Uv:
         raise errors.unknown_architecture(arch, tuple(WHEELS))
     folder, name, digest = WHEELS[arch]
     key = {"buildpack": context.version, "uv": VERSION, "arch": arch}
-    answer = context.layers.cached_layer("uv", Types(build=True, cache=True), key=key)
+    # Not `uv`: the layer's uv.toml would be taken for settings of uv.
+    answer = context.layers.cached_layer("uv-tool", Types(build=True, cache=True), key=key)
     program = answer.layer.path / "bin/uv"
     if isinstance(answer, Empty):
         output.section(f"uv {VERSION}")

@@ -111,7 +111,10 @@ def _make(context: BuildContext, layer: Layer, python: Runtime, uv: Uv) -> None:
         python.python,
         layer.path,
     ]
-    command.read(words, environ={**python.environ, **uv.environ}, cwd=context.layers.path)
+    try:
+        command.read(words, environ={**python.environ, **uv.environ}, cwd=context.app)
+    except command.ToolFailed as exc:
+        raise explain.uv_failed(exc) from exc
     conf = layer.path / "pyvenv.cfg"
     # The layer must not change because the installer does.
     lines = [line for line in conf.read_text().splitlines() if not line.startswith("uv =")]
