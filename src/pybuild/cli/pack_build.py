@@ -29,19 +29,22 @@ _NO_BUILDER = 2  # what pack calls a soft error
 _ALWAYS = "always"
 
 
-def build(call: PackCall, make: Callable[[PackCall, dict[str, str], bool], Maker]) -> int:
+def build(call: PackCall, make: Callable[[PackCall, dict[str, str]], Maker]) -> int:
     """Build as `pack build` would: with a builder that somebody chose, and asking registries each time."""
+    from pybuild.cli import build as ours
     from pybuild.platform.build import build as carry_out
     from pybuild.platform.prepare import builder_name
 
-    request, words = _request(call)
-    builder = builder_name(request)
-    if not builder:
-        print(no_builder())
-        return _NO_BUILDER
+    words = dict(ours.command.make_context("pack build", [*call.rest]).params)
     image = str(words["image"])
-    trusted = bool(words["trust_builder"]) or is_trusted(builder, request.config)
-    with shown_by(make(call, typed([image, *words["tags"]]), not trusted)), _console(call) as shown:
+    names = typed([image, *words["tags"]])
+    with shown_by(make(call, names)), _console(call) as shown:
+        request = _request(words)
+        builder = builder_name(request)
+        if not builder:
+            print(no_builder())
+            return _NO_BUILDER
+        shown.by_phase = not (words["trust_builder"] or is_trusted(builder, request.config))
         result = carry_out(request)
         if not call.quiet:
             shown.line("")
@@ -51,12 +54,12 @@ def build(call: PackCall, make: Callable[[PackCall, dict[str, str], bool], Maker
     return 0
 
 
-def rebase(call: PackCall, make: Callable[[PackCall, dict[str, str], bool], Maker]) -> int:
+def rebase(call: PackCall, make: Callable[[PackCall, dict[str, str]], Maker]) -> int:
     """Rebase as `pack rebase` would."""
     from pybuild.cli.main import cli
 
     words = [word for word in call.rest if not word.startswith("-")]
-    with shown_by(make(call, typed(words), False)):
+    with shown_by(make(call, typed(words))):
         cli.main(args=[*call.words, *call.flags], prog_name="pack", standalone_mode=False)
     return 0
 
@@ -70,25 +73,16 @@ def typed(names: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _request(call: PackCall) -> tuple[BuildRequest, dict[str, Any]]:
-    from pybuild.cli import build as ours
+def _request(words: dict[str, Any]) -> BuildRequest:
     from pybuild.platform.choices import read_choices
     from pybuild.platform.request import build_request
 
     config = settings.load(os.environ)
-    context = ours.command.make_context("pack build", [*call.rest])
-    words = dict(context.params)
     # Options that say how a result is shown are not part of what is asked for.
     known = {**signature(build_request).parameters, **signature(read_choices).parameters}
-    asked = {name: value for name, value in words.items() if name in known.keys() - {"image", "pull_policy"}}
-    request = build_request(
-        words["image"],
-        pull_policy=words["pull_policy"] or config.pull_policy or _ALWAYS,
-        config=config,
-        caller=os.environ,
-        **asked,
-    )
-    return request, words
+    asked = {name: value for name, value in words.items() if name in known}
+    policy = words["pull_policy"] or config.pull_policy or _ALWAYS
+    return build_request(**{**asked, "pull_policy": policy, "config": config, "caller": os.environ})
 
 
 def _console(call: PackCall) -> Any:

@@ -6,6 +6,7 @@ standard output, its exit codes (0, 1, and 2 where no builder is chosen). Where 
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from contextlib import contextmanager
@@ -60,6 +61,9 @@ def main() -> None:
 def pack(args: Sequence[str]) -> int:
     """Carry out one command line of `pack`; return its exit code."""
     call = pack_arguments.read(args)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Lines come by two ways, and scripts want them in order.
+        sys.stdout.reconfigure(line_buffering=True)
     with _packs_settings():
         try:
             return _carry_out(call)
@@ -106,7 +110,7 @@ def run_ours(call: PackCall) -> int:
     if call.command not in _DATA:
         # A group that is called without a verb shows a list, and has no options of its own.
         words += call.flags if _takes_options(words) else []
-    with shown_by(_console_maker(call, typed(call.rest), False)):
+    with shown_by(_console_maker(call, typed(call.rest))):
         result: Any = cli.main(args=words, prog_name="pack", standalone_mode=False)
     return result if isinstance(result, int) else 0
 
@@ -122,7 +126,7 @@ def _takes_options(words: Sequence[str]) -> bool:
     return not isinstance(command, click.Group)
 
 
-def _console_maker(call: PackCall, names: dict[str, str], by_phase: bool) -> Callable[..., Console]:
+def _console_maker(call: PackCall, names: dict[str, str]) -> Callable[..., Console]:
     """What makes the console of a command: `pack` writes all but errors to standard output."""
     from pybuild.cli.pack_words import PackConsole
 
@@ -137,7 +141,7 @@ def _console_maker(call: PackCall, names: dict[str, str], by_phase: bool) -> Cal
             "colour": wanted and not call.no_color,
             "timestamps": call.timestamps,
         }
-        return PackConsole(**words, names=names, by_phase=by_phase)
+        return PackConsole(**words, names=names)
 
     return make
 

@@ -19,7 +19,7 @@ from pybuild.buildenv.container import ContainerBuildEnv, ContainerSpec
 from pybuild.errors import BuilderUnusable, InvalidFile, InvalidInput
 from pybuild.oci.reference import Reference
 from pybuild.platform import ownership, volumes
-from pybuild.platform.builder import check_platform, read_builder
+from pybuild.platform.builder import check_platform, read_builder, with_versions
 from pybuild.platform.caches import forget, state_folder
 from pybuild.platform.confided import inside, tmpfs_mounts
 from pybuild.platform.environment import proxy_environ, user_environ
@@ -214,7 +214,7 @@ def _builder(client: docker.APIClient, request: BuildRequest, project: Project) 
         from pybuild.platform.bootstrap import default_builder
 
         name = default_builder(client, refresh=request.pull_policy == "always", environ=request.caller)
-    return _chosen(read_builder(client, name), client, request.choices)
+    return _chosen(with_versions(read_builder(client, name)), client, request.choices)
 
 
 def _chosen(builder: Builder, client: docker.APIClient, choices: Choices) -> Builder:
