@@ -133,6 +133,7 @@ def _compare(number: int, wanted: list[str]) -> None:
         words = ["docker", "inspect", "-f", "{{.Id}}", *names]
         ids = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
         if len(set(ids)) != 1:
+            subprocess.run([_pybuild(), "compare", *names], stdout=sys.stderr, check=False)
             sys.exit(f"{' and '.join(names)} are not the same image: {' '.join(ids)}")
         print(f"  same image: {' and '.join(names)} are {ids[0][:19]}", file=sys.stderr)
 

@@ -15,6 +15,7 @@ PybuildError                     1
 │   └── RegistryDenied          13   it answers, but not to this user
 ├── PlatformApiUnsupported      11   Platform API, "Exit codes"
 ├── BuildpackApiUnsupported     12
+├── LayersRebuilt               14   --require-cached, and a layer was made again
 ├── NothingDetected             20   every group failed, none with an error
 │   └── DetectionFailed         21   every group failed, one buildpack or more with an error
 ├── DetectError                 22
@@ -138,6 +139,13 @@ class BuildpackApiUnsupported(PybuildError):
 
     exit_code = 12
     usual_hint = "take a newer version of the buildpack, or a newer pybuild"
+
+
+class LayersRebuilt(PybuildError):
+    """With --require-cached: the image was built, but a layer of it did not come from the cache."""
+
+    exit_code = 14
+    usual_hint = "see what became of every layer: build with --explain-cache"
 
 
 class NothingDetected(PybuildError):

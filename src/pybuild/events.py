@@ -88,8 +88,8 @@ class LayerDecided:
     """What became of one layer, and why.
 
     `action`: "added" to the image, "reused" from the previous one, "restored" for the build, "cached" for the
-    next, "dropped". `owner`: a buildpack's id, or "app", "launcher", "config", "sbom", "process-types".
-    `size`: bytes of its uncompressed tar, 0 when unknown.
+    next without being in the image, "dropped". `owner`: a buildpack's id, "app", or the lifecycle's own.
+    `size`: bytes of its uncompressed tar, 0 when unknown. `rebuilt`: its buildpack made its contents in this build.
     """
 
     action: Literal["added", "reused", "restored", "cached", "dropped"]
@@ -97,6 +97,7 @@ class LayerDecided:
     layer: str
     reason: str = ""
     size: int = 0
+    rebuilt: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,8 +110,26 @@ class ImageWritten:
     size: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """The command ends with an error: one sentence, what to try next, and the exit code. The last event, if there is one."""
+
+    message: str
+    hint: str
+    exit_code: int
+
+
 Event = (
-    PhaseStarted | PhaseFinished | Info | Detail | Warned | Output | Progress | LayerDecided | ImageWritten
+    PhaseStarted
+    | PhaseFinished
+    | Info
+    | Detail
+    | Warned
+    | Output
+    | Progress
+    | LayerDecided
+    | ImageWritten
+    | Failed
 )
 
 

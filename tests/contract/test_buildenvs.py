@@ -83,6 +83,12 @@ def place(kind: str, env: BuildEnv, tmp_path: Path, request: pytest.FixtureReque
     return Place(env=env, root=root, has_stamp=kind == "gnu")
 
 
+# Waits for the end of a process, up to a minute. One that was killed may be a zombie for as long as nobody collects it.
+GONE = """n=0; while read -r _ _ state _ </proc/{}/stat && [ $state != Z ]; do
+  n=$((n+1)); [ $n -lt 600 ] || { read -r line </proc/{}/stat; echo "$line"; exit 1; }; sleep 0.1
+done 2>/dev/null"""
+
+
 class TestRun:
     @pytest.mark.parametrize("status", [0, 1, 100, 255])
     def test_the_exit_code_is_the_status(self, place: Place, status: int) -> None:
@@ -99,9 +105,9 @@ class TestRun:
 
     def test_output_comes_while_the_program_runs(self, place: Place) -> None:
         times: list[float] = []
-        place.env.run(place.command("echo 1; sleep 0.6; echo 2"), lambda _: times.append(time.monotonic()))
+        place.env.run(place.command("echo 1; sleep 1.5; echo 2"), lambda _: times.append(time.monotonic()))
 
-        assert times[-1] - times[0] > 0.4
+        assert times[-1] - times[0] > 0.2
 
     def test_a_line_of_5_mb_and_many_nuls_arrive_whole(self, place: Place) -> None:
         """F-26"""
@@ -175,21 +181,14 @@ class TestRun:
 
     def test_background_children_do_not_delay_the_end_and_are_killed(self, place: Place) -> None:
         """F-25"""
-        before = time.monotonic()
-        status, _ = place.sh(f"(sleep 1; touch {place.root}/late) & echo started")
-        took = time.monotonic() - before
-        time.sleep(1.2)
+        status, said = place.sh("sleep 900 & echo $!")
 
         assert status == 0
-        assert took < 0.9
-        assert place.env.read_files([f"{place.root}/*"]) == {}
+        assert place.sh(GONE.replace("{}", str(int(said)))) == (0, b"")
 
     def test_a_child_in_the_background_that_floods_the_output_is_killed(self, place: Place) -> None:
         """F-25"""
-        before = time.monotonic()
-
         assert place.sh("yes & sleep 0.1; exit 3")[0] == 3
-        assert time.monotonic() - before < 5
 
 
 class TestRunAll:
@@ -197,12 +196,14 @@ class TestRunAll:
         assert place.env.run_all([]) == []
 
     def test_commands_run_at_the_same_time(self, place: Place) -> None:
-        before = time.monotonic()
+        """Each waits for all others to come."""
+        there = " && ".join(f"[ -e {place.root}/{n} ]" for n in range(4))
 
-        done = place.env.run_all([place.command("sleep 0.7") for _ in range(4)])
+        done = place.env.run_all(
+            [place.command(f"touch {place.root}/{n}; until {there}; do sleep 0.05; done") for n in range(4)]
+        )
 
         assert [completed.status for completed in done] == [0, 0, 0, 0]
-        assert time.monotonic() - before < 2
 
     def test_each_command_has_its_own_status_output_and_result(self, place: Place) -> None:
         texts = [
@@ -254,14 +255,10 @@ class TestRunAll:
 
     def test_processes_left_behind_are_killed(self, place: Place) -> None:
         """F-25"""
-        before = time.monotonic()
-        done = place.env.run_all([place.command(f"(sleep 1; touch {place.root}/late) & echo started")])
-        took = time.monotonic() - before
-        time.sleep(1.2)
+        (done,) = place.env.run_all([place.command("sleep 900 & echo $!")])
 
-        assert done[0].output == b"started\n"
-        assert took < 0.9
-        assert place.env.read_files([f"{place.root}/*"]) == {}
+        assert done.status == 0
+        assert place.sh(GONE.replace("{}", str(int(done.output)))) == (0, b"")
 
 
 class TestScript:

@@ -219,7 +219,7 @@ def test_a_changed_dependency_is_made_and_sent_anew(built: Workshop) -> None:
 
     exported = built.create().exported
 
-    assert built.decided("added") == {"acme/go:dist": "made anew"}
+    assert built.decided("added") == {"acme/go:dist": 'its metadata changed: version "1" → "2"'}
     assert built.store.opened[0] == GO
     assert (exported.added, exported.reused) == (1, 5)
     assert built.metadata()["buildpacks"][0]["layers"]["dist"]["data"] == {"version": "2"}

@@ -99,7 +99,7 @@ def test_prune_removes_what_no_build_has_used_for_so_long(built: Lab) -> None:
 
 
 def test_a_cache_in_use_is_kept_and_said_so(built: Lab) -> None:
-    built.buildpack(build="touch /marks/building; sleep 60")
+    built.buildpack(build="touch /marks/building; sleep 900")
     running = built.start_build("--buildpack", str(built.root / "cnb/buildpacks/acme_bp/1"), name="one")
     running.wait_for_file(built.marks / "building")
 

@@ -202,3 +202,50 @@ def test_files_for_ids_that_cannot_be_written_are_told_before_anything_is_built(
 
     words_lab.run(*words, "--iidfile", "/nowhere/id").failed(3, "/nowhere/id is not the name of a file")
     words_lab.run(*words, "--digest-file", "d").failed(3, "one in an engine has none")
+
+
+MAKES_LAYERS = """\
+cd "$1"
+version=$(cat "$OLDPWD/version" 2>/dev/null || cat /workspace/version)
+[ "$(cat dep/version 2>/dev/null)" = "$version" ] || { rm -rf dep; mkdir dep; echo "$version" > dep/version; }
+[ -d tool ] || { mkdir tool; echo a tool > tool/file; }
+printf '[types]\\nlaunch = true\\ncache = true\\n[metadata]\\nversion = "%s"\\n' "$version" > dep.toml
+printf '[types]\\nbuild = true\\ncache = true\\n' > tool.toml
+"""
+
+
+def test_of_every_layer_it_is_told_what_became_of_it_and_why(lab: Lab) -> None:
+    (lab.app / "version").write_text("1")
+    words = ("--buildpack", lab.buildpack(build=MAKES_LAYERS), "--explain-cache", "--require-cached")
+
+    first, second = lab.build(*words), lab.build(*words)
+    (lab.app / "version").write_text("2")
+    third = lab.build(*words)
+    as_data = result(lab.build(*words[:2], "--json"))
+
+    first.failed(14, "2 layers were not taken from the cache", "acme/bp:dep: no earlier build")
+    assert lab.image_id()
+    assert second.code == 0, second.text()
+    assert _rows(second.stderr) == {
+        "acme/bp:dep": "reused no file of it changed",
+        "acme/bp:tool": "reused no file of it changed",
+        "app": "reused the app did not change",
+        "buildpacksio/lifecycle:launch.sbom": "reused the same contents as before",
+        "buildpacksio/lifecycle:launcher": "reused the same contents as before",
+        "buildpacksio/lifecycle:config": "reused the same contents as before",
+    }
+    third.failed(14, "1 layer was not taken", 'acme/bp:dep: its metadata changed: version "1" → "2"')
+    assert _rows(third.stderr)["app"] == "added files of the app changed"
+    decisions = as_data["layer_decisions"]
+    assert isinstance(decisions, list)
+    assert {each["rebuilt"] for each in decisions} == {False}
+
+
+def _rows(text: str) -> dict[str, str]:
+    """The table of `--explain-cache` by layer, without sizes."""
+    lines = text.partition("  LAYER ")[2].partition("\n\n")[0].splitlines()[1:]
+    rows = [line.split() for line in lines]
+    return {
+        row[0]: " ".join(word for word in row[1:] if not word[0].isdigit() and word not in ("B", "kB", "MB"))
+        for row in rows
+    }

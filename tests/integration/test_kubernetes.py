@@ -169,7 +169,7 @@ def _app_says(image: str, engine: docker.APIClient) -> str:
     engine.pull(repository, tag=tag, auth_config=AUTH)
     try:
         done = subprocess.run(
-            ("docker", "run", "--rm", image), capture_output=True, text=True, check=False, timeout=60
+            ("docker", "run", "--rm", image), capture_output=True, text=True, check=False, timeout=300
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -217,7 +217,7 @@ def test_the_pod_that_kpack_makes_runs_with_a_builder_that_has_our_lifecycle(
         f"FROM {site.lifecycle} AS lifecycle\nFROM {site.builder}\nCOPY --from=lifecycle /cnb/lifecycle /cnb/lifecycle\n"
     )
     subprocess.run(
-        ("docker", "build", "-q", "-t", builder, str(tmp_path)), check=True, capture_output=True, timeout=120
+        ("docker", "build", "-q", "-t", builder, str(tmp_path)), check=True, capture_output=True, timeout=300
     )
     made = pods.pod(
         DOCS / "kpack-pod.yaml",

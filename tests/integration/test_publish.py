@@ -9,6 +9,7 @@ import pytest
 
 from pybuild.errors import InvalidInput, RegistryDenied, RegistryError
 from support.cli import result
+from support.pace import allowed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -160,13 +161,13 @@ def test_ctrl_c_ends_a_push_to_a_registry_that_hangs(lab: Lab, registry: Registr
 
     outcome = running.stop(signal.SIGINT)
 
-    assert (outcome.code, outcome.seconds < 2) == (130, True)
+    assert (outcome.code, outcome.seconds < allowed(2)) == (130, True)
 
 
 def _wait_for(holds: object) -> None:
     import time
 
-    until = time.monotonic() + 20
+    until = time.monotonic() + 120
     assert callable(holds)
     while not holds():
         assert time.monotonic() < until

@@ -149,7 +149,7 @@ def _round(
 
 def _run_go(words: Sequence[str], environ: Mapping[str, str], uid: int) -> tuple[int, str]:
     ended = subprocess.run(
-        words, executable=_GO, env=environ, cwd="/", capture_output=True, check=False, timeout=60, umask=0o022,
+        words, executable=_GO, env=environ, cwd="/", capture_output=True, check=False, timeout=300, umask=0o022,
         user=uid or None, group=uid or None, extra_groups=[] if uid else None,
     )  # fmt: skip
     return ended.returncode, (ended.stdout + ended.stderr).decode(errors="replace")

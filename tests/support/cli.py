@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 SOURCE = Path(__file__).parents[2] / "src"
 PROGRAM = "import sys; from pybuild.cli.main import main; sys.argv[0] = 'pybuild'; main()"
+PATIENCE = 120.0
+"""Seconds until a test gives up on something that a quiet machine does in a moment."""
 INHERITED = (
     "PATH",
     "LANG",
@@ -100,6 +103,14 @@ def _peak(process: int) -> int:
     return int(found[1]) << 10 if found else 0
 
 
+def _catches(process: int, number: signal.Signals) -> bool:
+    """Whether a process has a handler of its own for this signal."""
+    with contextlib.suppress(OSError):
+        found = re.search(r"SigCgt:\s+([0-9a-f]+)", Path(f"/proc/{process}/status").read_text())
+        return found is not None and bool(int(found[1], 16) >> (number - 1) & 1)
+    return False
+
+
 class Running:
     """A command under way; its output is read from files, so that it never waits for us."""
 
@@ -136,7 +147,7 @@ class Running:
             time.sleep(0.02)
         return peak
 
-    def wait_for(self, text: str, *, seconds: float = 60) -> None:
+    def wait_for(self, text: str, *, seconds: float = PATIENCE) -> None:
         """Return as soon as standard error has `text`."""
         until = time.monotonic() + seconds
         while text not in self.stderr:
@@ -144,7 +155,7 @@ class Running:
             assert time.monotonic() < until, f"did not write {text!r} in {seconds} s:\n{self.stderr}"
             time.sleep(0.01)
 
-    def wait_for_file(self, path: Path, *, seconds: float = 60) -> None:
+    def wait_for_file(self, path: Path, *, seconds: float = PATIENCE) -> None:
         """Return as soon as there is such a file."""
         until = time.monotonic() + seconds
         while not path.exists():
@@ -152,19 +163,31 @@ class Running:
             assert time.monotonic() < until, f"did not make {path} in {seconds} s:\n{self.stderr}"
             time.sleep(0.01)
 
+    def wait_for_handlers(self, *, seconds: float = PATIENCE) -> None:
+        """Return as soon as it has taken signals into its own hands, which is before it does anything else."""
+        until = time.monotonic() + seconds
+        while not _catches(self.process.pid, signal.SIGTERM):
+            assert self.process.poll() is None, f"ended at its start:\n{self.stderr}"
+            assert time.monotonic() < until, f"has not started in {seconds} s:\n{self.stderr}"
+            time.sleep(0.01)
+
+    def kill(self) -> None:
+        """End it whatever it does, and wait for it; nothing when it has ended."""
+        self.process.kill()
+        self.process.wait()
+
     def stop(self, number: int) -> Outcome:
         """Send a signal and wait for the end; `seconds` of the outcome is the time that this took."""
         self.process.send_signal(number)
         self._began = time.monotonic()
         return self.end()
 
-    def end(self, *, seconds: float = 120) -> Outcome:
+    def end(self, *, seconds: float = 2 * PATIENCE) -> Outcome:
         """Wait for the end."""
         try:
             code = self.process.wait(timeout=seconds)
         except subprocess.TimeoutExpired:
-            self.process.send_signal(signal.SIGKILL)
-            self.process.wait()
+            self.kill()
             raise AssertionError(f"still running after {seconds} s:\n{self.stderr}") from None
         took = time.monotonic() - self._began
         return Outcome(code, self._stdout.read_text("utf-8", "backslashreplace"), self.stderr, took)
@@ -184,7 +207,7 @@ class Lab:
     prefix: str
     builder: str = ""
     environ: dict[str, str] = field(default_factory=dict)
-    _made: int = 0
+    _started: list[Running] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.app = self.root / "app"
@@ -216,9 +239,10 @@ class Lab:
 
     def start(self, *args: str, before: Sequence[str] = (), **environ: str) -> Running:
         """`pybuild ARGS` in the folder of the app; `before`: a command that starts it, such as `setpriv`."""
-        self._made += 1
-        log = self.root / f"run-{self._made}"
-        return Running(args, cwd=self.app, environ={**self.environ, **environ}, log=log, before=before)
+        log = self.root / f"run-{len(self._started)}"
+        started = Running(args, cwd=self.app, environ={**self.environ, **environ}, log=log, before=before)
+        self._started.append(started)
+        return started
 
     def run(self, *args: str, before: Sequence[str] = (), **environ: str) -> Outcome:
         """The same, to its end."""
@@ -258,7 +282,7 @@ class Lab:
         assert status == 0, printed
         return str(printed)
 
-    def leftovers(self, *, patience: float = 10) -> list[str]:
+    def leftovers(self, *, patience: float = PATIENCE) -> list[str]:
         """Containers and private volumes of this lab's builds; a killed one's container has a moment to go."""
         assert self.engine is not None
         until = time.monotonic() + patience
@@ -283,13 +307,17 @@ class Lab:
         )
 
     def close(self) -> None:
-        """Remove images and caches of this lab."""
+        """End what a failed test has left running, and remove images and caches of this lab; nothing is left."""
+        for started in self._started:
+            started.kill()
         if self.engine is None:
             return
+        left = self.leftovers()
         for image in self.engine.images(name=f"{self.prefix}/*"):
             for tag in image["RepoTags"] or []:
                 self.engine.remove_image(tag, force=True)
         volumes.remove(self.engine, self.caches(), self.root)
+        assert left == []
 
     @property
     def state(self) -> Path:
@@ -306,9 +334,13 @@ def result(outcome: Outcome) -> dict[str, object]:
 
 
 @pytest.fixture
-def words_lab(tmp_path: Path) -> Lab:
+def words_lab(tmp_path: Path) -> Iterator[Lab]:
     """A lab without an engine: for what is refused before one is asked."""
-    return Lab(root=tmp_path, engine=None, prefix="acme", environ={"DOCKER_HOST": "unix:///nope/docker.sock"})
+    found = Lab(
+        root=tmp_path, engine=None, prefix="acme", environ={"DOCKER_HOST": "unix:///nope/docker.sock"}
+    )
+    yield found
+    found.close()
 
 
 @pytest.fixture(scope="session")
@@ -348,6 +380,4 @@ def lab(tmp_path: Path, engine: docker.APIClient, tiny_builder: str, test_run: s
     )
     (found.app / "file.txt").write_text("an app\n")
     yield found
-    left = found.leftovers()
     found.close()
-    assert left == []

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from pybuild.errors import InvalidFile
 from pybuild.spec import toml
+from support.service_kinds import KINDS as SERVICES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,15 +17,17 @@ if TYPE_CHECKING:
 
 # Every key that may stand in a table; the test of samples/README.md reads it too.
 KEYS: Mapping[str, tuple[str, ...]] = {
-    "": ("services", "build", "run", "http", "rebuild", "change", "process"),
+    "": ("services", "build", "image", "run", "http", "rebuild", "change", "dependency", "rebase", "process"),
     "build": ("env", "output", "buildpacks", "processes"),
+    "image": ("max-mb", "sbom"),
     "run": ("env", "read-only", "logs", "stop-seconds"),
     "http": ("path", "method", "form", "headers", "status", "contains", "lacks", "type"),
     "rebuild": ("output", "reused"),
-    "change": ("file", "find", "replace", "reused", "http"),
+    "change": ("file", "find", "replace", "edit", "output", "reused", "http"),
+    "edit": ("file", "find", "replace"),
+    "rebase": ("http",),
     "process": ("type", "args", "status", "contains"),
 }
-SERVICES = ("mariadb",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,22 +60,36 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """One edit of the app, and what the build after it makes."""
+class Edit:
+    """Every `find` in a file of the app becomes `replace`."""
 
     file: str
     find: str
     replace: str
+
+    @classmethod
+    def read(cls, table: Table) -> Self:
+        return cls(file=table.needed("file"), find=table.needed("find"), replace=table.text("replace"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A change of the app, in one or more files, and what the build after it makes."""
+
+    edits: tuple[Edit, ...]
+    output: tuple[str, ...]
     reused: tuple[str, ...]
     requests: tuple[Request, ...]
 
     @classmethod
     def read(cls, table: Table) -> Self:
         _check_keys(table, "change")
+        more = table.tables("edit")
+        for each in more:
+            _check_keys(each, "edit")
         return cls(
-            file=table.needed("file"),
-            find=table.needed("find"),
-            replace=table.text("replace"),
+            edits=(Edit.read(table), *map(Edit.read, more)),
+            output=table.texts("output"),
             reused=table.texts("reused"),
             requests=tuple(map(Request.read, table.tables("http"))),
         )
@@ -100,13 +117,19 @@ class ProcessRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expectation:
-    """A whole file. `build_…`, `run_…` and `rebuild_…` are the keys of those tables."""
+    """A whole file. `build_…`, `run_…` and so on are the keys of those tables.
+
+    `max_bytes`: how much larger the image may be than its run image, 0 for any size. `rebase`: requests against the
+    image on another run image, None to leave that out.
+    """
 
     services: tuple[str, ...]
     build_env: Mapping[str, str]
     build_output: tuple[str, ...]
     build_buildpacks: tuple[str, ...]
     build_processes: tuple[str, ...]
+    max_bytes: int
+    sbom: tuple[str, ...]
     run_env: Mapping[str, str]
     run_read_only: bool
     run_logs: tuple[str, ...]
@@ -115,6 +138,8 @@ class Expectation:
     rebuild_output: tuple[str, ...]
     rebuild_reused: tuple[str, ...]
     change: Change | None
+    dependency: Change | None
+    rebase: tuple[Request, ...] | None
     processes: tuple[ProcessRun, ...]
 
     @classmethod
@@ -122,18 +147,22 @@ class Expectation:
         """Raises `InvalidFile` for a key that the schema does not have, a wrong type, an unknown service."""
         table = toml.load(file.read_bytes(), file=f"{file.parent.name}/{file.name}")
         _check_keys(table, "")
-        build, run, rebuild = (_section(table, name) for name in ("build", "run", "rebuild"))
-        change = table.optional_table("change")
+        build, image, run, rebuild = (_section(table, name) for name in ("build", "image", "run", "rebuild"))
+        rebase = _section(table, "rebase") if "rebase" in table else None
         services = table.texts("services")
         for service in services:
             if service not in SERVICES:
-                raise InvalidFile(f"{table.place('services')}: expected one of {SERVICES}, found {service!r}")
+                raise InvalidFile(
+                    f"{table.place('services')}: expected one of {', '.join(SERVICES)}, found {service!r}"
+                )
         return cls(
             services=services,
             build_env=_strings(build, "env"),
             build_output=build.texts("output"),
             build_buildpacks=build.texts("buildpacks"),
             build_processes=build.texts("processes"),
+            max_bytes=image.integer("max-mb") * 1_000_000,
+            sbom=image.texts("sbom"),
             run_env=_strings(run, "env"),
             run_read_only=run.flag("read-only"),
             run_logs=run.texts("logs"),
@@ -141,9 +170,16 @@ class Expectation:
             requests=tuple(map(Request.read, table.tables("http"))),
             rebuild_output=rebuild.texts("output"),
             rebuild_reused=rebuild.texts("reused"),
-            change=None if change is None else Change.read(change),
+            change=_change(table, "change"),
+            dependency=_change(table, "dependency"),
+            rebase=None if rebase is None else tuple(map(Request.read, rebase.tables("http"))),
             processes=tuple(map(ProcessRun.read, table.tables("process"))),
         )
+
+
+def _change(table: Table, name: str) -> Change | None:
+    found = table.optional_table(name)
+    return None if found is None else Change.read(found)
 
 
 def _section(table: Table, name: str) -> Table:

@@ -131,7 +131,7 @@ class Pod:
             words += ["--entrypoint", command[0], step.image, *command[1:]]
         else:
             words.append(step.image)
-        done = subprocess.run(("docker", *words), capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(("docker", *words), capture_output=True, text=True, timeout=300, check=False)
         return Ended(step=step.name, exit_code=done.returncode, output=done.stdout + done.stderr)
 
 
@@ -220,6 +220,6 @@ def _words(words: Sequence[str], values: Mapping[str, Any]) -> list[str]:
 
 
 def _docker(*words: str) -> str:
-    done = subprocess.run(("docker", *words), capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(("docker", *words), capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, json.dumps(words) + done.stdout + done.stderr
     return done.stdout

@@ -493,11 +493,11 @@ def debian_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Debian
         yield DebianRegistry(host, folder / "docker", log)
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def _await(host: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + 20
+    until = time.monotonic() + 120
     while True:
         try:
             with socket.create_connection(tuple_of(host), timeout=1):

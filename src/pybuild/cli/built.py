@@ -11,12 +11,14 @@ from pybuild.cli.table import NO_BREAK, table
 
 if TYPE_CHECKING:
     from pybuild.cli.console import Console
+    from pybuild.cli.json_log import JsonLog
+    from pybuild.cli.why import Decisions
     from pybuild.platform.build import BuildResult
     from pybuild.platform.outputs import Delivered
     from pybuild.spec.launch import Process
 
 
-def show_built(shown: Console, result: BuildResult) -> None:
+def show_built(shown: Console | JsonLog, result: BuildResult) -> None:
     """The end of a build: what it is, what was reused, how long it took, what to type next."""
     name = result.names[0]
     shown.line("")
@@ -68,8 +70,8 @@ def _one_line(process: Process, width: int) -> str:
     return textwrap.shorten(words, max(width - 20 - len(process.type), 30), placeholder=" …")
 
 
-def built_data(result: BuildResult, timings: dict[str, float]) -> dict[str, Any]:
-    """The same as data, for `--json`. `timings`: seconds of each phase."""
+def built_data(result: BuildResult, timings: dict[str, float], decisions: Decisions) -> dict[str, Any]:
+    """The same as data, for `--json`. `timings`: seconds of each phase. `decisions`: what became of every layer."""
     return {
         "image": result.names[0],
         "names": list(result.names),
@@ -80,6 +82,7 @@ def built_data(result: BuildResult, timings: dict[str, float]) -> dict[str, Any]
         "above_run_image_bytes": max(result.size - result.base_size, 0) if result.base_size else None,
         "sent_bytes": result.sent,
         "layers": {"reused": result.reused, "added": result.added},
+        "layer_decisions": decisions.data(),
         "buildpacks": [{"id": item.id, "version": item.version} for item in result.buildpacks],
         "processes": [
             {

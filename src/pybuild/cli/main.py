@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 COMMANDS = {
     "build": ("pybuild.cli.build", "Turn the source in a folder into a runnable image."),
     "detect": ("pybuild.cli.detect", "Say what would be built, and why each buildpack passed or failed."),
+    "plan": ("pybuild.cli.plan", "Say what a build would do, and which layers it would use again."),
     "rebase": ("pybuild.cli.rebase", "Put app images onto the newest run image, without a build."),
     "compare": ("pybuild.cli.compare", "Show what differs between two images, or between pybuild and pack."),
+    "size": ("pybuild.cli.size", "Show what makes an image as large as it is."),
     "inspect": ("pybuild.cli.inspect", "Show what an app image is made of and how it starts."),
     "manifest": ("pybuild.cli.manifest", "Put images of several platforms under one name."),
     "config": ("pybuild.cli.config", "Show and change the settings that hold for all builds."),

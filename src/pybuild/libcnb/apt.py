@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pybuild.libcnb import command, output
+from pybuild.libcnb import command, fetch, output
 from pybuild.libcnb.answers import Answers
 from pybuild.libcnb.dpkg import Deb, installed, stand_in
 from pybuild.libcnb.layers import Types
@@ -34,6 +34,7 @@ OFFLINE = "BP_APT_OFFLINE"
 STAND_INS = ("systemd", "procps", "psmisc", "iproute2", "ucf", "sensible-utils")
 
 _URI = re.compile(r"^'(?P<uri>[^']+)' (?P<file>\S+\.deb) (?P<size>\d+)", re.MULTILINE)
+_GONE = re.compile(r"Version '\S+' for '\S+' was not found")
 _SIGNATURE = re.compile(
     r"NO_PUBKEY|EXPKEYSIG|BADSIG|is not signed|not (?:be )?verified|Sub-process .*gpgv", re.IGNORECASE
 )
@@ -93,6 +94,15 @@ class Apt:
         try:
             command.read(words, environ=self.environ, timeout=3600)
         except command.ToolFailed as exc:
+            if _GONE.search(exc.output):
+                raise command.explained(
+                    exc,
+                    "The package sources have other versions now",
+                    steps=(
+                        "Build without --locked (or without BP_LOCKED) to take those they have.",
+                        "To keep old versions, give the builder a source that does, such as a snapshot of the archive.",
+                    ),
+                ) from exc
             raise _unreachable(exc, "The packages could not be downloaded") from exc
         return tuple(self.archives / deb.file_name for deb in debs)
 
@@ -125,7 +135,9 @@ def opened(
         status.write_text(_status(run_status, stand_ins), errors="surrogateescape")
         if not shared:
             _check_distro(context)
-            _refresh(environ, lists, offline=context.setting(OFFLINE).lower() in ("ok", "1", "true", "yes"))
+            # Locked versions are in the lists of the build that chose them.
+            if not (context.resolved.locked and _known(lists)):
+                _refresh(environ, lists, offline=context.flag(OFFLINE) or context.flag(fetch.OFFLINE))
             layer.env(SHARED_LISTS, str(lists), scope="build")
         answers, wanted = Answers(layer.path / "answers.json"), set[str]()
         yield Apt(
@@ -215,7 +227,6 @@ def _os_release(path: Path = Path("/etc/os-release")) -> dict[str, str]:
 
 
 def _refresh(environ: Mapping[str, str], lists: Path, *, offline: bool) -> None:
-    known = any(lists.glob("*Packages*"))
     done = command.capture(["apt-get", "update", "-qq"], environ=environ, timeout=900)
     if not done.code:
         return
@@ -229,11 +240,15 @@ def _refresh(environ: Mapping[str, str], lists: Path, *, offline: bool) -> None:
                 "If it is Debian's, someone may be tampering with the connection: use another network or mirror.",
             ),
         )
-    if not (offline and known):
+    if not (offline and _known(lists)):
         raise _unreachable(failure, "The package lists could not be read")
     output.warning(
         f"The package sources cannot be reached; {OFFLINE} allows the lists of an earlier build to be used."
     )
+
+
+def _known(lists: Path) -> bool:
+    return any(lists.glob("*Packages*"))
 
 
 def _unreachable(failure: command.ToolFailed, heading: str) -> Problem:

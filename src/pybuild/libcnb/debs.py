@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pybuild.libcnb import command, output
-from pybuild.libcnb.dpkg import components
+from pybuild.libcnb.dpkg import Deb, components
 from pybuild.libcnb.layers import Empty, Key, Layer, Types, differences
+from pybuild.libcnb.problem import Problem
+from pybuild.libcnb.resolved import LOCKED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pybuild.libcnb.apt import Apt
     from pybuild.libcnb.context import BuildContext
-    from pybuild.libcnb.dpkg import Deb
 
 CONTROLS = Path("var/lib/dpkg/status.d")
 
@@ -70,8 +71,10 @@ def deb_layer(
     """A cached layer with these packages and what they need beyond the run image, in their newest versions.
 
     Kept while its exact list of versions, the architecture, the release, this buildpack's version and `options` are.
+    When locked, the versions are those of the build before.
     """
-    debs = apt.resolve(packages)
+    debs = _choose(context, name, packages, apt)
+    wanted = tuple(map(str, debs)) if context.resolved.locked else packages
     key: Key = {
         "buildpack": context.version,
         "arch": context.target.arch,
@@ -83,9 +86,11 @@ def deb_layer(
     layer = answer.layer
     if isinstance(answer, Empty):
         _explain(answer, key)
-        _fill(layer, apt.download(packages, debs) if debs else ())
+        _fill(layer, apt.download(wanted, debs) if debs else ())
     else:
-        output.step(f"Layer {name} is reused: {_count(debs)}, nothing newer to install")
+        output.step(
+            f"Layer {name} is reused: {_count(debs)}, {'locked' if context.resolved.locked else 'nothing newer to install'}"
+        )
     _write_sbom(context, layer)
     return DebLayer(layer=layer, debs=debs, fresh=isinstance(answer, Empty))
 
@@ -125,6 +130,24 @@ def _links(root: Path) -> Iterator[Path]:
             path = Path(folder, name)
             if path.is_symlink():
                 yield path
+
+
+def _choose(context: BuildContext, name: str, packages: Sequence[str], apt: Apt) -> tuple[Deb, ...]:
+    """The packages for a layer, remembered by the names of their files, which tell all that there is to know."""
+    resolved, asked = context.resolved, tuple(sorted(word.partition("=")[0] for word in packages))
+    before = resolved.choose_all(f"{name}: asked", lambda: asked)
+    files = resolved.choose_all(
+        f"{name}: packages", lambda: tuple(deb.file_name for deb in apt.resolve(packages))
+    )
+    debs = tuple(map(Deb.from_file_name, files))
+    if new := {*asked} - {*before} - {deb.name for deb in debs}:
+        raise Problem(
+            "The app asks for packages that the build before had not",
+            f"{LOCKED} keeps the packages of layer {name}; new are {', '.join(sorted(new))}.",
+            steps=("Build once without --locked (or without BP_LOCKED).",),
+        )
+    apt.wanted.update(files)
+    return debs
 
 
 def _explain(answer: Empty, key: Key) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from pybuild.errors import ExportError
 from pybuild.launcher.compile import compile_launcher
 from pybuild.launcher.inputs import LauncherInputs, launch_inputs
+from pybuild.lifecycle import reasons
 from pybuild.lifecycle.content import known_layer, made_layer, new_layer, spooled_layer
 from pybuild.lifecycle.exportable import sbom_contents
 from pybuild.lifecycle.layers import (
@@ -79,12 +80,16 @@ def launcher_source(env: BuildEnv, path: str, sboms: str) -> LauncherSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageLayer:
-    """One layer of the new image. `owner`: a buildpack's id, "app", or ours; `reason`: why it is what it is."""
+    """One layer of the new image. `owner`: a buildpack's id, "app", or ours; `reason`: why it is what it is.
+
+    `rewritten`: it was there from the last build, and files of it are other ones now, whatever they hold.
+    """
 
     owner: str
     name: str
     layer: Layer
     reason: str = ""
+    rewritten: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,32 +144,40 @@ class _Plan:
 
     def buildpack_layer(self, module: GroupElement, built: BuiltLayer) -> ImageLayer:
         created_by = f"Layer: '{built.name}', Created by buildpack: {module.id}@{module.version}"
+        rewritten = False
         if built.has_directory:
             layer, reason = self._folder(module, built, created_by)
+            kept = self._kept(module, built)
+            rewritten = bool(kept and kept.cache and kept.stamp) and reason != reasons.UNCHANGED
             if built.toml.cache and (tars := self.inputs.tars):
                 layer = _copied(layer, tars)
         else:
-            layer, reason = self._previous(module, built, created_by), "kept from the image before"
-        return ImageLayer(owner=module.id, name=built.name, layer=layer, reason=reason)
+            layer, reason = self._previous(module, built, created_by), reasons.KEPT_IN_IMAGE
+        return ImageLayer(owner=module.id, name=built.name, layer=layer, reason=reason, rewritten=rewritten)
 
     def _folder(self, module: GroupElement, built: BuiltLayer, created_by: str) -> tuple[Layer, str]:
         found, kept = self.found, self._kept(module, built)
         listing = found.listings[built.path]
         plan = partial(dir_layer, listing.entries, found.above(built.path), uid=found.uid, gid=found.gid)
+        why = (
+            reasons.why_made(kept, self.inputs.cache, built.toml.metadata, cached=built.toml.cache)
+            if listing.stamp
+            else reasons.UNSTAMPED
+        )
         if kept is None or not kept.diff_id:
-            return new_layer(self.env, plan(), listing, created_by), "new"
+            return new_layer(self.env, plan(), listing, created_by), why
         now = (listing.stamp, found.tar_terms(built.path))
         if listing.stamp and now == (kept.stamp, kept.tar_terms):
             layer = known_layer(
                 self.env, plan, listing, diff_id=kept.diff_id, size=kept.size, created_by=created_by
             )
-            return layer, "no file of it changed"
+            return layer, reasons.UNCHANGED
         # A buildpack that writes the same metadata has probably made the same bytes again.
         same = kept.metadata == built.toml.metadata
         maybe = [(kept.diff_id, kept.size)] if same else []
         tars = self.inputs.tars if built.toml.cache else None
         keep = tars.copying if tars and not tars.size(kept.diff_id) else None
-        return new_layer(self.env, plan(), listing, created_by, maybe=maybe, keep=keep), "made anew"
+        return new_layer(self.env, plan(), listing, created_by, maybe=maybe, keep=keep), why
 
     def _previous(self, module: GroupElement, built: BuiltLayer, created_by: str) -> Layer:
         # Buildpack API, "Launch Layers": launch = true with no directory left behind means that the lifecycle MUST
@@ -219,7 +232,7 @@ class _Plan:
             else new_layer(self.env, part.entries, listing, part.created_by, maybe=known)
             for number, part in enumerate(planned)
         ]
-        reason = "the app did not change" if same else ""
+        reason = reasons.APP_UNCHANGED if same else reasons.why_app(kept, inputs.upload)
         return tuple(
             ImageLayer(owner="app", name=f"slice-{number}" if slices else "", layer=layer, reason=reason)
             for number, layer in enumerate(layers, start=1)

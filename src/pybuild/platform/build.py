@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pybuild.buildenv.container import ContainerBuildEnv
+    from pybuild.lifecycle.analyze import Analysis
     from pybuild.lifecycle.cache import CacheIndex
     from pybuild.lifecycle.create import CreateInputs
     from pybuild.lifecycle.detect import Detected
@@ -45,6 +46,22 @@ if TYPE_CHECKING:
 
 REPOSITORY = "github.com/pybuild/pybuild"
 LAUNCHER_PATH = "/cnb/lifecycle/launcher"
+_GO_REPOSITORY = "github.com/buildpacks/lifecycle"
+
+# Prints nothing where only our own lifecycle's file holds the place; else what the Go lifecycle says of its version,
+# and "linked" if it does not name its commit, but has its repository. It writes both, or one, or none into the image,
+# as they were linked in, and tells nobody the second: a text that is linked in stands between two zero bytes.
+_LAUNCHER_SCRIPT = f"""\
+[ -f {LAUNCHER_PATH} ] && [ -x {LAUNCHER_PATH} ] || exit 0
+! head -c 100 {LAUNCHER_PATH} | grep -aq pybuild-launcher || exit 0
+lifecycle=/cnb/lifecycle/lifecycle
+version=$($lifecycle -version 2>/dev/null) || :
+printf "%s\\n" "$version" | head -n 1
+case $version in
+*+*) ;;
+*) [ ! -f $lifecycle ] || ! tr '\\0' '\\n' <$lifecycle | grep -axqF {_GO_REPOSITORY} || echo linked ;;
+esac
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,8 +167,19 @@ def _tell_kept(now: CacheIndex, before: CacheIndex | None) -> None:
                 )
 
 
-def detection(request: BuildRequest) -> Detected:
-    """What would be built, and why. `NothingDetected` with the trail if nothing would."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """All that is known once detection has ended, and nothing has been made."""
+
+    ready: Prepared
+    inputs: CreateInputs
+    analysis: Analysis
+    detected: Detected
+
+
+@contextmanager
+def looked_at(request: BuildRequest) -> Iterator[Looked]:
+    """The first two phases of a build, in a container without a cache. `NothingDetected` with the trail if nothing fits."""
     with prepared(request) as ready, looked_into(ready) as env:
         from pybuild.lifecycle.analyze import analyze
         from pybuild.lifecycle.create import detect_inputs, platform_given
@@ -161,7 +189,14 @@ def detection(request: BuildRequest) -> Detected:
         with events.phase("ANALYZING"):
             analysis = analyze(ready.store, previous=inputs.previous, run_image=inputs.run_image)
         with events.phase("DETECTING"):
-            return detect(env, detect_inputs(inputs, analysis, platform_given(env, inputs, analysis)))
+            detected = detect(env, detect_inputs(inputs, analysis, platform_given(env, inputs, analysis)))
+        yield Looked(ready=ready, inputs=inputs, analysis=analysis, detected=detected)
+
+
+def detection(request: BuildRequest) -> Detected:
+    """What would be built, and why. `NothingDetected` with the trail if nothing would."""
+    with looked_at(request) as looked:
+        return looked.detected
 
 
 @contextmanager
@@ -256,18 +291,12 @@ def _launcher(env: ContainerBuildEnv, builder: Builder) -> tuple[LauncherSource,
     from pybuild.lifecycle.image_layers import LauncherSource
     from pybuild.spec.labels import LauncherIdentity
 
-    shown = env.script(
-        f"[ -f {LAUNCHER_PATH} ] && [ -x {LAUNCHER_PATH} ] || exit 0; "
-        # Our own lifecycle has a file there that only holds the place.
-        f"! head -c 100 {LAUNCHER_PATH} | grep -aq pybuild-launcher || exit 0; echo yes; "
-        "/cnb/lifecycle/lifecycle -version 2>/dev/null || true"
-    ).decode(errors="replace")
+    shown = env.script(_LAUNCHER_SCRIPT).decode(errors="replace").splitlines()
     if not shown:
         return LauncherSource(), LauncherIdentity(version=__version__, repository=REPOSITORY, commit="")
-    said = shown.splitlines()[1:]
-    version, _, commit = (said[0] if said else "").partition("+")
+    version, _, commit = shown[0].partition("+")
     return LauncherSource(path=LAUNCHER_PATH, key=builder.image_id), LauncherIdentity(
         version=version or builder.lifecycle_version,
-        repository="github.com/buildpacks/lifecycle",
+        repository=_GO_REPOSITORY if commit or shown[1:] else "",
         commit=commit,
     )

@@ -22,7 +22,7 @@ from pybuild.platform import ownership, volumes
 from pybuild.platform.builder import check_platform, read_builder, with_versions
 from pybuild.platform.caches import forget, state_folder
 from pybuild.platform.confided import inside, tmpfs_mounts
-from pybuild.platform.environment import proxy_environ, user_environ
+from pybuild.platform.environment import LOCKED, proxy_environ, user_environ
 from pybuild.platform.ignore_files import checked_ignore_file
 from pybuild.platform.order import chosen_order
 from pybuild.platform.publish import destination
@@ -89,6 +89,8 @@ def prepared(request: BuildRequest) -> Iterator[Prepared]:
         words=request.env,
         caller=request.caller,
     )
+    if request.locked:
+        user[LOCKED] = "true"
     source = app_source(request, project)
     client = engine.connect()
     volumes.sweep(client)

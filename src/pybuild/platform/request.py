@@ -58,6 +58,7 @@ class BuildRequest:
     default_process: str = ""
     created: int | None = None
     clear_cache: bool = False
+    locked: bool = False
     outputs: tuple[Output, ...] = ()
     insecure: tuple[str, ...] = ()
     cache: CacheChoice = field(default_factory=CacheChoice)
@@ -96,6 +97,7 @@ def build_request(
     default_process: str = "",
     creation_time: str | None = None,
     clear_cache: bool = False,
+    locked: bool = False,
     publish: bool = False,
     outputs: Sequence[str] = (),
     insecure_registries: Sequence[str] = (),
@@ -151,6 +153,7 @@ def build_request(
         default_process=default_process,
         created=read_creation_time(creation_time, path=path, caller=caller),
         clear_cache=clear_cache,
+        locked=locked,
         outputs=places,
         insecure=tuple(map(checked_registry, insecure_registries)),
         timeout=timeout,

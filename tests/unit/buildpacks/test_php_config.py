@@ -158,7 +158,7 @@ class Web:
             capture_output=True,
             text=True,
             check=False,
-            timeout=30,
+            timeout=120,
         )
 
 
@@ -327,7 +327,7 @@ def test_a_stop_lets_nginx_finish_first_and_ends_well(
     process = start(web, tmp_path, f'exec {sys.executable} -IS "{tmp_path}/nginx.py"')
 
     process.send_signal(number)
-    said, _ = process.communicate(timeout=20)
+    said, _ = process.communicate(timeout=120)
 
     assert (process.returncode, said) == (0, "nginx quits\nfpm quits\n")
 
@@ -335,16 +335,18 @@ def test_a_stop_lets_nginx_finish_first_and_ends_well(
 def test_the_death_of_nginx_stops_php_and_ends_with_70(web: Web, tmp_path: Path) -> None:
     process = start(web, tmp_path, "echo started; sleep 0.2; exit 3")
 
-    said, _ = process.communicate(timeout=20)
+    said, _ = process.communicate(timeout=120)
 
     assert (process.returncode, said) == (70, "error: nginx exited with status 3; stopping\nfpm quits\n")
 
 
-def test_a_stop_before_php_is_ready_ends_well(web: Web) -> None:
-    web.tool("php-fpm", "exec sleep 60")
+def test_a_stop_before_php_is_ready_ends_well(web: Web, tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    web.tool("php-fpm", f"touch '{started}'; exec sleep 600")
     process = subprocess.Popen([str(web.script)], env={"PATH": f"{web.bin}:{os.environ['PATH']}"})
-    time.sleep(0.5)
+    while not started.exists():
+        time.sleep(0.01)
 
     process.terminate()
 
-    assert process.wait(timeout=20) == 0
+    assert process.wait(timeout=120) == 0

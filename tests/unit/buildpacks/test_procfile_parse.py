@@ -1,15 +1,10 @@
-"""The Procfile's grammar, and processes that end when they are told to."""
+"""The Procfile's grammar, and which process is the default."""
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import time
-
 import pytest
 
-from procfile.build import command, default_type
+from procfile.build import default_type
 from procfile.parse import Line, parse, repeated
 from pybuild.libcnb.problem import Problem
 
@@ -64,46 +59,3 @@ def test_web_is_the_default_or_the_only_type_if_nothing_else_starts(
     types: list[str], already: str, expected: str
 ) -> None:
     assert default_type(tuple(Line(type=name, command="x", number=1) for name in types), already) == expected
-
-
-@pytest.mark.parametrize(
-    "text", ["node server.js", "./run --port $PORT > /tmp/log", 'echo "two words"', "executable"]
-)
-def test_a_simple_command_replaces_the_shell(text: str) -> None:
-    assert command(text) == ("bash", "-c", f"exec {text}")
-
-
-@pytest.mark.parametrize(
-    "text", ["a; b", "a && b", "a | b", "A=1 b", "cd x", "exec a", "if true", "(a)", "echo $(b)"]
-)
-def test_a_line_that_needs_a_shell_keeps_it(text: str) -> None:
-    assert command(text)[-1] == text
-    assert command(text)[3] == "procfile"
-
-
-@pytest.mark.parametrize("text", ["true; exit 7", "bash -c 'exit 7' || exit 7", "A=7; exit $A"])
-def test_a_shells_status_is_the_processs(text: str) -> None:
-    assert subprocess.run(command(text), check=False).returncode == 7
-
-
-@pytest.mark.parametrize("text", ["exec sleep 60", "sleep 60; true", "sleep 60 | sleep 60", "sleep 60"])
-def test_every_command_ends_on_sigterm(text: str) -> None:
-    process = subprocess.Popen(command(text), start_new_session=True)
-    time.sleep(0.3)
-
-    process.send_signal(signal.SIGTERM)
-
-    assert process.wait(timeout=5) in (143, -15)
-    with pytest.raises(ProcessLookupError):
-        os.killpg(process.pid, 0)
-
-
-def test_a_handler_in_the_command_has_the_last_word() -> None:
-    text = "trap 'echo bye; exit 3' TERM; while :; do sleep 0.05; done"
-    process = subprocess.Popen(command(text), stdout=subprocess.PIPE, start_new_session=True)
-    time.sleep(0.3)
-
-    process.send_signal(signal.SIGTERM)
-    said, _ = process.communicate(timeout=5)
-
-    assert (said, process.returncode) == (b"bye\n", 3)

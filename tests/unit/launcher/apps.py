@@ -116,7 +116,7 @@ class App:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         ) as running:
-            output, errors = running.communicate(timeout=30)
+            output, errors = running.communicate(timeout=120)
         shown = json.loads(output) if output.startswith(b"{") else {}
         return Launched(
             status=running.returncode,

@@ -175,7 +175,7 @@ def check(case: dict[str, Any], shell: str, root: Path, *, here: bool) -> None:
         group=user if os.geteuid() == 0 else None,
         extra_groups=[] if os.geteuid() == 0 else None,
         umask=0o022,
-        timeout=30,
+        timeout=120,
         check=False,
     )
 

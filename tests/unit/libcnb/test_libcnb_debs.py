@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,7 @@ from pybuild.libcnb.context import BuildContext, Target
 from pybuild.libcnb.dpkg import Deb, begins_with, components, installed, stand_in, stanzas, upstream
 from pybuild.libcnb.layers import Layer, Layers, Types
 from pybuild.libcnb.problem import Problem
+from pybuild.libcnb.resolved import Resolved
 from pybuild.libcnb.sbom import documents
 
 if TYPE_CHECKING:
@@ -302,6 +304,50 @@ def test_a_layer_is_made_of_packages_and_kept_until_one_moves(
     assert [file.name for file in (tmp_path / "layers/apt/archives").glob("*.deb")] == ["hello_1.1_all.deb"]
 
 
+LOCK = {"hello: asked": ["hello"], "hello: packages": ["hello_1.0_all.deb"]}
+
+
+@pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="needs dpkg-deb to make a package")
+def test_a_locked_layer_stays_at_the_versions_of_the_build_before(tmp_path: Path, debian: FakeDebian) -> None:
+    offer(debian, "1.0")
+    build_layer(tmp_path, debian)
+    offer(debian, "1.1")
+
+    locked = build_layer(tmp_path, debian, locked=LOCK)
+
+    assert (locked.fresh, locked.version("hello")) == (False, "1.0")
+
+
+@pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="needs dpkg-deb to make a package")
+def test_a_locked_layer_without_a_cache_is_made_of_those_very_versions(
+    tmp_path: Path, debian: FakeDebian
+) -> None:
+    offer(debian, "1.0")
+
+    locked = build_layer(tmp_path, debian, locked=LOCK)
+
+    assert (locked.fresh, locked.version("hello")) == (True, "1.0")
+    assert debian.called("--download-only hello=1.0") == 1
+
+
+def test_a_locked_layer_whose_versions_are_gone_says_so(tmp_path: Path, debian: FakeDebian) -> None:
+    debian.tool(
+        "apt-get", "[ $1 = update ] || { echo \"E: Version '1.0' for 'hello' was not found\" >&2; exit 100; }"
+    )
+
+    with pytest.raises(Problem, match="have other versions now"):
+        build_layer(tmp_path, debian, locked=LOCK)
+
+
+def test_a_locked_layer_takes_no_new_packages(tmp_path: Path, debian: FakeDebian) -> None:
+    store = {"hello: asked": ["other"], "hello: packages": ["other_1.0_all.deb"]}
+
+    with pytest.raises(Problem, match="had not") as caught:
+        build_layer(tmp_path, debian, locked=store)
+
+    assert "new are hello" in caught.value.found
+
+
 def offer(debian: FakeDebian, version: str) -> None:
     """Make the package hello the only one that apt has."""
     for old in debian.root.glob("*.deb"):
@@ -331,9 +377,13 @@ def offer(debian: FakeDebian, version: str) -> None:
     debian.update(f'mkdir -p "$LISTS"; echo {version} > "$LISTS/x_InRelease"')
 
 
-def build_layer(root: Path, debian: FakeDebian) -> debs.DebLayer:
-    build = context(root)
+def build_layer(
+    root: Path, debian: FakeDebian, *, locked: dict[str, list[str]] | None = None
+) -> debs.DebLayer:
+    """Build with the versions in `locked`, or with the newest."""
+    build = replace(context(root), resolved=Resolved(locked, locked=locked is not None))
     with apt.opened(build, run_status=debian.status) as sources:
         made = debs.deb_layer(build, "hello", ("hello",), Types(launch=True, cache=True), apt=sources)
     build.layers.write()
+    assert build.resolved.stored() == {"hello: asked": ["hello"], "hello: packages": [made.debs[0].file_name]}
     return made

@@ -40,7 +40,7 @@ def started(layer: Layer, command: tuple[str, ...]) -> subprocess.Popen[str]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
 def test_a_program_without_handlers_ends_when_it_is_told_to(layer: Layer, number: int) -> None:
-    with started(layer, start.supervised(layer, "bash", "-c", "echo ready; exec sleep 60")) as process:
+    with started(layer, start.supervised(layer, "bash", "-c", "echo ready; exec sleep 600")) as process:
         process.send_signal(number)
 
         assert process.wait(5) == 128 + signal.SIGTERM
@@ -66,7 +66,7 @@ def test_other_signals_reach_the_program_and_it_goes_on(layer: Layer) -> None:
 
 
 def test_a_line_of_shell_ends_with_all_that_it_started(layer: Layer) -> None:
-    with started(layer, start.shell(layer, "echo ready; sleep 60; echo never")) as process:
+    with started(layer, start.shell(layer, "echo ready; sleep 600; echo never")) as process:
         process.terminate()
 
         assert process.wait(5) == 128 + signal.SIGTERM
@@ -75,13 +75,49 @@ def test_a_line_of_shell_ends_with_all_that_it_started(layer: Layer) -> None:
         assert process.stdout.read() == ""
 
 
-def test_a_simple_line_replaces_its_shell(layer: Layer) -> None:
-    assert start.shell(layer, "node server.js --port $PORT") == (
-        "pybuild-init",
-        "bash",
-        "-c",
-        "exec node server.js --port $PORT",
-    )
+@pytest.mark.parametrize(
+    "line", ["node server.js", "./run --port $PORT > /tmp/log", 'echo "two words"', "executable"]
+)
+def test_a_simple_line_replaces_its_shell(layer: Layer, line: str) -> None:
+    assert start.shell(layer, line) == ("pybuild-init", "bash", "-c", f"exec {line}")
+
+
+@pytest.mark.parametrize(
+    "line", ["a; b", "a && b", "a | b", "A=1 b", "cd x", "exec a", "if true", "(a)", "echo $(b)"]
+)
+def test_a_line_that_needs_a_shell_keeps_it(layer: Layer, line: str) -> None:
+    assert start.shell(layer, line) == ("pybuild-init", "-g", "bash", "-c", line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["echo ready; sleep 600; true", "(echo ready; sleep 600) | cat", "trap '' HUP; echo ready; sleep 600"],
+)
+def test_every_line_ends_on_sigterm(layer: Layer, line: str) -> None:
+    with started(layer, start.shell(layer, line)) as process:
+        process.terminate()
+
+        assert process.wait(5) == 128 + signal.SIGTERM
+        with pytest.raises(ProcessLookupError):
+            os.killpg(process.pid, 0)
+
+
+def test_a_handler_in_the_line_has_the_last_word(layer: Layer) -> None:
+    line = "trap 'echo bye; exit 3' TERM; echo ready; while :; do sleep 0.05; done"
+    with started(layer, start.shell(layer, line)) as process:
+        process.terminate()
+        said, _ = process.communicate(timeout=60)
+
+        assert (said, process.returncode) == ("bye\n", 3)
+
+
+@pytest.mark.parametrize("line", ["true; exit 7", "bash -c 'exit 7' || exit 7", "A=7; exit $A"])
+def test_a_shells_status_is_the_processs(layer: Layer, line: str) -> None:
+    words = start.shell(layer, line)
+
+    done = subprocess.run(words, env={"PATH": f"{layer.path}/bin:{os.environ['PATH']}"}, check=False)
+
+    assert done.returncode == 7
 
 
 def test_the_status_of_a_program_that_ends_by_itself_is_kept(layer: Layer) -> None:

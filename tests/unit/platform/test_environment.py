@@ -8,7 +8,8 @@ import pytest
 
 from pybuild import events
 from pybuild.errors import InvalidFile, InvalidInput
-from pybuild.platform.environment import proxy_environ, read_env_file, user_environ
+from pybuild.libcnb import resolved
+from pybuild.platform.environment import LOCKED, proxy_environ, read_env_file, user_environ
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -121,3 +122,7 @@ def test_proxies_are_passed_in_both_spellings() -> None:
         "HTTPS_PROXY": "http://q:2",
         "https_proxy": "http://q:2",
     }
+
+
+def test_buildpacks_know_the_variable_that_locks_them() -> None:
+    assert LOCKED == resolved.LOCKED

@@ -22,9 +22,8 @@ def build(context: BuildContext) -> Built:
     """Provide nginx on the PATH, and `NGINX_CONF_DIR`, the folder of its mime.types."""
     output.heading(f"nginx buildpack {context.version}")
     with apt.opened(context) as sources:
-        version, reason = choose_version(sources, context.setting("BP_NGINX_VERSION"))
-        output.section(f"nginx {upstream(version)} ({reason})")
-        made = debs.deb_layer(context, "nginx", (f"nginx={version}",), wanted_types(context), apt=sources)
+        package = choose(context, sources)
+        made = debs.deb_layer(context, "nginx", (package,), wanted_types(context), apt=sources)
     layer = made.layer
     layer.search_path("PATH", layer.path / "usr/sbin")
     if libraries := debs.library_folders(layer):
@@ -40,6 +39,21 @@ def wanted_types(context: BuildContext) -> Types:
     build = any(need.get("build") is True for need in needs)
     launch = any(need.get("launch") is True for need in needs) or not build
     return Types(launch=launch, build=build, cache=True)
+
+
+def choose(context: BuildContext, sources: Apt) -> str:
+    """The package to install, with its version unless it is locked."""
+    wanted = context.setting("BP_NGINX_VERSION")
+    if context.resolved.locked:
+        locked = context.resolved.choose(
+            "nginx", str, accepts=lambda had: not wanted or begins_with(had, wanted)
+        )
+        output.section(f"nginx {locked} (locked)")
+        return "nginx"
+    version, reason = choose_version(sources, wanted)
+    context.resolved.record("nginx", upstream(version))
+    output.section(f"nginx {upstream(version)} ({reason})")
+    return f"nginx={version}"
 
 
 def choose_version(sources: Apt, wanted: str) -> tuple[str, str]:

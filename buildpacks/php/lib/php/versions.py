@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from php import errors
 from pybuild.libcnb.dpkg import upstream
+from pybuild.libcnb.version import after, anything, at_least, below, compatible, numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from pybuild.libcnb.apt import Apt
-
-Numbers = tuple[int, int, int]
+    from pybuild.libcnb.version import Test
 
 _SERIES = re.compile(r"php(\d+\.\d+)-fpm")
 _PART = re.compile(
@@ -44,10 +44,9 @@ def choose(apt: Apt, asked: str, constraints: Mapping[str, str]) -> Choice:
     available = versions(apt)
     if not available:
         raise errors.no_php()
-    wanted, place = (asked, "BP_PHP_VERSION") if asked else next(iter(constraints.items()), ("", ""))
-    accepts = _exactly(asked) if asked else satisfies(wanted, place) if wanted else _anything
+    accepted, wanted, place = accepts(asked, constraints)
     for series, version in available:
-        if accepts(numbers(upstream(version))):
+        if accepted(upstream(version)):
             why = (
                 f'{place} asks "{wanted}"'
                 if wanted
@@ -59,6 +58,18 @@ def choose(apt: Apt, asked: str, constraints: Mapping[str, str]) -> Choice:
     raise errors.no_such_version(wanted, place, has)
 
 
+def accepts(asked: str, constraints: Mapping[str, str]) -> tuple[Callable[[str], bool], str, str]:
+    """Whether a version such as 8.2.36 is what the user or the app asks for; that constraint, and where it stands."""
+    wanted, place = (asked, "BP_PHP_VERSION") if asked else next(iter(constraints.items()), ("", ""))
+    test = satisfies(wanted, place) if wanted else anything
+    return lambda version: test(numbers(version)), wanted, place
+
+
+def locked(version: str) -> Choice:
+    """The PHP of the build before."""
+    return Choice(series=".".join(version.split(".")[:2]), version=version, newest=True, why="locked")
+
+
 def versions(apt: Apt) -> tuple[tuple[str, str], ...]:
     """Every (series, version) the package sources have, newest first."""
     series = [match.group(1) for name in apt.names("php") if (match := _SERIES.fullmatch(name))]
@@ -66,25 +77,18 @@ def versions(apt: Apt) -> tuple[tuple[str, str], ...]:
     return tuple((name, version) for name in series for version in apt.versions(f"php{name}-fpm"))
 
 
-def numbers(version: str) -> Numbers:
-    """Major, minor and patch; what is missing is 0."""
-    found = [int(part) for part in re.findall(r"\d+", version)[:3]]
-    major, minor, patch = (*found, 0, 0, 0)[:3]
-    return major, minor, patch
-
-
-def satisfies(constraint: str, place: str) -> Callable[[Numbers], bool]:
+def satisfies(constraint: str, place: str) -> Test:
     """The constraint as a test. Raises a `Problem` naming `place` when it cannot be read."""
     alternatives = [_conjunction(part.strip(), constraint, place) for part in re.split(r"\|\|?", constraint)]
     return lambda version: any(all(test(version) for test in tests) for tests in alternatives)
 
 
-def _conjunction(text: str, whole: str, place: str) -> list[Callable[[Numbers], bool]]:
+def _conjunction(text: str, whole: str, place: str) -> list[Test]:
     if text in ("", "*"):
-        return [_anything]
+        return [anything]
     if span := _HYPHEN.fullmatch(text):
-        return [_at_least(numbers(span[1])), _below(_after(span[2]))]
-    tests: list[Callable[[Numbers], bool]] = []
+        return [at_least(numbers(span[1])), below(after(span[2]))]
+    tests: list[Test] = []
     position = 0
     for part in _PART.finditer(text):
         if text[position : part.start()].strip(" ,"):
@@ -96,53 +100,25 @@ def _conjunction(text: str, whole: str, place: str) -> list[Callable[[Numbers], 
     return tests
 
 
-def _tests(operator: str, version: str, wild: bool) -> Iterable[Callable[[Numbers], bool]]:
+def _tests(operator: str, version: str, wild: bool) -> list[Test]:
     low = numbers(version)
     if wild and operator in ("", "=", "=="):
-        return [_at_least(low), _below(_after(version))]
+        return [at_least(low), below(after(version))]
     match operator:
         case "^":
-            return [_at_least(low), _below((low[0] + 1, 0, 0) if low[0] else (0, low[1] + 1, 0))]
+            return [compatible(version)]
         case "~":
-            return [_at_least(low), _below(_after(version.rsplit(".", 1)[0]))]
+            return [at_least(low), below(after(version.rsplit(".", 1)[0]))]
         case ">=":
-            return [_at_least(low)]
+            return [at_least(low)]
         case ">":
             return [lambda found: found > low]
         case "<":
-            return [_below(low)]
+            return [below(low)]
         case "<=":
             return [lambda found: found <= low]
         case "!=" | "<>":
             return [lambda found: found != low]
         case _:
             # Composer takes 8.2 for exactly 8.2.0, which nobody means: platform.php "8.2" is read as the series.
-            return [_at_least(low), _below(_after(version))]
-
-
-def _exactly(asked: str) -> Callable[[Numbers], bool]:
-    return satisfies(asked, "BP_PHP_VERSION")
-
-
-def _after(version: str) -> Numbers:
-    """The first version that does not begin with this one: 8.2 → 8.3.0, 8 → 9.0.0, 8.2.1 → 8.2.2."""
-    major, minor, patch = numbers(version)
-    match version.count("."):
-        case 0:
-            return major + 1, 0, 0
-        case 1:
-            return major, minor + 1, 0
-        case _:
-            return major, minor, patch + 1
-
-
-def _at_least(low: Numbers) -> Callable[[Numbers], bool]:
-    return lambda found: found >= low
-
-
-def _below(high: Numbers) -> Callable[[Numbers], bool]:
-    return lambda found: found < high
-
-
-def _anything(_: Numbers) -> bool:
-    return True
+            return [at_least(low), below(after(version))]

@@ -1,1 +1,1 @@
-"""The Procfile buildpack: process types from a file that many platforms read. Makes no layers."""
+"""The Procfile buildpack: process types from a file that many platforms read."""

@@ -2,41 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from procfile import errors
 from procfile.parse import MAX_BYTES, Line, parse, repeated
-from pybuild.libcnb import output
+from pybuild.libcnb import output, start
 from pybuild.libcnb.launch import Built, Process
+from pybuild.libcnb.layers import Types
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pybuild.libcnb.context import BuildContext
-
-# An earlier buildpack that starts the app by itself names its default process here.
-DEFAULT_PROCESS = "PYBUILD_DEFAULT_PROCESS"
-
-# What only a shell can run: several commands, control flow, builtins, assignments in front.
-_NOT_SIMPLE = re.compile(
-    r"[;&|(){}`\n]|^\s*(?:[A-Za-z_]\w*\+?=|(?:exec|source|\.|eval|cd|export|set|trap|if|for|while|until|case|time|!|\[\[)\s)"
-)
-
-# A shell that is process 1 ignores SIGTERM, and one that waits for a command handles it too late. So a line that needs
-# a shell runs in a process group of its own, and this one passes the signal on to the whole group.
-SUPERVISE = """\
-setsid bash -c "$1" <&0 & group=$!
-trap 'told=1; kill -TERM -- "-$group" 2>/dev/null' TERM INT HUP
-{ wait "$group"; status=$?
-while [ -n "${told-}" ] && [ "$status" -gt 128 ]; do
-    told=
-    wait "$group"; next=$?
-    [ "$next" -eq 127 ] && break
-    status=$next
-done; } 2>/dev/null
-exit "$status"
-"""
 
 
 def build(context: BuildContext) -> Built:
@@ -48,13 +25,14 @@ def build(context: BuildContext) -> Built:
         raise errors.empty()
     for name in repeated(text):
         output.warning(f"The Procfile has {name} more than once; the last one counts.")
-    default = default_type(lines, context.setting(DEFAULT_PROCESS))
+    default = default_type(lines, context.setting(start.DEFAULT_PROCESS))
+    layer = context.layers.fresh_layer("procfile", Types(launch=True))
     output.section("Process types")
     for line in lines:
         output.step(f"{line.type}: {line.command}" + (" (default)" if line.type == default else ""))
     return Built(
         processes=tuple(
-            Process(type=line.type, command=command(line.command), default=line.type == default)
+            Process(type=line.type, command=start.shell(layer, line.command), default=line.type == default)
             for line in lines
         )
     )
@@ -80,10 +58,3 @@ def default_type(lines: tuple[Line, ...], already: str) -> str:
     if "web" in types:
         return "web"
     return types[0] if len(types) == 1 and not already else ""
-
-
-def command(text: str) -> tuple[str, ...]:
-    """The words to start: bash for the variables and quotes, replaced by the program where it can be."""
-    if _NOT_SIMPLE.search(text):
-        return ("bash", "-c", SUPERVISE, "procfile", text)
-    return ("bash", "-c", f"exec {text}")

@@ -41,7 +41,7 @@ class Runtime:
 
 def install(context: BuildContext, project: Project, apt: Apt) -> Runtime:
     """Choose version and extensions, and have them in a layer. Raises a `Problem`."""
-    choice = versions.choose(apt, context.setting("BP_PHP_VERSION"), project.php)
+    choice = choose(context, project, apt)
     version = upstream(choice.version)
     output.section(f"PHP {version} ({choice.why}; {release(context)} has {choice.series})")
     asked = {**dict.fromkeys(extension_names(context.environ), "BP_PHP_EXTENSIONS"), **project.extensions}
@@ -56,6 +56,18 @@ def install(context: BuildContext, project: Project, apt: Apt) -> Runtime:
     layer.search_path("LD_LIBRARY_PATH", *debs.library_folders(layer))
     find_imagemagick(layer)
     return Runtime(layer=layer, series=choice.series, version=version)
+
+
+def choose(context: BuildContext, project: Project, apt: Apt) -> versions.Choice:
+    """The newest PHP that is asked for, or the one of the build before when locked. Raises a `Problem`."""
+    asked = context.setting("BP_PHP_VERSION")
+    if context.resolved.locked:
+        return versions.locked(
+            context.resolved.choose("php", str, accepts=versions.accepts(asked, project.php)[0])
+        )
+    choice = versions.choose(apt, asked, project.php)
+    context.resolved.record("php", upstream(choice.version))
+    return choice
 
 
 def all_types() -> Types:
