@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING
 from pybuild import events
 from pybuild.events import (
     Detail,
+    Failed,
     ImageWritten,
     Info,
     LayerDecided,
@@ -107,16 +108,17 @@ class Console:
             case PhaseFinished(phase=phase, seconds=seconds):
                 self.timings[phase] = self.timings.get(phase, 0.0) + seconds
                 self.line(f"{phase} took {human_time(seconds)}", style="2", level=1)
-            case Info(text=text):
-                self.line(text)
-            case Detail(text=text):
-                self.line(text, style="2", level=1)
+            case Info(text=text) | Detail(text=text):
+                detailed = isinstance(event, Detail)
+                self.line(text, style="2" if detailed else "", level=int(detailed))
             case Warned():
                 self._warning(event)
             case LayerDecided():
                 self._layer(event)
             case ImageWritten():
                 self._image(event)
+            case Failed():
+                pass  # `cli.main` tells of it, last of all
 
     def line(self, text: str, *, style: str = "", level: int = 0) -> None:
         """One line of our own, redacted and made printable; dropped when `level` is above the verbosity."""

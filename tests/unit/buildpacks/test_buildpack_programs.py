@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 NAMES = tuple(sorted(path.parent.name for path in (ROOT / "buildpacks").glob("*/buildpack.toml")))
-MARKS = ("index.php", "go.mod", "pom.xml", "Cargo.toml")
+MARKS = ("index.php", "Gemfile", "go.mod", "pom.xml", "Cargo.toml")
 
 pytestmark = pytest.mark.skipif(
     not Path("/usr/bin/python3").exists(), reason="the programs start with /usr/bin/python3"
@@ -70,7 +70,7 @@ def test_a_packaged_buildpack_needs_only_its_own_folder(name: str, tmp_path: Pat
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("name", ["php", "procfile"])
+@pytest.mark.parametrize("name", ["php", "procfile", "ruby"])
 def test_an_app_of_another_kind_is_left_alone(name: str, tmp_path: Path) -> None:
     (tmp_path / "main.go").touch()
 
