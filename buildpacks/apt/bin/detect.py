@@ -9,7 +9,6 @@ sys.path[:0] = [
 ]
 
 from aptfile.detect import detect  # noqa: E402
-
 from pybuild.libcnb import main  # noqa: E402
 
 main.detect(detect)

@@ -30,15 +30,15 @@ def build(context: BuildContext) -> Built:
             _install(context, "packages", asked.launch, Types(launch=True, build=True, cache=True), sources)
     if asked.build:
         # The build image has more than the run image, so less is missing.
-        with apt.opened(context, run_status=apt.OWN_STATUS, stand_ins=(), refresh=not asked.launch) as sources:
+        with apt.opened(
+            context, run_status=apt.OWN_STATUS, stand_ins=(), refresh=not asked.launch
+        ) as sources:
             output.section(f"For the build alone: {', '.join(asked.build)}")
             _install(context, "build-packages", asked.build, Types(build=True, cache=True), sources)
     return Built()
 
 
-def _install(
-    context: BuildContext, name: str, packages: Sequence[str], types: Types, sources: Apt
-) -> None:
+def _install(context: BuildContext, name: str, packages: Sequence[str], types: Types, sources: Apt) -> None:
     _check(context, packages, sources)
     made = debs.deb_layer(context, name, packages, types, apt=sources)
     for deb in made.debs:
@@ -69,7 +69,9 @@ def _tell_scripts(made: DebLayer, sources: Apt) -> None:
     """Which packages would have done more when installed on a machine."""
     files = {deb.name: sources.archives / deb.file_name for deb in made.debs}
     scripted = [
-        name for name, file in files.items() if not command.capture(["dpkg-deb", "--info", file, "postinst"]).code
+        name
+        for name, file in files.items()
+        if not command.capture(["dpkg-deb", "--info", file, "postinst"]).code
     ]
     if scripted:
         output.step(f"Not run: the installation scripts of {', '.join(scripted)}")

@@ -33,7 +33,11 @@ def no_package(word: str, place: str) -> Problem:
         heading,
         f"{place}: {word!r} is no name of a package; a name has small letters, digits, +, - and dots.",
         steps=("Name every package in full: patterns such as mysql-* are not expanded.",),
-        paste=Paste(file="Aptfile", text="# One package a line\nimagemagick\nlibpq5", action="For example, write this to"),
+        paste=Paste(
+            file="Aptfile",
+            text="# One package a line\nimagemagick\nlibpq5",
+            action="For example, write this to",
+        ),
     )
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pybuild.libcnb import debs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from pybuild.libcnb.layers import Layer
 
@@ -42,13 +42,16 @@ def write_paths(layer: Layer) -> None:
 
 def alternatives(layer: Layer) -> list[Path]:
     """Folders one below the linker's, with libraries that an installed system would have linked from there, as BLAS."""
-    found = []
-    for folder in debs.library_folders(layer):
-        names = {file.name for file in folder.iterdir()}
-        for inner in sorted(path for path in folder.iterdir() if path.is_dir() and not path.is_symlink()):
-            if any(file.name not in names for file in inner.glob("lib*.so*")):
-                found.append(inner)
-    return found
+    return [inner for folder in debs.library_folders(layer) for inner in _below(folder)]
+
+
+def _below(folder: Path) -> list[Path]:
+    names = {file.name for file in folder.iterdir()}
+    return [
+        inner
+        for inner in sorted(path for path in folder.iterdir() if path.is_dir() and not path.is_symlink())
+        if any(file.name not in names for file in inner.glob("lib*.so*"))
+    ]
 
 
 def move_descriptions(layer: Layer) -> None:

@@ -20,7 +20,7 @@ PROJECT = "project.toml"
 VARIABLE = "BP_APT_PACKAGES"
 MOST_BYTES = 1 << 20
 
-_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(?::[a-z0-9]+)?(?:=[A-Za-z0-9.+~:-]+)?")
+_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.](?::[a-z0-9]+)?(?:=[A-Za-z0-9.+~:-]+)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,5 +81,7 @@ def _aptfile(file: Path) -> Iterator[str]:
     if len(data) > MOST_BYTES:
         raise errors.too_long(MOST_BYTES)
     for number, line in enumerate(data.decode(errors="replace").removeprefix("\ufeff").splitlines(), 1):
-        for word in line.partition("#")[0].split() if not line.strip().startswith(":repo:") else [line.strip()]:
+        for word in (
+            line.partition("#")[0].split() if not line.strip().startswith(":repo:") else [line.strip()]
+        ):
             yield checked(word, f"{APTFILE}:{number}")
