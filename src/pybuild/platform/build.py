@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from pybuild.buildenv.container import ContainerBuildEnv
     from pybuild.lifecycle.analyze import Analysis
-    from pybuild.lifecycle.create import CreateInputs
+    from pybuild.lifecycle.create import Created, CreateInputs
     from pybuild.lifecycle.detect import Detected
     from pybuild.lifecycle.image_layers import LauncherSource
     from pybuild.platform.extensions import EngineExtender
@@ -131,6 +131,8 @@ def build(request: BuildRequest) -> BuildResult:
             write_report(request.choices.report_dir, created.exported.report, failure=ExportError)
     outputs = delivered(request.places, created.exported.written)
     exported, run_image = created.exported, created.analysis.run_image_name
+    if request.attest and any(each.output.kind == "registry" for each in outputs):
+        _attest(ready, created, outputs, time.time() - (time.monotonic() - start))
     return BuildResult(
         names=exported.names,
         image_id=exported.written.digest if request.places[0].kind == "registry" else outputs[0].image_id,
@@ -149,6 +151,24 @@ def build(request: BuildRequest) -> BuildResult:
         digest=exported.written.digest,
         outputs=outputs,
     )
+
+
+def _attest(ready: Prepared, created: Created, outputs: tuple[Delivered, ...], started: float) -> None:
+    from pybuild.platform.attest import attest, materials
+    from pybuild.platform.provenance import Provenance
+
+    run_image, group = created.analysis.run_image, created.detected.group.buildpacks
+    name = created.analysis.run_image_name
+    provenance = Provenance(
+        builder=ready.builder.name,
+        run_image=name,
+        default_process=created.exported.default_process,
+        variables=tuple(sorted(ready.user)),
+        materials=materials(ready.request, ready.builder, group, name, run_image.id),
+        started=started,
+        finished=time.time(),
+    )
+    attest(ready.request, outputs, provenance)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from pybuild.spec.api import ApiVersion
     from pybuild.spec.builder import Builder
     from pybuild.spec.run_image import RunImageName
-    from pybuild.stores.api import OpenStore
+    from pybuild.stores.api import OpenStore, StoredImage
 
 LAYERS_DIR = "/layers"
 _PROJECT_LIMIT = 1 << 20
@@ -104,6 +104,8 @@ def prepared(request: BuildRequest) -> Iterator[Prepared]:
         own=request.config.mirrors_of,
     )
     _check_names(request, builder.name, run_name)
+    if request.verify_key is not None:
+        _check_signed(client, request.verify_key, request, builder, (run_name, run_stored))
     app_dir = request.workspace or project.workspace or DEFAULT_WORKSPACE
     _check_volumes(request, app_dir)
     store = target.store(Reference.parse(run_name), builder)
@@ -158,6 +160,19 @@ def _check_names(request: BuildRequest, builder: str, run_image_name: str) -> No
             raise InvalidInput(
                 f"the image cannot be named {name}: that is {what}", hint="choose another name"
             )
+
+
+def _check_signed(
+    client: docker.APIClient, key: Path, request: BuildRequest, builder: Builder, run: tuple[str, StoredImage]
+) -> None:
+    """Of the builder, what is checked is the image that the engine has under the name now, and will start by its id."""
+    from pybuild.platform.policy import check_signed
+    from pybuild.stores.daemon import DaemonStore
+
+    stored = DaemonStore(client).find(builder.image_id)
+    if stored is None:
+        raise BuilderUnusable(f"the builder {builder.name} has gone from the engine", hint="build again")
+    check_signed(request, key, [(builder.name, stored), run])
 
 
 def _check_volumes(request: BuildRequest, app_dir: str) -> None:
