@@ -70,7 +70,9 @@ def fetch(
     found = locate(word, folder=folder, in_builder={module.id for module in known})
     if found.kind == "path":
         return _from_path(folder / found.rest, word, scratch, remote, kind)
-    if found.kind in ("builder", "whole builder"):
+    if found.kind == "whole builder":
+        raise InvalidInput(f"{word} stands for the builder's own order: it may be in the list once")
+    if found.kind == "builder":
         return Fetched(ref=_in_builder(found.rest, builder, kind, folder))
     bare = found.kind in ("registry", "image") and found.rest == word
     if found.kind == "unknown" or (remote is None and bare):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pybuild.errors import BuilderUnusable
-from pybuild.events import warn
+from pybuild.events import detail, warn
 from pybuild.platform.choices import Choices
 from pybuild.platform.locator import FROM_BUILDER
 from pybuild.spec.order import OrderFile
@@ -130,4 +130,8 @@ def _builders_order(builder: Builder) -> Order:
 
 
 def _new(found: Sequence[Fetched]) -> tuple[Fetched, ...]:
-    return tuple(fetched for fetched in found if fetched.modules)
+    new = tuple(fetched for fetched in found if fetched.modules)
+    for module in (module for fetched in new for module in fetched.modules):
+        about = module.descriptor
+        detail(f"Adding buildpack '{about.id}' version '{about.version}' to builder's container")
+    return new
