@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pybuild.cli.console import Console
+    from pybuild.cli.json_log import JsonLog
 
 
 def source_options(function: Any) -> Any:
@@ -173,16 +174,16 @@ def command(
         if explain_cache:
             show_lines(shown, decisions.lines(width=shown.width))
         show_built(shown, result)
-    if as_json:
-        sys.stdout.write(json.dumps(built_data(result, shown.timings, decisions), indent=2) + "\n")
-    elif quiet:
-        sys.stdout.write(f"{result.image_id}\n")
-    if require_cached:
-        decisions.check([element.id for element in result.buildpacks])
+        if as_json:
+            sys.stdout.write(json.dumps(built_data(result, shown.timings, decisions), indent=2) + "\n")
+        elif quiet:
+            sys.stdout.write(f"{result.image_id}\n")
+        if require_cached:
+            decisions.check([element.id for element in result.buildpacks])
     return 0
 
 
-def show_lines(shown: Console, lines: Iterable[str]) -> None:
+def show_lines(shown: Console | JsonLog, lines: Iterable[str]) -> None:
     """A table beside the events, after an empty line."""
     shown.line("")
     for line in lines:
