@@ -151,7 +151,11 @@ def sweep(client: docker.APIClient) -> None:
     """Remove containers and private volumes whose build is dead, as kill -9 leaves them. Never fails a build."""
     try:
         with engine.translating("looking for what dead builds left"):
-            containers = client.containers(all=True, filters={"label": f"{ownership.KIND}=build"})
+            containers = [
+                found
+                for kind in ("build", "run")
+                for found in client.containers(all=True, filters={"label": f"{ownership.KIND}={kind}"})
+            ]
             volumes = client.volumes(filters={"label": f"{ownership.KIND}=private", "dangling": True})
         for container in containers:
             if _is_dead(container.get("Labels") or {}, str(container.get("State"))):
