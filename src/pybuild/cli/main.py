@@ -25,6 +25,7 @@ COMMANDS = {
     "detect": ("pybuild.cli.detect", "Say what would be built, and why each buildpack passed or failed."),
     "plan": ("pybuild.cli.plan", "Say what a build would do, and which layers it would use again."),
     "run": ("pybuild.cli.run", "Run an app image here, and show where it is."),
+    "debug": ("pybuild.cli.debug", "Open a shell in a failed build that was kept."),
     "rebase": ("pybuild.cli.rebase", "Put app images onto the newest run image, without a build."),
     "compare": ("pybuild.cli.compare", "Show what differs between two images, or between pybuild and pack."),
     "size": ("pybuild.cli.size", "Show what makes an image as large as it is."),

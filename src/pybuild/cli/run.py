@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,11 +14,12 @@ from pybuild.cli.options import console, output_options
 from pybuild.cli.signals import Stopped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import docker
 
     from pybuild.platform.run import RunRequest
+
+
+_LAST_WORDS_SECONDS = 5
 
 
 @click.command(
@@ -116,26 +117,21 @@ def command(
 
 def _run(client: docker.APIClient, request: RunRequest) -> int:
     from pybuild import events
+    from pybuild.cli.terminal import pass_on
     from pybuild.platform.run import running
 
     with running(client, request) as app:
         for port in app.ports:
             events.info(f"{request.image.familiar} is at {port.url} (Ctrl-C stops it)")
         app.tell_when_it_answers()
+        # In a thread, so that Ctrl-C does not tear what the app says at its end.
+        showing = threading.Thread(target=pass_on, args=(app.output,), daemon=True)
+        showing.start()
         try:
-            _pass_on(app.output)
+            showing.join()
             return app.wait()
         except (Stopped, KeyboardInterrupt) as exc:
             events.info("Stopping…")
             app.stop()
-            _pass_on(app.output)
+            showing.join(timeout=_LAST_WORDS_SECONDS)
             return exc.exit_code if isinstance(exc, Stopped) else 130
-
-
-def _pass_on(output: Iterator[tuple[bytes | None, bytes | None]]) -> None:
-    """Bytes as they come, each kind where it belongs."""
-    for out, err in output:
-        for data, stream in ((out, sys.stdout), (err, sys.stderr)):
-            if data:
-                stream.buffer.write(data)
-                stream.buffer.flush()

@@ -50,6 +50,7 @@ class Port:
     def url(self) -> str:
         """Where a browser finds it."""
         host = "localhost" if self.host in (_LOCAL, "0.0.0.0") else self.host
+        host = f"[{host}]" if ":" in host else host
         return f"http://{host}:{self.outer}"
 
 
