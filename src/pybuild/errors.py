@@ -13,6 +13,7 @@ PybuildError                     1
 ├── TimedOut                     9
 ├── RegistryError               10   a registry does not answer, or not as one should
 │   └── RegistryDenied          13   it answers, but not to this user
+├── NotTrusted                  14   an image that lacks the signature, or the digest, that was asked for
 ├── PlatformApiUnsupported      11   Platform API, "Exit codes"
 ├── BuildpackApiUnsupported     12
 ├── LayersRebuilt               14   --require-cached, and a layer was made again
@@ -125,6 +126,13 @@ class RegistryDenied(RegistryError):
 
     exit_code = 13
     usual_hint = "docker login REGISTRY"
+
+
+class NotTrusted(PybuildError):
+    """An image has not been signed by the key that was named, or is not the one that was pinned."""
+
+    exit_code = 14
+    usual_hint = "see who signed it: pybuild signature check IMAGE --key FILE"
 
 
 class PlatformApiUnsupported(PybuildError):
