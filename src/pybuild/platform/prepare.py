@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
     from pybuild.platform.choices import Choices
     from pybuild.platform.order import ChosenOrder
+    from pybuild.platform.remote import Remote
     from pybuild.platform.request import BuildRequest
     from pybuild.platform.source import Source
     from pybuild.spec.api import ApiVersion
@@ -120,6 +121,7 @@ def prepared(request: BuildRequest) -> Iterator[Prepared]:
             app=request.path,
             scratch=Path(scratch),
             choices=request.choices,
+            remote=_remote(client, request),
         )
         yield Prepared(
             client=client,
@@ -149,6 +151,19 @@ def app_source(request: BuildRequest, project: Project) -> Source:
     source = open_source(request.path, selection, ignore_files, notes)
     notes.tell()
     return source
+
+
+def _remote(client: docker.APIClient, request: BuildRequest) -> Remote:
+    from pybuild.platform.remote import Remote, in_engine
+
+    find = in_engine(client, request.pull_policy, mirrors=request.config.registry_mirrors)
+    registry = request.config.registry()
+    if registry is None:
+        raise InvalidInput(
+            f"there is no buildpack registry {request.config.default_registry!r}, which is the default one",
+            hint="pybuild config registries list",
+        )
+    return Remote(find=find, environ=request.caller, registry=registry)
 
 
 def _check_names(request: BuildRequest, builder: str, run_image_name: str) -> None:
