@@ -21,6 +21,7 @@ LINES: tuple[tuple[str, str], ...] = (
     (r"Pulling (\S+) for (\S+)", r"Pulling image '\1' with platform '\2'"),
     (r"Pulling (\S+)", r"Pulling image '\1'"),
     (r"Successfully published image '(.*)'", r"Successfully built image '\1'"),
+    (r"'(\S+)' stands on the newest .* already: nothing to do", r"Successfully rebased image '\1'"),
     (r"Using mirror '(\S+)' for '(\S+)'", r"Using mirror '\1' for \2"),
     (
         r"Adding buildpack '(\S+)' version '(\S+)' to builder's container",
