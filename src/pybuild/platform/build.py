@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from pybuild.buildenv.container import ContainerBuildEnv
     from pybuild.lifecycle.analyze import Analysis
+    from pybuild.lifecycle.cache import CacheIndex
     from pybuild.lifecycle.create import Created, CreateInputs
     from pybuild.lifecycle.detect import Detected
     from pybuild.lifecycle.image_layers import LauncherSource
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from pybuild.platform.request import BuildRequest
     from pybuild.platform.volumes import OpenBuild
     from pybuild.spec.builder import Builder
-    from pybuild.spec.labels import LauncherIdentity
+    from pybuild.spec.labels import LauncherIdentity, ProjectMetadata
     from pybuild.spec.launch import Process
     from pybuild.spec.order import GroupElement
 
@@ -127,6 +128,7 @@ def build(request: BuildRequest) -> BuildResult:
             )
         if not held.private:
             write_index(ready.volume, created.exported.index)
+        _tell_kept(created.exported.index, index)
         if request.choices.report_dir is not None:
             write_report(request.choices.report_dir, created.exported.report, failure=ExportError)
     outputs = delivered(request.places, created.exported.written)
@@ -151,6 +153,20 @@ def build(request: BuildRequest) -> BuildResult:
         digest=exported.written.digest,
         outputs=outputs,
     )
+
+
+def _tell_kept(now: CacheIndex, before: CacheIndex | None) -> None:
+    """Say which layers are kept for the next build, and whether they are the very ones that were kept before."""
+    for owner, layers in now.layers.items():
+        old = before.layers.get(owner, {}) if before else {}
+        for name, layer in layers.items():
+            if layer.cache:
+                same = name in old and old[name].stamp == layer.stamp
+                events.emit(
+                    events.LayerDecided(
+                        action="cached", owner=owner, layer=name, reason="unchanged" if same else ""
+                    )
+                )
 
 
 def _attest(ready: Prepared, created: Created, outputs: tuple[Delivered, ...], started: float) -> None:
@@ -253,9 +269,25 @@ def _create_inputs(env: ContainerBuildEnv, ready: Prepared) -> tuple[CreateInput
         upload=readied.upload,
         run_images=builder.run_images,
         exec_env=request.choices.exec_env,
+        project=_source_of(ready),
         labels=request.labels,
     )
     return inputs, readied
+
+
+def _source_of(ready: Prepared) -> ProjectMetadata:
+    """Where the source came from, as project.toml says; `pack` writes it only with `experimental`, and so do we."""
+    from pybuild.spec.labels import ProjectMetadata
+
+    project = ready.project
+    if not ready.request.config.experimental or not (project.version or project.source_url):
+        return ProjectMetadata()
+    return ProjectMetadata(
+        source=True,
+        type="project",
+        version={"declared": project.version} if project.version else {},
+        metadata={"url": project.source_url} if project.source_url else {},
+    )
 
 
 def _previous(request: BuildRequest) -> Reference | str:

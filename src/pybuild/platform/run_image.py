@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pybuild.errors import BuilderUnusable, PybuildError, RegistryError
-from pybuild.events import detail, info
+from pybuild.events import detail, info, warn
 from pybuild.oci.reference import Reference
 from pybuild.platform.pull import PullRefused
+from pybuild.spec.builder import STACK_ID
 from pybuild.spec.run_image import RunImageName
 
 if TYPE_CHECKING:
@@ -82,6 +83,12 @@ def run_image(
             f"the run image {name} is for {theirs.get('os')}/{theirs.get('architecture')},"
             f" the builder {builder.name} for {ours.os}/{ours.arch}",
             hint="choose a --run-image of the builder's platform",
+        )
+    stack = image.labels.get(STACK_ID, "")
+    if builder.stack_id and stack != builder.stack_id:
+        warn(
+            f"deprecated usage of stack: the run image {name} is for {stack!r}, the builder for"
+            f" {builder.stack_id!r}"
         )
     if len(names) > 1:
         info(f"Run image {name} ({image.id[7:19]})")

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 NAMES = tuple(sorted(path.parent.name for path in (ROOT / "buildpacks").glob("*/buildpack.toml")))
-MARKS = ("Aptfile", "index.php", "Gemfile", "go.mod", "pom.xml", "Cargo.toml")
+MARKS = ("Aptfile", "index.php", "Gemfile", "go.mod", "pom.xml", "Cargo.toml", "requirements.txt")
 
 pytestmark = pytest.mark.skipif(
     not Path("/usr/bin/python3").exists(), reason="the programs start with /usr/bin/python3"
@@ -71,7 +71,7 @@ def test_a_packaged_buildpack_needs_only_its_own_folder(name: str, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    "name", ["apt", "ca-certificates", "environment-variables", "php", "procfile", "ruby"]
+    "name", ["apt", "ca-certificates", "environment-variables", "php", "procfile", "python", "ruby"]
 )
 def test_an_app_of_another_kind_is_left_alone(name: str, tmp_path: Path) -> None:
     (tmp_path / "main.go").touch()
