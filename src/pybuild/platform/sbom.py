@@ -19,6 +19,7 @@ from pybuild.errors import InvalidFile, InvalidInput
 from pybuild.oci import tar
 from pybuild.platform.compare_stored import opened_image
 from pybuild.platform.image_facts import SBOM
+from pybuild.spec.labels import LIFECYCLE_METADATA, LifecycleMetadata
 from pybuild.spec.names import escape_id
 
 if TYPE_CHECKING:
@@ -151,9 +152,7 @@ def save(documents: Iterable[SbomDocument], folder: Path) -> tuple[Path, ...]:
 
 
 def _documents(side: Side, diff_id: str) -> Iterator[SbomDocument]:
-    ids = {
-        escape_id(owner): owner for layer in side.facts.layers for owner in [layer.owner.rpartition(":")[0]]
-    }
+    ids = {escape_id(each): each for each in _buildpacks(side)}
     count = 0
     for member, body in tar.read(side.store.read_layer(side.image, diff_id)):
         path = posixpath.normpath(member.name.decode(errors="surrogateescape")).lstrip("/")
@@ -170,6 +169,15 @@ def _documents(side: Side, diff_id: str) -> Iterator[SbomDocument]:
             path=path,
             content=body.read(most=MOST_BYTES),
         )
+
+
+def _buildpacks(side: Side) -> Iterator[str]:
+    """The ids of those that made the image, as far as its label can be read."""
+    try:
+        metadata = LifecycleMetadata.read(side.image.labels.get(LIFECYCLE_METADATA, "{}"))
+    except InvalidFile:
+        return
+    yield from (each.id for each in metadata.buildpacks or ())
 
 
 def _packages(document: SbomDocument) -> Iterator[SbomPackage]:

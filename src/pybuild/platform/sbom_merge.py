@@ -61,14 +61,13 @@ def _cyclonedx(image: str, documents: Sequence[SbomDocument], selection: Selecti
                 continue
             kept = whole.setdefault(purl or f"{component.name}@{component.version}", component)
             kept.properties.add(Property(name=_OWNER, value=document.owner))
+    root = Component(name=image, type=ComponentType.CONTAINER, bom_ref=f"image:{image}")
     result = Bom(
         components=whole.values(),
         serial_number=serial,
-        metadata=BomMetaData(
-            component=Component(name=image, type=ComponentType.CONTAINER, bom_ref=f"image:{image}"),
-            timestamp=CREATED,
-        ),
+        metadata=BomMetaData(component=root, timestamp=CREATED),
     )
+    result.register_dependency(root, whole.values())
     return str(JsonV1Dot5(result).output_as_string(indent=2)) + "\n"
 
 
