@@ -141,7 +141,7 @@ def _console_maker(call: PackCall, names: dict[str, str]) -> Callable[..., Conso
             "colour": wanted and not call.no_color,
             "timestamps": call.timestamps,
         }
-        return PackConsole(**words, names=names)
+        return PackConsole(**words, names=names, plain=call.no_color)
 
     return make
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pybuild.cli.console import Console
-from pybuild.events import LayerDecided, PhaseFinished, PhaseStarted, Progress
+from pybuild.events import Detail, LayerDecided, PhaseFinished, PhaseStarted, Progress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +21,7 @@ LINES: tuple[tuple[str, str], ...] = (
     (r"Pulling (\S+) for (\S+)", r"Pulling image '\1' with platform '\2'"),
     (r"Pulling (\S+)", r"Pulling image '\1'"),
     (r"Successfully published image '(.*)'", r"Successfully built image '\1'"),
+    (r"'(\S+)' stands on the newest .* already: nothing to do", r"Successfully rebased image '\1'"),
     (r"Using mirror '(\S+)' for '(\S+)'", r"Using mirror '\1' for \2"),
     (
         r"Adding buildpack '(\S+)' version '(\S+)' to builder's container",
@@ -43,6 +44,10 @@ ERRORS: tuple[tuple[str, str], ...] = (
 
 _COMPILED = tuple((re.compile(ours), theirs) for ours, theirs in LINES)
 _COMPILED_ERRORS = tuple((re.compile(ours), theirs) for ours, theirs in ERRORS)
+
+_COLOURS = re.compile(rb"\x1b\[[0-9;]*m")
+# What we tell those who ask for details, and pack tells everybody.
+_FOR_ALL = ("Restoring metadata for ",)
 
 _PHASES = {
     "ANALYZING": "analyzer",
@@ -77,10 +82,12 @@ class PackConsole(Console):
     """A console that speaks as `pack` does. `names`: from image names as we write them to how the user did.
 
     `by_phase`: begin the lines of a phase with its program, as `pack` does for builders that are not trusted.
+    `plain`: take the colours out of what buildpacks write.
     """
 
     names: Mapping[str, str] = field(default_factory=dict)
     by_phase: bool = False
+    plain: bool = False
     _phase: str = ""
 
     def __call__(self, event: events.Event) -> None:
@@ -96,6 +103,8 @@ class PackConsole(Console):
             case LayerDecided(action="cached"):
                 verb = "Reusing" if event.reason == "unchanged" else "Adding"
                 self.line(f"{verb} cache layer '{event.owner}:{event.layer}'")
+            case Detail(text=text) if text.startswith(_FOR_ALL):
+                self.line(text)
             case Progress():
                 pass  # pack shows the engine's own, which no script reads
             case _:
@@ -111,6 +120,8 @@ class PackConsole(Console):
 
     def emit_output(self, data: bytes) -> None:
         """Write what a buildpack wrote, each line after its phase."""
+        if self.plain:
+            data = _COLOURS.sub(b"", data)
         prefix = self._prefix().encode()
         if prefix:
             # What is written comes in whole lines but for the last one of a phase.
