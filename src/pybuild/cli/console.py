@@ -146,7 +146,7 @@ class Console:
             self._write(b"\r\x1b[K")
             self._live = False
         if self._held:
-            self._emit_output(self._held)
+            self.emit_output(self._held)
             self._held = b""
         if self._line_open:
             self._write(b"\n")
@@ -218,9 +218,10 @@ class Console:
             cut = len(data)
         self._held = data[cut:]
         if cut:
-            self._emit_output(data[:cut])
+            self.emit_output(data[:cut])
 
-    def _emit_output(self, data: bytes) -> None:
+    def emit_output(self, data: bytes) -> None:
+        """Write what a buildpack wrote, redacted, without control characters on a terminal."""
         text = data
         if events.hides():
             text = events.redact(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")

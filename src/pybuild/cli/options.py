@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -78,6 +79,19 @@ insecure_registry_option = click.option(
 )
 
 
+_MAKER: ContextVar[Callable[..., Console] | None] = ContextVar("maker", default=None)
+
+
+@contextmanager
+def shown_by(maker: Callable[..., Console]) -> Iterator[None]:
+    """Until the block ends, commands show events by what `maker` makes of the values of `output_options`."""
+    token = _MAKER.set(maker)
+    try:
+        yield
+    finally:
+        _MAKER.reset(token)
+
+
 @contextmanager
 def console(
     *, quiet: bool, verbose: bool, no_color: bool, timestamps: bool, brief: bool = False
@@ -98,7 +112,8 @@ def console(
     from pybuild.cli.table import line_width
 
     terminal = sys.stderr.isatty()
-    shown = Console(
+    maker = _MAKER.get() or Console
+    shown = maker(
         stream=sys.stderr.buffer,
         verbosity=-1 if quiet else 1 if verbose else 0,
         # no-color.org: any value but the empty one turns colours off.

@@ -19,7 +19,7 @@ from pybuild.buildenv.container import ContainerBuildEnv, ContainerSpec
 from pybuild.errors import BuilderUnusable, InvalidFile, InvalidInput
 from pybuild.oci.reference import Reference
 from pybuild.platform import ownership, volumes
-from pybuild.platform.builder import check_platform, read_builder
+from pybuild.platform.builder import check_platform, read_builder, with_versions
 from pybuild.platform.caches import forget, state_folder
 from pybuild.platform.confided import inside, tmpfs_mounts
 from pybuild.platform.environment import LOCKED, proxy_environ, user_environ
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
     from pybuild.platform.choices import Choices
     from pybuild.platform.order import ChosenOrder
+    from pybuild.platform.remote import Remote
     from pybuild.platform.request import BuildRequest
     from pybuild.platform.source import Source
     from pybuild.spec.api import ApiVersion
@@ -111,6 +112,17 @@ def prepared(request: BuildRequest) -> Iterator[Prepared]:
     store = target.store(Reference.parse(run_name), builder)
     with closing(store), tempfile.TemporaryDirectory(prefix="pybuild-") as scratch:
         key = f"{builder.name} {builder.uid}:{builder.gid} {app_dir}"
+        volume = request.cache.volume or volumes.volume_name(request.image.name, key)
+        events.detail(f"Using build cache volume '{volume}'")
+        chosen = chosen_order(
+            request.buildpacks,
+            project,
+            builder,
+            app=request.path,
+            scratch=Path(scratch),
+            choices=request.choices,
+            remote=_remote(client, request),
+        )
         yield Prepared(
             client=client,
             request=request,
@@ -121,17 +133,10 @@ def prepared(request: BuildRequest) -> Iterator[Prepared]:
             run_image_size=run_stored.size if target.measures(run_stored) else 0,
             run_image_names=mirrors_of(run_name, builder.run_images),
             user=user,
-            chosen=chosen_order(
-                request.buildpacks,
-                project,
-                builder,
-                app=request.path,
-                scratch=Path(scratch),
-                choices=request.choices,
-            ),
+            chosen=chosen,
             app_dir=app_dir,
             api=_platform_api(builder),
-            volume=request.cache.volume or volumes.volume_name(request.image.name, key),
+            volume=volume,
             store=store,
         )
 
@@ -146,6 +151,19 @@ def app_source(request: BuildRequest, project: Project) -> Source:
     source = open_source(request.path, selection, ignore_files, notes)
     notes.tell()
     return source
+
+
+def _remote(client: docker.APIClient, request: BuildRequest) -> Remote:
+    from pybuild.platform.remote import Remote, in_engine
+
+    find = in_engine(client, request.pull_policy, mirrors=request.config.registry_mirrors)
+    registry = request.config.registry()
+    if registry is None:
+        raise InvalidInput(
+            f"there is no buildpack registry {request.config.default_registry!r}, which is the default one",
+            hint="pybuild config registries list",
+        )
+    return Remote(find=find, environ=request.caller, registry=registry)
 
 
 def _check_names(request: BuildRequest, builder: str, run_image_name: str) -> None:
@@ -204,16 +222,31 @@ def read_project(request: BuildRequest) -> Project:
         raise
 
 
+def builder_name(request: BuildRequest) -> str:
+    """The builder that the user, project.toml or the settings name, in this order; "" for pybuild's own."""
+    return _builder_name(request, read_project(request))
+
+
+def _builder_name(request: BuildRequest, project: Project) -> str:
+    return request.builder or project.builder or request.config.default_builder
+
+
 def _builder(client: docker.APIClient, request: BuildRequest, project: Project) -> Builder:
-    name = request.builder or project.builder or request.config.default_builder
+    name = _builder_name(request, project)
     if name:
         events.detail(f"Builder '{name}' is {'trusted' if is_trusted(name, request.config) else 'untrusted'}")
-        present(client, Reference.parse(name), request.pull_policy, mirrors=request.config.registry_mirrors)
+        present(
+            client,
+            Reference.parse(name),
+            request.pull_policy,
+            mirrors=request.config.registry_mirrors,
+            platform=request.choices.platform,
+        )
     else:
         from pybuild.platform.bootstrap import default_builder
 
         name = default_builder(client, refresh=request.pull_policy == "always", environ=request.caller)
-    return _chosen(read_builder(client, name), client, request.choices)
+    return _chosen(with_versions(read_builder(client, name)), client, request.choices)
 
 
 def _chosen(builder: Builder, client: docker.APIClient, choices: Choices) -> Builder:
@@ -245,8 +278,8 @@ def _platform_api(builder: Builder) -> ApiVersion:
 
 
 @contextmanager
-def opened(prepared: Prepared) -> Iterator[volumes.OpenBuild]:
-    """The build container, starting, alone with its cache."""
+def opened(prepared: Prepared, *, keepable: bool = False) -> Iterator[volumes.OpenBuild]:
+    """The build container, starting, alone with its cache. `keepable`: it may be kept if the build fails."""
     request, builder = prepared.request, prepared.builder
     if request.clear_cache:
         volumes.remove(prepared.client, _existing(prepared), state_folder())
@@ -258,6 +291,7 @@ def opened(prepared: Prepared) -> Iterator[volumes.OpenBuild]:
         mount=LAYERS_DIR,
         image=request.image.familiar,
         builder=builder.name,
+        kind="kept" if keepable else "build",
     ) as opened:
         start(opened.env, request)
         volumes.mark_used(state_folder(), opened.volume)

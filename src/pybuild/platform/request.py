@@ -167,7 +167,7 @@ def build_request(
         attest=attest,
         sign_key=sign_key,
         verify_key=verify_key,
-        choices=read_choices(**choices),
+        choices=read_choices(**{"lifecycle_image": config.lifecycle_image, **_said(choices)}),
         config=config,
         limits=read_limits(memory=memory, cpus=cpus, processes=pids_limit),
         labels=read_labels(labels),
@@ -179,6 +179,10 @@ def build_request(
         ),
         caller=caller,
     )
+
+
+def _said(choices: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in choices.items() if value is not None}
 
 
 def checked_volume(word: str) -> str:
@@ -196,7 +200,9 @@ def checked_volume(word: str) -> str:
     reserved = plain == "/" or any(
         plain == taken or plain.startswith(f"{taken}/") for taken in RESERVED_FOLDERS
     )
-    if reserved and not (plain.startswith("/platform/bindings/") and mode == "ro"):
+    # Below /platform buildpacks find what the platform shows them; only variables have their own way there.
+    shown = plain.startswith("/platform/") and plain != "/platform/bindings"
+    if reserved and not (shown and not f"{plain}/".startswith("/platform/env/") and mode == "ro"):
         raise InvalidInput(
             f"the volume {word!r} would hide {plain}, which the build needs", hint="--volume ./data:/data:ro"
         )
