@@ -14,10 +14,11 @@ import tempfile
 from typing import TYPE_CHECKING
 
 from php import errors
-from pybuild.libcnb import command, debs, output
+from pybuild.libcnb import command, debs, output, purl
 from pybuild.libcnb.bindings import of_type
 from pybuild.libcnb.dpkg import as_installed, upstream
 from pybuild.libcnb.layers import Empty, Types
+from pybuild.libcnb.sbom import Component
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,9 +59,30 @@ def install(
             raise _explained(exc) from exc
     if not vendor.is_dir():
         return False
+    # `vendor` is no layer, so what is in it is told with what else the image has.
+    context.sbom("launch", components(vendor / "composer/installed.json"))
     if isinstance(cache, Empty):
         shutil.copytree(vendor, cache.layer.path / VENDOR, symlinks=True)
     return True
+
+
+def components(installed: Path) -> list[Component]:
+    """The packages that Composer says it has installed."""
+    if not installed.is_file():
+        return []
+    packages = json.loads(installed.read_bytes()).get("packages", [])
+    return [
+        Component(
+            name=package["name"],
+            version=package["version"].removeprefix("v"),
+            purl=purl.composer(package["name"], package["version"].removeprefix("v")),
+            licences=tuple(package.get("license", ())),
+            description=package.get("description", ""),
+            homepage=package.get("homepage", ""),
+            where="vendor/composer/installed.json",
+        )
+        for package in packages
+    ]
 
 
 def check_lock(project: Project) -> None:
