@@ -110,8 +110,26 @@ class ImageWritten:
     size: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """The command ends with an error: one sentence, what to try next, and the exit code. The last event, if there is one."""
+
+    message: str
+    hint: str
+    exit_code: int
+
+
 Event = (
-    PhaseStarted | PhaseFinished | Info | Detail | Warned | Output | Progress | LayerDecided | ImageWritten
+    PhaseStarted
+    | PhaseFinished
+    | Info
+    | Detail
+    | Warned
+    | Output
+    | Progress
+    | LayerDecided
+    | ImageWritten
+    | Failed
 )
 
 

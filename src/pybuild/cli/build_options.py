@@ -73,6 +73,25 @@ def place_options(function: Any) -> Any:
             help="Where layers are kept: 'type=build;format=bind;source=FOLDER', 'format=image;name=IMAGE' or 'format=volume;name=NAME'.",
         ),
         insecure_registry_option,
+        click.option(
+            "--verify",
+            "verify_key",
+            type=click.Path(path_type=Path),
+            metavar="KEY.pub",
+            help="Use only a builder and a run image that this key has signed.",
+        ),
+        click.option(
+            "--sign",
+            "sign_key",
+            type=click.Path(path_type=Path),
+            metavar="KEY",
+            help="Sign the published image, and its provenance, with this private key.",
+        ),
+        click.option(
+            "--attest/--no-attest",
+            default=True,
+            help="Attach its provenance to a published image (the default).",
+        ),
         click.option("--publish", is_flag=True, help="Short for `--output type=registry`."),
         click.option(
             "-o",

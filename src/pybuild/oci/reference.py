@@ -67,6 +67,11 @@ class Reference:
         return rest if first == "library" and slash and "/" not in rest else self.repository
 
     @property
+    def full_repository(self) -> str:
+        """Without tag and digest, unambiguous: `docker.io/library/myapp`."""
+        return f"{self.registry}/{self.repository}"
+
+    @property
     def layout_path(self) -> str:
         """Where its image is below a folder of layouts: platform.md, "Map an image reference to a path" (GEN-11)."""
         registry = _HUB_FOLDER if self.registry == DOCKER_HUB else self.registry

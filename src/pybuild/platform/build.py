@@ -14,32 +14,35 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pybuild import __version__, events
-from pybuild.errors import ExportError, InvalidInput
+from pybuild.errors import BuildpackFailed, ExportError, InvalidInput
 from pybuild.oci.reference import Reference
 from pybuild.platform.caches import read_index, write_index
 from pybuild.platform.confided import confide
 from pybuild.platform.elsewhere import opened_elsewhere
 from pybuild.platform.environment import proxy_environ
+from pybuild.platform.failed import failed_build
 from pybuild.platform.outputs import delivered
 from pybuild.platform.prepare import LAYERS_DIR, looked_into, opened, prepared
 from pybuild.platform.report_dir import make_folder, write_report
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from pybuild.buildenv.container import ContainerBuildEnv
     from pybuild.lifecycle.analyze import Analysis
-    from pybuild.lifecycle.create import CreateInputs
+    from pybuild.lifecycle.cache import CacheIndex
+    from pybuild.lifecycle.create import Created, CreateInputs
     from pybuild.lifecycle.detect import Detected
     from pybuild.lifecycle.image_layers import LauncherSource
     from pybuild.platform.extensions import EngineExtender
+    from pybuild.platform.failed import FailedBuild
     from pybuild.platform.outputs import Delivered
     from pybuild.platform.prepare import Prepared
     from pybuild.platform.ready import Readied
     from pybuild.platform.request import BuildRequest
     from pybuild.platform.volumes import OpenBuild
     from pybuild.spec.builder import Builder
-    from pybuild.spec.labels import LauncherIdentity
+    from pybuild.spec.labels import LauncherIdentity, ProjectMetadata
     from pybuild.spec.launch import Process
     from pybuild.spec.order import GroupElement
 
@@ -106,15 +109,18 @@ class BuildResult:
                 return f"docker run --rm {port}{name}"
 
 
-def build(request: BuildRequest) -> BuildResult:
-    """Carry out the request. Every error is a `PybuildError`; after one, image and cache are as they were."""
+def build(request: BuildRequest, *, failed: Callable[[FailedBuild], None] | None = None) -> BuildResult:
+    """Carry out the request. Every error is a `PybuildError`; after one, image and cache are as they were.
+
+    `failed`: called when a buildpack fails, while everything is still there.
+    """
     start = time.monotonic()
     if request.choices.report_dir is not None:
         make_folder(request.choices.report_dir)
     with (
         prepared(request) as ready,
         opened_elsewhere(request, ready.store) as elsewhere,
-        opened(ready) as held,
+        opened(ready, keepable=failed is not None) as held,
     ):
         # Imported while the container starts: the two take about the same time.
         from pybuild.lifecycle.create import create
@@ -122,15 +128,22 @@ def build(request: BuildRequest) -> BuildResult:
         index = None if request.clear_cache or held.private else read_index(ready.volume, str(request.image))
         inputs, readied = _create_inputs(held.env, ready)
         with _extender(ready, held, readied) as extender:
-            created = create(
-                held.env, ready.store, replace(inputs, cache=index, elsewhere=elsewhere), extender
-            )
+            inputs = replace(inputs, cache=index, elsewhere=elsewhere, keep_failed=failed is not None)
+            try:
+                created = create(held.env, ready.store, inputs, extender)
+            except BuildpackFailed as exc:
+                if failed is not None:
+                    failed(failed_build(exc, ready, held))
+                raise
         if not held.private:
             write_index(ready.volume, created.exported.index)
+        _tell_kept(created.exported.index, index)
         if request.choices.report_dir is not None:
             write_report(request.choices.report_dir, created.exported.report, failure=ExportError)
     outputs = delivered(request.places, created.exported.written)
     exported, run_image = created.exported, created.analysis.run_image_name
+    if request.attest and any(each.output.kind == "registry" for each in outputs):
+        _attest(ready, created, outputs, time.time() - (time.monotonic() - start))
     return BuildResult(
         names=exported.names,
         image_id=exported.written.digest if request.places[0].kind == "registry" else outputs[0].image_id,
@@ -149,6 +162,38 @@ def build(request: BuildRequest) -> BuildResult:
         digest=exported.written.digest,
         outputs=outputs,
     )
+
+
+def _tell_kept(now: CacheIndex, before: CacheIndex | None) -> None:
+    """Say which layers are kept for the next build, and whether they are the very ones that were kept before."""
+    for owner, layers in now.layers.items():
+        old = before.layers.get(owner, {}) if before else {}
+        for name, layer in layers.items():
+            if layer.cache:
+                same = name in old and old[name].stamp == layer.stamp
+                events.emit(
+                    events.LayerDecided(
+                        action="cached", owner=owner, layer=name, reason="unchanged" if same else ""
+                    )
+                )
+
+
+def _attest(ready: Prepared, created: Created, outputs: tuple[Delivered, ...], started: float) -> None:
+    from pybuild.platform.attest import attest, materials
+    from pybuild.platform.provenance import Provenance
+
+    run_image, group = created.analysis.run_image, created.detected.group.buildpacks
+    name = created.analysis.run_image_name
+    provenance = Provenance(
+        builder=ready.builder.name,
+        run_image=name,
+        default_process=created.exported.default_process,
+        variables=tuple(sorted(ready.user)),
+        materials=materials(ready.request, ready.builder, group, name, run_image.id),
+        started=started,
+        finished=time.time(),
+    )
+    attest(ready.request, outputs, provenance)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,9 +278,25 @@ def _create_inputs(env: ContainerBuildEnv, ready: Prepared) -> tuple[CreateInput
         upload=readied.upload,
         run_images=builder.run_images,
         exec_env=request.choices.exec_env,
+        project=_source_of(ready),
         labels=request.labels,
     )
     return inputs, readied
+
+
+def _source_of(ready: Prepared) -> ProjectMetadata:
+    """Where the source came from, as project.toml says; `pack` writes it only with `experimental`, and so do we."""
+    from pybuild.spec.labels import ProjectMetadata
+
+    project = ready.project
+    if not ready.request.config.experimental or not (project.version or project.source_url):
+        return ProjectMetadata()
+    return ProjectMetadata(
+        source=True,
+        type="project",
+        version={"declared": project.version} if project.version else {},
+        metadata={"url": project.source_url} if project.source_url else {},
+    )
 
 
 def _previous(request: BuildRequest) -> Reference | str:

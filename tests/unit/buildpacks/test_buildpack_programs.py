@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 NAMES = tuple(sorted(path.parent.name for path in (ROOT / "buildpacks").glob("*/buildpack.toml")))
-MARKS = ("index.php", "Gemfile", "go.mod", "pom.xml", "Cargo.toml")
+MARKS = ("Aptfile", "index.php", "Gemfile", "go.mod", "pom.xml", "Cargo.toml", "requirements.txt")
 
 pytestmark = pytest.mark.skipif(
     not Path("/usr/bin/python3").exists(), reason="the programs start with /usr/bin/python3"
@@ -65,12 +65,14 @@ def test_a_packaged_buildpack_needs_only_its_own_folder(name: str, tmp_path: Pat
     for mark in MARKS:
         (app / mark).touch()
 
-    done = detect(packaged, app, tmp_path)
+    done = detect(packaged, app, tmp_path, BPE_A="b", BP_RUNTIME_CERT_BINDING="true")
 
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("name", ["php", "procfile", "ruby"])
+@pytest.mark.parametrize(
+    "name", ["apt", "ca-certificates", "environment-variables", "php", "procfile", "python", "ruby"]
+)
 def test_an_app_of_another_kind_is_left_alone(name: str, tmp_path: Path) -> None:
     (tmp_path / "main.go").touch()
 

@@ -11,6 +11,7 @@ import json
 import re
 import shutil
 import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from php import errors
@@ -22,7 +23,6 @@ from pybuild.libcnb.sbom import Component
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from php.layers.runtime import Runtime
     from php.project import Project
@@ -52,6 +52,7 @@ def install(
     words += context.setting("BP_COMPOSER_INSTALL_OPTIONS").split()
     output.section("Composer packages")
     with tempfile.TemporaryDirectory(prefix="composer-") as home:
+        (Path(home) / "config.json").write_text(own_config(project))
         variables = {**environ, **_variables(context, home), **_auth(context)}
         try:
             command.run(words, cwd=context.app, environ=variables)
@@ -83,6 +84,12 @@ def components(installed: Path) -> list[Component]:
         )
         for package in packages
     ]
+
+
+def own_config(project: Project) -> str:
+    """Composer's configuration where the app has none: without this, its autoloader gets another name at every build."""
+    digest = hashlib.sha256(project.manifest + (project.lock or b"")).hexdigest()
+    return json.dumps({"config": {"autoloader-suffix": digest[:32]}})
 
 
 def check_lock(project: Project) -> None:
