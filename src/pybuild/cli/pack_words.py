@@ -32,11 +32,7 @@ LINES: tuple[tuple[str, str], ...] = (
 
 ERRORS: tuple[tuple[str, str], ...] = (
     (
-        r"the Docker Engine has no image (\S+), and the pull policy is never",
-        r"image '\1' does not exist on the daemon: not found",
-    ),
-    (
-        r"the Docker Engine has no (?:builder )?image (\S+)",
+        r"the Docker Engine has no (?:builder )?image (\S+?)(?::latest)?(?:$|, and the pull policy is never)",
         r"image '\1' does not exist on the daemon: not found",
     ),
 )
