@@ -24,6 +24,8 @@ COMMANDS = {
     "build": ("pybuild.cli.build", "Turn the source in a folder into a runnable image."),
     "detect": ("pybuild.cli.detect", "Say what would be built, and why each buildpack passed or failed."),
     "plan": ("pybuild.cli.plan", "Say what a build would do, and which layers it would use again."),
+    "run": ("pybuild.cli.run", "Run an app image here, and show where it is."),
+    "debug": ("pybuild.cli.debug", "Open a shell in a failed build that was kept."),
     "rebase": ("pybuild.cli.rebase", "Put app images onto the newest run image, without a build."),
     "compare": ("pybuild.cli.compare", "Show what differs between two images, or between pybuild and pack."),
     "builder": ("pybuild.cli.builder", "Make builders, and look into them."),

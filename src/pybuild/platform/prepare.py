@@ -278,8 +278,8 @@ def _platform_api(builder: Builder) -> ApiVersion:
 
 
 @contextmanager
-def opened(prepared: Prepared) -> Iterator[volumes.OpenBuild]:
-    """The build container, starting, alone with its cache."""
+def opened(prepared: Prepared, *, keepable: bool = False) -> Iterator[volumes.OpenBuild]:
+    """The build container, starting, alone with its cache. `keepable`: it may be kept if the build fails."""
     request, builder = prepared.request, prepared.builder
     if request.clear_cache:
         volumes.remove(prepared.client, _existing(prepared), state_folder())
@@ -291,6 +291,7 @@ def opened(prepared: Prepared) -> Iterator[volumes.OpenBuild]:
         mount=LAYERS_DIR,
         image=request.image.familiar,
         builder=builder.name,
+        kind="kept" if keepable else "build",
     ) as opened:
         start(opened.env, request)
         volumes.mark_used(state_folder(), opened.volume)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from go import contents, credentials, settings, source, targets, versions
+from go import contents, credentials, settings, targets, versions
 from go.gomod import GoMod
 from go.layers.programs import remedies
 from go.layers.toolchain import releases
@@ -203,8 +203,6 @@ def test_the_users_flags_come_after_ours(tmp_path: Path) -> None:
     ("setting", "value", "heading"),
     [
         ("BP_GO_BUILD_FLAGS", "-tags 'a", "flags cannot be understood"),
-        ("BP_KEEP_FILES", "../x", "leads out of the app"),
-        ("BP_KEEP_FILES", "/etc/passwd", "leads out of the app"),
         ("BP_GO_WORKDIR", "no/where", "does not exist"),
         ("BP_GO_WORKDIR", "../..", "does not exist"),
     ],
@@ -215,27 +213,7 @@ def test_settings_that_cannot_be_followed_are_refused(
     told = context(tmp_path, **{setting: value})
 
     with pytest.raises(Problem, match=heading):
-        (settings.build_words(told), settings.keep_patterns(told), settings.module_folder(told))
-
-
-def test_only_what_is_to_be_kept_stays_in_the_app(tmp_path: Path) -> None:
-    for name in ("main.go", "Procfile", "web/static/a/b.css", "web/x.go", "templates/t.html", "empty/.keep"):
-        write(tmp_path, name)
-    (tmp_path / "link").symlink_to("/etc")
-
-    kept = source.clear(tmp_path, ("Procfile", "web/static", "templates/*.html", "nothing/*"))
-
-    left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*"))
-    assert left == [
-        "Procfile",
-        "templates",
-        "templates/t.html",
-        "web",
-        "web/static",
-        "web/static/a",
-        "web/static/a/b.css",
-    ]
-    assert {"Procfile", "templates/t.html", "web/static/a/b.css"} <= set(kept)
+        (settings.build_words(told), settings.module_folder(told))
 
 
 def test_a_binary_tells_its_modules_and_its_go() -> None:

@@ -119,15 +119,6 @@ def bad_flags(setting: str, value: str, reason: str) -> Problem:
     )
 
 
-def bad_keep(pattern: str) -> Problem:
-    """`BP_KEEP_FILES` leads out of the app."""
-    return Problem(
-        "A pattern leads out of the app",
-        f"BP_KEEP_FILES has {pattern!r}; expected patterns relative to the root of the app.",
-        steps=("Write for example BP_KEEP_FILES=templates/*:static/*.",),
-    )
-
-
 def no_credentials(binding: str, key: str) -> Problem:
     """A binding lacks what its type is for."""
     example = (
