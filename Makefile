@@ -1,6 +1,6 @@
 # Everything a developer types. `make demo` and `make test` set up what they need, and say so.
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-stop test check lint types unit golden docker-tests bench docs lifecycle setup venv engine clean
+.PHONY: help demo demo-stop test check lint types unit golden docker-tests fuzz bench docs lifecycle setup venv engine clean
 
 PY := .venv/bin/python
 
@@ -38,6 +38,9 @@ golden: venv ## recorded behaviour of the Go lifecycle (PYBUILD_GOLDEN=DIR for a
 docker-tests: export PYBUILD_REQUIRE_ENGINE = 1
 docker-tests: setup ## tests that need a Docker Engine
 	@$(PY) -m pytest -q -m docker $(PYTEST)
+
+fuzz: venv ## feed everything that reads what strangers write with nonsense, for FUZZ_SECONDS (600)
+	@cd tests && PYTHONPATH=../src:. ../$(PY) -m support.fuzzing --seconds $(or $(FUZZ_SECONDS),600)
 
 bench: setup ## beside pack, as ratios in one run: PACK=… CNB_LIFECYCLE_DIR=… make bench
 	@$(PY) benchmarks/run.py
