@@ -33,6 +33,7 @@ COMMANDS = {
     "extension": ("pybuild.cli.extension", "Write and package image extensions."),
     "size": ("pybuild.cli.size", "Show what makes an image as large as it is."),
     "inspect": ("pybuild.cli.inspect", "Show what an app image is made of and how it starts."),
+    "sbom": ("pybuild.cli.sbom", "Show and write what is in an app image: its bills of materials."),
     "manifest": ("pybuild.cli.manifest", "Put images of several platforms under one name."),
     "config": ("pybuild.cli.config", "Show and change the settings that hold for all builds."),
     "signature": ("pybuild.cli.signature", "Sign images in a registry, and check who signed them."),
