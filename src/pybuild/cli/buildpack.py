@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,9 +14,13 @@ import click
 from pybuild.cli.making import chosen_registry, making_options, registry_option
 from pybuild.cli.options import console, insecure_registry_option, output_options
 from pybuild.cli.packaging import make, package_options, print_made, show
+from pybuild.cli.scaffolding import new_options, scaffold
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
+
+    from pybuild.platform.buildpack_tests import Tested
+    from pybuild.platform.lint import Finding
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -21,6 +28,154 @@ _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 @click.group("buildpack", context_settings=_CONTEXT)
 def command() -> None:
     """Write, check, test, package and share buildpacks."""
+
+
+@command.command(
+    "new",
+    context_settings=_CONTEXT,
+    epilog="Examples:  pybuild buildpack new acme/web   |   pybuild buildpack new acme/web --lang python --path ./web",
+)
+@click.argument("id")
+@new_options
+@click.option(
+    "--lang",
+    type=click.Choice(["sh", "python"]),
+    default="sh",
+    show_default=True,
+    help="What it is written in; Python comes with libcnb.",
+)
+@output_options
+def new(
+    id: str,  # noqa: A002 - the name of the argument
+    *,
+    lang: str,
+    path: Path | None,
+    api: str,
+    version: str,
+    targets: tuple[str, ...],
+    quiet: bool,
+    verbose: bool,
+    no_color: bool,
+    timestamps: bool,
+) -> int:
+    """Make the folder of a buildpack that works, with tests, to write on."""
+    with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps) as shown:
+        scaffold(id, shown, kind="buildpack", lang=lang, path=path, api=api, version=version, targets=targets)
+    return 0
+
+
+@command.command(
+    "test",
+    context_settings=_CONTEXT,
+    epilog="Examples:  pybuild buildpack test ./web   |   pybuild buildpack test ./web hello --verbose",
+)
+@click.argument("folder", type=click.Path(path_type=Path), default=".")
+@click.argument("names", nargs=-1, metavar="[TEST]…")
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON on standard output.")
+@output_options
+def test(
+    folder: Path,
+    names: tuple[str, ...],
+    *,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    no_color: bool,
+    timestamps: bool,
+) -> int:
+    """Run the tests of the buildpack in FOLDER (default: here): its detect and build, without an engine.
+
+    Each folder `test/NAME` is a test: the app in `app`, what is expected in expect.toml. The buildpack runs as you, on
+    this machine. Exit code 1 if a test fails.
+    """
+    with console(quiet=True, verbose=False, no_color=no_color, timestamps=timestamps):
+        from pybuild.platform.buildpack_tests import cases, run
+
+        results = [run(folder, case) for case in cases(folder, names)]
+    failed = [each for each in results if each.problems]
+    if as_json:
+        data = [
+            {
+                "name": each.name,
+                "passed": not each.problems,
+                "problems": list(each.problems),
+                "output": each.output,
+                "seconds": round(each.seconds, 3),
+            }
+            for each in results
+        ]
+        sys.stdout.write(json.dumps({"passed": not failed, "tests": data}, indent=2) + "\n")
+        return 1 if failed else 0
+    for each in results:
+        _show_test(each, quiet=quiet, output=verbose)
+    if not quiet:
+        print(f"\n{len(results) - len(failed)} of {len(results)} tests passed")
+    return 1 if failed else 0
+
+
+def _show_test(result: Tested, *, quiet: bool, output: bool) -> None:
+    from pybuild.cli.console import printable
+
+    if not result.problems and quiet:
+        return
+    print(f"{'FAILED' if result.problems else 'passed'}  {printable(result.name)}  ({result.seconds:.2f} s)")
+    for problem in result.problems:
+        print(f"    {printable(problem)}")
+    if result.problems or output:
+        for line in result.output.splitlines():
+            print(f"    | {printable(line)}")
+
+
+@command.command(
+    "lint",
+    context_settings=_CONTEXT,
+    epilog="Example:  pybuild buildpack lint ./web --json",
+)
+@click.argument("folder", type=click.Path(path_type=Path), default=".")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON on standard output.")
+@click.option("--strict", is_flag=True, help="Fail on warnings, too.")
+@output_options
+def lint(
+    folder: Path,
+    *,
+    as_json: bool,
+    strict: bool,
+    quiet: bool,
+    verbose: bool,
+    no_color: bool,
+    timestamps: bool,
+) -> int:
+    """Check the buildpack or extension in FOLDER (default: here) against the specification. Exit code 1 for errors."""
+    with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps):
+        from pybuild.platform.lint import lint as check
+
+        found = check(folder)
+    errors = [each for each in found if strict or each.severity == "error"]
+    if as_json:
+        sys.stdout.write(
+            json.dumps({"ok": not errors, "findings": [asdict(each) for each in found]}, indent=2) + "\n"
+        )
+        return 1 if errors else 0
+    _show_findings([each for each in found if not quiet or each.severity == "error"])
+    if not quiet:
+        print(f"{folder}: {_count(found)}")
+    return 1 if errors else 0
+
+
+def _show_findings(found: Sequence[Finding]) -> None:
+    from pybuild.cli.console import printable
+
+    for each in found:
+        print(f"{each.severity}: {printable(each.place)}: {printable(each.message)} [{each.id}]")
+        if each.hint:
+            print(f"  hint: {printable(each.hint)}")
+
+
+def _count(found: Sequence[Finding]) -> str:
+    if not found:
+        return "nothing is wrong"
+    errors = sum(each.severity == "error" for each in found)
+    return f"{errors} errors, {len(found) - errors} warnings"
 
 
 @command.command(

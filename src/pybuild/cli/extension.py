@@ -9,6 +9,7 @@ import click
 from pybuild.cli.making import making_options, registry_option
 from pybuild.cli.options import console, insecure_registry_option, output_options
 from pybuild.cli.packaging import make, package_options, print_made, show
+from pybuild.cli.scaffolding import new_options, scaffold
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,6 +20,28 @@ _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 @click.group("extension", context_settings=_CONTEXT)
 def command() -> None:
     """Write and package image extensions: they change what apps are built in and run on."""
+
+
+@command.command("new", context_settings=_CONTEXT, epilog="Example:  pybuild extension new acme/curl")
+@click.argument("id")
+@new_options
+@output_options
+def new(
+    id: str,  # noqa: A002 - the name of the argument
+    *,
+    path: Path | None,
+    api: str,
+    version: str,
+    targets: tuple[str, ...],
+    quiet: bool,
+    verbose: bool,
+    no_color: bool,
+    timestamps: bool,
+) -> int:
+    """Make the folder of an image extension that works, to write on."""
+    with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps) as shown:
+        scaffold(id, shown, kind="extension", lang="sh", path=path, api=api, version=version, targets=targets)
+    return 0
 
 
 @command.command(

@@ -17,6 +17,7 @@ from pybuild.gojson import Struct
 from pybuild.oci import tar
 from pybuild.platform import fetch_archive, modules
 from pybuild.platform.locator import locate
+from pybuild.platform.shipped import carried
 from pybuild.spec import toml
 from pybuild.spec.names import check_id
 from pybuild.spec.order import ModuleRef
@@ -125,7 +126,8 @@ def inline(buildpack_id: str, script: Script) -> Module:
 
 def _from_path(path: Path, word: str, scratch: Path, remote: Remote | None, kind: Kind) -> Fetched:
     if path.is_dir():
-        return _fetched((modules.from_folder(path, kind=kind), *_beside(path, scratch, remote)))
+        main = modules.from_folder(path, kind=kind, extra=carried(path) if kind == "buildpack" else {})
+        return _fetched((main, *_beside(path, scratch, remote)))
     if path.is_file():
         return _fetched(fetch_archive.read(path, scratch, kind=kind))
     raise InvalidInput(f"the {kind} {word} is neither a folder nor an archive", hint=f"ls -ld {path}")

@@ -24,7 +24,7 @@ from pybuild.platform.fetch_archive import read as read_archive
 from pybuild.platform.locator import locate
 from pybuild.platform.modules import from_folder, layer_tar
 from pybuild.platform.remote import Remote, in_engine, in_registry
-from pybuild.platform.shipped import libcnb_files
+from pybuild.platform.shipped import carried
 from pybuild.spec import package
 from pybuild.spec.config import OFFICIAL_REGISTRY, IndexRegistry
 from pybuild.spec.package_toml import PackageToml
@@ -270,7 +270,7 @@ def _main(
     path = folder / uri.removeprefix("file://")
     if path.is_dir():
         root = platform_folder(path, target)
-        extra = _libcnb(path) if kind == "buildpack" else {}
+        extra = carried(path) if kind == "buildpack" else {}
         return from_folder(root, kind=kind, extra=extra, describing=None if root == path else path)
     if path.is_file():
         return read_archive(path, scratch, kind=kind)[0]
@@ -293,15 +293,6 @@ def platform_folder(root: Path, target: TargetSpec) -> Path:
             break
         found = found / word
     return found
-
-
-def _libcnb(folder: Path) -> dict[str, bytes]:
-    """What a buildpack in Python that imports libcnb carries along, if it has none of its own."""
-    sources = [*folder.glob("lib/*/*.py"), *folder.glob("lib/*.py"), *folder.glob("bin/*")]
-    uses = any(b"pybuild.libcnb" in path.read_bytes() for path in sources if path.is_file())
-    if not uses or (folder / "lib" / "pybuild").exists():
-        return {}
-    return {f"lib/{path}": content for path, content in libcnb_files().items()}
 
 
 def _groups(modules: Sequence[Module], *, flatten: bool, apart: frozenset[str]) -> list[list[Module]]:

@@ -93,7 +93,7 @@ def prepared(request: BuildRequest) -> Iterator[Prepared]:
     if request.locked:
         user[LOCKED] = "true"
     source = app_source(request, project)
-    client = engine.connect()
+    client = engine.connect(request.caller or None)
     volumes.sweep(client)
     target = destination(client, request)
     builder = _builder(client, request, project)
