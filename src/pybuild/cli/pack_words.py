@@ -24,19 +24,15 @@ LINES: tuple[tuple[str, str], ...] = (
     (r"'(\S+)' stands on the newest .* already: nothing to do", r"Successfully rebased image '\1'"),
     (r"Using mirror '(\S+)' for '(\S+)'", r"Using mirror '\1' for \2"),
     (
-        r"Adding buildpack '(\S+)' version '(\S+)' to builder's container",
-        r"Adding buildpack '\1' version '\2' to builder",
+        r"Adding (\w+) '(\S+)' version '(\S+)' to builder's container",
+        r"Adding \1 '\2' version '\3' to builder",
     ),
 )
 """A line of ours, and `pack`'s for it; as regular expressions, of whole lines."""
 
 ERRORS: tuple[tuple[str, str], ...] = (
     (
-        r"the Docker Engine has no image (\S+), and the pull policy is never",
-        r"image '\1' does not exist on the daemon: not found",
-    ),
-    (
-        r"the Docker Engine has no (?:builder )?image (\S+)",
+        r"the Docker Engine has no (?:builder )?image (\S+?)(?::latest)?(?:$|, and the pull policy is never)",
         r"image '\1' does not exist on the daemon: not found",
     ),
 )
