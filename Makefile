@@ -1,6 +1,6 @@
 # Everything a developer types. `make demo` and `make test` set up what they need, and say so.
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-stop test check lint types unit golden docker-tests fuzz bench docs lifecycle setup venv engine clean
+.PHONY: help demo demo-stop test check lint types unit golden docker-tests fuzz bench docs site lifecycle setup venv engine clean
 
 PY := .venv/bin/python
 
@@ -52,6 +52,9 @@ lifecycle: setup ## write dist/pybuild-lifecycle.pyz (all phases in one file), .
 docs: venv ## write the generated pages of docs/reference
 	@$(PY) scripts/reference.py
 	@$(PY) scripts/conformance.py
+
+site: venv ## the documentation as a site, in dist/site; warnings are errors
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --quiet --strict
 
 setup: venv engine ## virtual environment and Docker Engine
 
