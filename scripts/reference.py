@@ -40,7 +40,7 @@ you do not know. Standard output stays for data (`--json`), and the [exit code](
 
     pybuild myapp --log-format json 2> events.jsonl
 
-In Python, `pybuild.events.listening` hands over the same events as objects.
+The [Python API](python-api.md) hands over the same events as objects of `pybuild.events`.
 """
 _PHASES_INTRODUCTION = f"""\
 The programs of the lifecycle, as platforms start them: `/cnb/lifecycle/<phase>`, or `lifecycle <phase>`. Flags are read

@@ -198,10 +198,18 @@ class RestoreError(PybuildError):
 
 
 class BuildpackFailed(PybuildError):
-    """Platform API, "builder": a buildpack's bin/build did not exit with 0."""
+    """Platform API, "builder": a buildpack's bin/build did not exit with 0.
+
+    `place`, `command`: the `buildenv.api.BuildEnv` it ran in and the `Command` that it was, where they are known.
+    """
 
     exit_code = 51
     usual_hint = "what it wrote above tells more"
+
+    def __init__(self, message: str, *, hint: str = "", place: object = None, command: object = None) -> None:
+        super().__init__(message, hint=hint)
+        self.place = place
+        self.command = command
 
 
 class BuildError(PybuildError):

@@ -18,6 +18,7 @@ from pybuild.cli.build_options import (
     source_choice_options,
 )
 from pybuild.cli.built import built_data, show_built
+from pybuild.cli.debug import chosen_handler, on_failure_option
 from pybuild.cli.file_list import list_files
 from pybuild.cli.id_files import id_files
 from pybuild.cli.options import console, output_options
@@ -116,6 +117,7 @@ def source_options(function: Any) -> Any:
 @click.option("-D", "--default-process", default="", metavar="TYPE", help="Process that the image starts.")
 @image_options
 @cache_options
+@on_failure_option
 @place_options
 @click.option(
     "--list-files",
@@ -130,6 +132,7 @@ def command(
     *,
     tags: tuple[str, ...],
     default_process: str,
+    on_failure: str,
     only_list: bool,
     explain_cache: bool,
     require_cached: bool,
@@ -160,11 +163,11 @@ def command(
         if only_list:
             list_files(request, as_json=as_json)
             return 0
-        decisions = Decisions()
+        decisions, handler = Decisions(), chosen_handler(on_failure)
         files = id_files(iidfile, digest_file, request.places)
         try:
             with listening(decisions):
-                result = build(request)
+                result = build(request, failed=handler)
         except NothingDetected as exc:
             # The table of `pybuild detect`, where a build ends for want of a group.
             show_lines(shown, trail_lines(groups_of(exc), width=shown.width))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pybuild.cli.console import Console
-from pybuild.events import LayerDecided, PhaseFinished, PhaseStarted, Progress
+from pybuild.events import Detail, LayerDecided, PhaseFinished, PhaseStarted, Progress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,21 +21,18 @@ LINES: tuple[tuple[str, str], ...] = (
     (r"Pulling (\S+) for (\S+)", r"Pulling image '\1' with platform '\2'"),
     (r"Pulling (\S+)", r"Pulling image '\1'"),
     (r"Successfully published image '(.*)'", r"Successfully built image '\1'"),
+    (r"'(\S+)' stands on the newest .* already: nothing to do", r"Successfully rebased image '\1'"),
     (r"Using mirror '(\S+)' for '(\S+)'", r"Using mirror '\1' for \2"),
     (
-        r"Adding buildpack '(\S+)' version '(\S+)' to builder's container",
-        r"Adding buildpack '\1' version '\2' to builder",
+        r"Adding (\w+) '(\S+)' version '(\S+)' to builder's container",
+        r"Adding \1 '\2' version '\3' to builder",
     ),
 )
 """A line of ours, and `pack`'s for it; as regular expressions, of whole lines."""
 
 ERRORS: tuple[tuple[str, str], ...] = (
     (
-        r"the Docker Engine has no image (\S+), and the pull policy is never",
-        r"image '\1' does not exist on the daemon: not found",
-    ),
-    (
-        r"the Docker Engine has no (?:builder )?image (\S+)",
+        r"the Docker Engine has no (?:builder )?image (\S+?)(?::latest)?(?:$|, and the pull policy is never)",
         r"image '\1' does not exist on the daemon: not found",
     ),
 )
@@ -43,6 +40,11 @@ ERRORS: tuple[tuple[str, str], ...] = (
 
 _COMPILED = tuple((re.compile(ours), theirs) for ours, theirs in LINES)
 _COMPILED_ERRORS = tuple((re.compile(ours), theirs) for ours, theirs in ERRORS)
+
+_COLOURS = re.compile(rb"\x1b\[[0-9;]*m")
+_EXTENDED = re.compile(r"Extending the (build|run) image ")
+# What we tell those who ask for details, and pack tells everybody.
+_FOR_ALL = ("Restoring metadata for ",)
 
 _PHASES = {
     "ANALYZING": "analyzer",
@@ -77,10 +79,12 @@ class PackConsole(Console):
     """A console that speaks as `pack` does. `names`: from image names as we write them to how the user did.
 
     `by_phase`: begin the lines of a phase with its program, as `pack` does for builders that are not trusted.
+    `plain`: take the colours out of what buildpacks write.
     """
 
     names: Mapping[str, str] = field(default_factory=dict)
     by_phase: bool = False
+    plain: bool = False
     _phase: str = ""
 
     def __call__(self, event: events.Event) -> None:
@@ -96,6 +100,8 @@ class PackConsole(Console):
             case LayerDecided(action="cached"):
                 verb = "Reusing" if event.reason == "unchanged" else "Adding"
                 self.line(f"{verb} cache layer '{event.owner}:{event.layer}'")
+            case Detail(text=text) if text.startswith(_FOR_ALL):
+                self.line(text)
             case Progress():
                 pass  # pack shows the engine's own, which no script reads
             case _:
@@ -103,6 +109,8 @@ class PackConsole(Console):
 
     def line(self, text: str, *, style: str = "", level: int = 0) -> None:
         """One line, in `pack`'s words."""
+        if self._phase.startswith("extender") and (found := _EXTENDED.match(text)):
+            self._phase = f"extender ({found[1]})"
         shown = "\n".join(map(line_in_packs_words, text.split("\n")))
         for ours, theirs in self.names.items():
             shown = shown.replace(f"'{ours}'", f"'{theirs}'")
@@ -111,6 +119,8 @@ class PackConsole(Console):
 
     def emit_output(self, data: bytes) -> None:
         """Write what a buildpack wrote, each line after its phase."""
+        if self.plain:
+            data = _COLOURS.sub(b"", data)
         prefix = self._prefix().encode()
         if prefix:
             # What is written comes in whole lines but for the last one of a phase.

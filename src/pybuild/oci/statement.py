@@ -7,7 +7,6 @@ Pure: equal inputs give equal bytes. Specification: in-toto attestation framewor
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -95,7 +94,7 @@ class Envelope:
                 payload=base64.b64decode(str(value["payload"]), validate=True),
                 signature=base64.b64decode(str(first["sig"]), validate=True),
             )
-        except (KeyError, binascii.Error) as exc:
+        except (KeyError, ValueError) as exc:
             raise InvalidFile(f"{where} is no DSSE envelope with a signature") from exc
 
 

@@ -14,18 +14,19 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pybuild import __version__, events
-from pybuild.errors import ExportError, InvalidInput
+from pybuild.errors import BuildpackFailed, ExportError, InvalidInput
 from pybuild.oci.reference import Reference
 from pybuild.platform.caches import read_index, write_index
 from pybuild.platform.confided import confide
 from pybuild.platform.elsewhere import opened_elsewhere
 from pybuild.platform.environment import proxy_environ
+from pybuild.platform.failed import failed_build
 from pybuild.platform.outputs import delivered
 from pybuild.platform.prepare import LAYERS_DIR, looked_into, opened, prepared
 from pybuild.platform.report_dir import make_folder, write_report
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from pybuild.buildenv.container import ContainerBuildEnv
     from pybuild.lifecycle.analyze import Analysis
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from pybuild.lifecycle.detect import Detected
     from pybuild.lifecycle.image_layers import LauncherSource
     from pybuild.platform.extensions import EngineExtender
+    from pybuild.platform.failed import FailedBuild
     from pybuild.platform.outputs import Delivered
     from pybuild.platform.prepare import Prepared
     from pybuild.platform.ready import Readied
@@ -107,15 +109,18 @@ class BuildResult:
                 return f"docker run --rm {port}{name}"
 
 
-def build(request: BuildRequest) -> BuildResult:
-    """Carry out the request. Every error is a `PybuildError`; after one, image and cache are as they were."""
+def build(request: BuildRequest, *, failed: Callable[[FailedBuild], None] | None = None) -> BuildResult:
+    """Carry out the request. Every error is a `PybuildError`; after one, image and cache are as they were.
+
+    `failed`: called when a buildpack fails, while everything is still there.
+    """
     start = time.monotonic()
     if request.choices.report_dir is not None:
         make_folder(request.choices.report_dir)
     with (
         prepared(request) as ready,
         opened_elsewhere(request, ready.store) as elsewhere,
-        opened(ready) as held,
+        opened(ready, keepable=failed is not None) as held,
     ):
         # Imported while the container starts: the two take about the same time.
         from pybuild.lifecycle.create import create
@@ -123,9 +128,13 @@ def build(request: BuildRequest) -> BuildResult:
         index = None if request.clear_cache or held.private else read_index(ready.volume, str(request.image))
         inputs, readied = _create_inputs(held.env, ready)
         with _extender(ready, held, readied) as extender:
-            created = create(
-                held.env, ready.store, replace(inputs, cache=index, elsewhere=elsewhere), extender
-            )
+            inputs = replace(inputs, cache=index, elsewhere=elsewhere, keep_failed=failed is not None)
+            try:
+                created = create(held.env, ready.store, inputs, extender)
+            except BuildpackFailed as exc:
+                if failed is not None:
+                    failed(failed_build(exc, ready, held))
+                raise
         if not held.private:
             write_index(ready.volume, created.exported.index)
         _tell_kept(created.exported.index, index)

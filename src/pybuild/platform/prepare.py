@@ -22,6 +22,7 @@ from pybuild.platform import ownership, volumes
 from pybuild.platform.builder import check_platform, read_builder, with_versions
 from pybuild.platform.caches import forget, state_folder
 from pybuild.platform.confided import inside, tmpfs_mounts
+from pybuild.platform.config import chosen_registry
 from pybuild.platform.environment import LOCKED, proxy_environ, user_environ
 from pybuild.platform.ignore_files import checked_ignore_file
 from pybuild.platform.order import chosen_order
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
     from pybuild.platform.choices import Choices
     from pybuild.platform.order import ChosenOrder
+    from pybuild.platform.remote import Remote
     from pybuild.platform.request import BuildRequest
     from pybuild.platform.source import Source
     from pybuild.spec.api import ApiVersion
@@ -92,7 +94,7 @@ def prepared(request: BuildRequest) -> Iterator[Prepared]:
     if request.locked:
         user[LOCKED] = "true"
     source = app_source(request, project)
-    client = engine.connect()
+    client = engine.connect(request.caller or None)
     volumes.sweep(client)
     target = destination(client, request)
     builder = _builder(client, request, project)
@@ -120,6 +122,7 @@ def prepared(request: BuildRequest) -> Iterator[Prepared]:
             app=request.path,
             scratch=Path(scratch),
             choices=request.choices,
+            remote=_remote(client, request),
         )
         yield Prepared(
             client=client,
@@ -149,6 +152,14 @@ def app_source(request: BuildRequest, project: Project) -> Source:
     source = open_source(request.path, selection, ignore_files, notes)
     notes.tell()
     return source
+
+
+def _remote(client: docker.APIClient, request: BuildRequest) -> Remote:
+    from pybuild.platform.remote import Remote, in_engine
+
+    find = in_engine(client, request.pull_policy, mirrors=request.config.registry_mirrors)
+    registry = chosen_registry(request.config, request.choices.registry)
+    return Remote(find=find, environ=request.caller, registry=registry)
 
 
 def _check_names(request: BuildRequest, builder: str, run_image_name: str) -> None:
@@ -263,8 +274,8 @@ def _platform_api(builder: Builder) -> ApiVersion:
 
 
 @contextmanager
-def opened(prepared: Prepared) -> Iterator[volumes.OpenBuild]:
-    """The build container, starting, alone with its cache."""
+def opened(prepared: Prepared, *, keepable: bool = False) -> Iterator[volumes.OpenBuild]:
+    """The build container, starting, alone with its cache. `keepable`: it may be kept if the build fails."""
     request, builder = prepared.request, prepared.builder
     if request.clear_cache:
         volumes.remove(prepared.client, _existing(prepared), state_folder())
@@ -276,6 +287,7 @@ def opened(prepared: Prepared) -> Iterator[volumes.OpenBuild]:
         mount=LAYERS_DIR,
         image=request.image.familiar,
         builder=builder.name,
+        kind="kept" if keepable else "build",
     ) as opened:
         start(opened.env, request)
         volumes.mark_used(state_folder(), opened.volume)

@@ -92,15 +92,17 @@ def run_image(
         )
     if len(names) > 1:
         info(f"Run image {name} ({image.id[7:19]})")
-    tell_choice(name, builder.run_images[0].image if builder.run_images else "", given=given, own=own)
+    if given:
+        detail(f"Using provided run-image '{name}'")
+    else:
+        first = builder.run_images[0].image
+        tell_choice(name, first, own=own(first))
     return name, image
 
 
-def tell_choice(name: str, image: str, *, given: str, own: Callable[[str], Sequence[str]]) -> None:
-    """Say, to those who want to see every decision, which name of the run image was taken and whose word it was."""
-    if given:
-        detail(f"Using provided run-image '{name}'")
-    elif name in own(image):
+def tell_choice(name: str, image: str, *, own: Sequence[str]) -> None:
+    """Say, to those who want to see every decision, which name of the run image `image` was taken, and whose word it was."""
+    if name in own:
         detail(f"Selected run image mirror '{name}' from local config")
     elif name != image:
         detail(f"Selected run image mirror '{name}'")

@@ -43,6 +43,15 @@ def libcnb_files() -> dict[str, bytes]:
     return dict(sorted(found.items()))
 
 
+def carried(folder: Path) -> dict[str, bytes]:
+    """What a buildpack in Python that imports libcnb takes along, if it has no copy of its own; by relative path."""
+    sources = [*folder.glob("lib/**/*.py"), *folder.glob("bin/*")]
+    uses = any(b"pybuild.libcnb" in path.read_bytes() for path in sources if path.is_file())
+    if not uses or (folder / "lib" / "pybuild").exists():
+        return {}
+    return {f"lib/{path}": content for path, content in libcnb_files().items()}
+
+
 def _imports(source: bytes) -> set[str]:
     """Dotted names below `pybuild` that a module may import; `from a import b` counts as `a` and `a.b`."""
     # Not with ast: this is asked at every build, and parsing costs ten times as much.

@@ -7,7 +7,6 @@ referrer of the image. Reliability: S-49.
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from typing import TYPE_CHECKING
 
@@ -63,7 +62,7 @@ def _holds(part: Part, digest: str, key: PublicKey) -> bool:
     try:
         signature = base64.b64decode(part.annotations.get(SIGNATURE, ""), validate=True)
         named = signed_digest(part.content)
-    except (binascii.Error, InvalidFile):
+    except (ValueError, InvalidFile):
         return False
     return part.media_type == SIMPLE_SIGNING and named == digest and key.holds(signature, part.content)
 

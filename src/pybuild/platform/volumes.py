@@ -16,12 +16,14 @@ from pybuild.errors import InvalidInput, PybuildError
 from pybuild.platform import extended_images, ownership
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     import docker
 
 PREFIX = "pybuild-cache-"
+KEPT_PREFIX = "pybuild-failed-"
+_LOCKING: tuple[ownership.Kind, ...] = ("build", "kept")
 PATIENCE_SECONDS = 900.0
 """How long a build waits for another one of the same app."""
 LOOK_AGAIN_SECONDS = 0.25
@@ -65,18 +67,21 @@ def open_build(
     mount: str,
     image: str,
     builder: str,
+    kind: ownership.Kind = "build",
     patience: float = PATIENCE_SECONDS,
 ) -> Iterator[OpenBuild]:
     """The build container of `spec` with the cache `volume` at `mount`, alone; removed when the block ends.
 
     The container's name is the lock: the engine gives it to one container at a time, and takes it back when
     that is gone. When another build keeps it for longer than `patience` seconds, this one goes on with an
-    empty volume of its own, so that it can be late but not fail.
+    empty volume of its own, so that it can be late but not fail. `kind`: "kept" for one that may be kept if it fails.
     """
     ensure(client, volume, ownership.labels("cache", image=image, builder=builder), kind="cache")
-    labels = {**spec.labels, **ownership.labels("build", image=image, builder=builder)}
+    labels = {**spec.labels, **ownership.labels(kind, image=image, builder=builder)}
     name = f"pybuild-{volume.removeprefix(PREFIX)}"
     locked = replace(spec, name=name, labels=labels, binds=(f"{volume}:{mount}", *spec.binds))
+    # Whoever builds again is done with the last failure, which was kept and shares this volume.
+    _remove_container(client, kept_name(volume))
     env = _create_when_free(client, locked, patience)
     if env is not None:
         with env:
@@ -87,6 +92,16 @@ def open_build(
         alone = replace(locked, name="", binds=(f"{fresh}:{mount}", *spec.binds))
         with ContainerBuildEnv.create(client, alone) as env:
             yield OpenBuild(env=env, volume=fresh, private=True)
+
+
+def kept_name(volume: str) -> str:
+    """The container of a build that failed with this volume and was kept."""
+    return f"{KEPT_PREFIX}{volume.removeprefix(PREFIX)}"
+
+
+def is_kept(container: Mapping[str, Any]) -> bool:
+    """Whether a container, as the engine lists it, was kept for somebody to look into."""
+    return any(name.startswith(f"/{KEPT_PREFIX}") for name in container.get("Names") or ())
 
 
 def ensure(client: docker.APIClient, name: str, labels: dict[str, str], *, kind: ownership.Kind) -> None:
@@ -151,10 +166,16 @@ def sweep(client: docker.APIClient) -> None:
     """Remove containers and private volumes whose build is dead, as kill -9 leaves them. Never fails a build."""
     try:
         with engine.translating("looking for what dead builds left"):
-            containers = client.containers(all=True, filters={"label": f"{ownership.KIND}=build"})
+            containers = [
+                found
+                for kind in ("build", "run", "kept")
+                for found in client.containers(all=True, filters={"label": f"{ownership.KIND}={kind}"})
+            ]
             volumes = client.volumes(filters={"label": f"{ownership.KIND}=private", "dangling": True})
         for container in containers:
-            if _is_dead(container.get("Labels") or {}, str(container.get("State"))):
+            if not is_kept(container) and _is_dead(
+                container.get("Labels") or {}, str(container.get("State"))
+            ):
                 _remove_container(client, container["Id"])
         for volume in volumes.get("Volumes") or []:
             labels = volume.get("Labels") or {}
@@ -180,7 +201,7 @@ def _create_when_free(
             time.sleep(LOOK_AGAIN_SECONDS / 5)
             continue
         labels = holder["Config"].get("Labels") or {}
-        if not ownership.is_ours(labels, "build"):
+        if not any(ownership.is_ours(labels, kind) for kind in _LOCKING):
             events.warn(f"the container {spec.name} is not pybuild's, so this build cannot lock its cache")
             return None
         if _is_dead(labels, holder["State"]["Status"]):

@@ -230,7 +230,7 @@ class Push:
         )
 
     def _digest_of(self, name: Reference) -> str:
-        return manifests.digest_of(self._place(name), name.tag)
+        return manifests.digest_of(self._place(name), name.tag) if name.tag else ""
 
     def _complete(self, pending: Sequence[Reference], config: bytes) -> None:
         """Have every repository hold every blob; those of the first are on their way already."""
@@ -280,7 +280,8 @@ class Push:
         try:
             answer = place.transport.ask(
                 "PUT",
-                f"{place.path}/manifests/{name.tag}",
+                # Without a tag it is only to be found by its digest: part of an index.
+                f"{place.path}/manifests/{name.tag or manifest.digest}",
                 scopes=place.push,
                 headers={"Content-Type": manifest.media_type},
                 body=text,

@@ -157,6 +157,19 @@ def build_procfile(app: Path, tmp_path: Path, **variables: str) -> subprocess.Co
     )
 
 
+@pytest.mark.parametrize(
+    ("asked", "code", "said"),
+    [("worker", 0, "worker: ./work (default)"), ("wrker", 1, "asks for wrker; the Procfile has web, worker")],
+)
+def test_another_process_can_be_the_default(tmp_path: Path, asked: str, code: int, said: str) -> None:
+    (tmp_path / "Procfile").write_text("web: ./serve\nworker: ./work\n")
+
+    done = build_procfile(tmp_path, tmp_path, BP_PROCFILE_DEFAULT_PROCESS=asked)
+
+    assert done.returncode == code
+    assert said in done.stdout + done.stderr
+
+
 def test_a_procfile_becomes_processes(tmp_path: Path) -> None:
     (tmp_path / "Procfile").write_text("web: node server.js --port $PORT\nworker: ./work\n")
 
