@@ -19,7 +19,7 @@ from pybuild.cli import pack_arguments
 from pybuild.cli.options import CONTEXT, shown_by
 from pybuild.cli.pack_build import typed
 from pybuild.cli.signals import Stopped, listen
-from pybuild.errors import PybuildError
+from pybuild.errors import InvalidFile, PybuildError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -31,8 +31,13 @@ PACK_VERSION = "0.40.5"
 """The version of `pack` whose words these are."""
 
 _FAILED = 1
-# What `pack` puts before an error of a command.
-_DOING = {"build": "failed to build: "}
+# What `pack` puts before an error of a command, and before one about the file that the command reads.
+_DOING: dict[tuple[str, ...], str] = {("build",): "failed to build: "}
+_READING: dict[tuple[str, ...], str] = {
+    ("buildpack", "package"): "reading config: ",
+    ("extension", "package"): "reading config: ",
+    ("builder", "create"): "invalid builder toml: ",
+}
 # Commands whose output is data: details would stand in the middle of it.
 _DATA = {"inspect", "report", "version", "completion", "help", "stack"}
 _NO_SUCH = 'Error: unknown command "{0}" for "pack"\nRun \'pack --help\' for usage.\n'
@@ -242,7 +247,10 @@ def _failed(call: PackCall, exc: PybuildError) -> int:
     from pybuild.cli.pack_words import error_in_packs_words
 
     said = printable(events.redact(error_in_packs_words(str(exc))))
-    _print_error(f"ERROR: {_DOING.get(call.command, '')}{said}")
+    doing = _DOING.get(call.words[:1], "")
+    if isinstance(exc, InvalidFile):
+        doing = _READING.get(call.words[:2], doing)
+    _print_error(f"ERROR: {doing}{said}")
     if exc.hint:
         _print_error(f"  hint: {printable(events.redact(exc.hint))}")
     return _FAILED

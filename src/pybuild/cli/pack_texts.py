@@ -11,7 +11,7 @@ from pybuild.cli import completion
 from pybuild.cli.report import config_section, machine, redacted
 from pybuild.errors import InvalidInput, PybuildError
 from pybuild.platform import config as settings
-from pybuild.platform.trust import KNOWN
+from pybuild.platform.known_builders import KNOWN_BUILDERS
 
 if TYPE_CHECKING:
     from pybuild.spec.config import Config
@@ -30,12 +30,9 @@ Stacks maintained by the community:
 """
 
 
-_VENDORS = {"gcr.io": "Google", "heroku": "Heroku", "paketobuildpacks": "Paketo Buildpacks"}
-
-
 def no_builder() -> str:
     """What `pack build` says when nobody has chosen a builder."""
-    vendors = [(_VENDORS[name.partition("/")[0]], name) for name in KNOWN]
+    vendors = [(each.vendor, each.image) for each in KNOWN_BUILDERS if each.suggested]
     width = max(len(vendor) for vendor, _ in vendors) + 1
     return "\n".join(
         [

@@ -24,19 +24,15 @@ LINES: tuple[tuple[str, str], ...] = (
     (r"'(\S+)' stands on the newest .* already: nothing to do", r"Successfully rebased image '\1'"),
     (r"Using mirror '(\S+)' for '(\S+)'", r"Using mirror '\1' for \2"),
     (
-        r"Adding buildpack '(\S+)' version '(\S+)' to builder's container",
-        r"Adding buildpack '\1' version '\2' to builder",
+        r"Adding (\w+) '(\S+)' version '(\S+)' to builder's container",
+        r"Adding \1 '\2' version '\3' to builder",
     ),
 )
 """A line of ours, and `pack`'s for it; as regular expressions, of whole lines."""
 
 ERRORS: tuple[tuple[str, str], ...] = (
     (
-        r"the Docker Engine has no image (\S+), and the pull policy is never",
-        r"image '\1' does not exist on the daemon: not found",
-    ),
-    (
-        r"the Docker Engine has no (?:builder )?image (\S+)",
+        r"the Docker Engine has no (?:builder )?image (\S+?)(?::latest)?(?:$|, and the pull policy is never)",
         r"image '\1' does not exist on the daemon: not found",
     ),
 )
@@ -46,6 +42,7 @@ _COMPILED = tuple((re.compile(ours), theirs) for ours, theirs in LINES)
 _COMPILED_ERRORS = tuple((re.compile(ours), theirs) for ours, theirs in ERRORS)
 
 _COLOURS = re.compile(rb"\x1b\[[0-9;]*m")
+_EXTENDED = re.compile(r"Extending the (build|run) image ")
 # What we tell those who ask for details, and pack tells everybody.
 _FOR_ALL = ("Restoring metadata for ",)
 
@@ -112,6 +109,8 @@ class PackConsole(Console):
 
     def line(self, text: str, *, style: str = "", level: int = 0) -> None:
         """One line, in `pack`'s words."""
+        if self._phase.startswith("extender") and (found := _EXTENDED.match(text)):
+            self._phase = f"extender ({found[1]})"
         shown = "\n".join(map(line_in_packs_words, text.split("\n")))
         for ours, theirs in self.names.items():
             shown = shown.replace(f"'{ours}'", f"'{theirs}'")

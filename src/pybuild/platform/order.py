@@ -133,5 +133,5 @@ def _new(found: Sequence[Fetched]) -> tuple[Fetched, ...]:
     new = tuple(fetched for fetched in found if fetched.modules)
     for module in (module for fetched in new for module in fetched.modules):
         about = module.descriptor
-        detail(f"Adding buildpack '{about.id}' version '{about.version}' to builder's container")
+        detail(f"Adding {about.kind} '{about.id}' version '{about.version}' to builder's container")
     return new

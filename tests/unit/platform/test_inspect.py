@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from pybuild.cli.inspect import WRITERS, as_data, human_text
+from pybuild.cli.inspect import as_data, human_text, with_lists
+from pybuild.cli.structured import write
 from pybuild.errors import InvalidFile
 from pybuild.platform.inspect import Inspected, app_image
 from pybuild.spec import toml
@@ -49,7 +50,11 @@ def inspected(image: StoredImage, config: Config | None = None) -> Inspected:
     return Inspected(name="app", remote=None, local=app_image(image, config or Config()))
 
 
-def test_the_data_has_packs_keys_in_every_form() -> None:
+def test_the_data_has_packs_keys_in_every_form(capsys: pytest.CaptureFixture[str]) -> None:
+    def written(data: dict[str, Any], form: str) -> str:
+        write(data, form)
+        return capsys.readouterr().out
+
     config = Config(run_images=(RunImageName(image="acme/run", mirrors=("mine/run",)),))
 
     data = as_data(inspected(stored(), config))
@@ -84,11 +89,11 @@ def test_the_data_has_packs_keys_in_every_form() -> None:
         ],
         "rebasable": True,
     }
-    assert json.loads(WRITERS["json"](data)) == data
-    as_yaml = yaml.safe_load(WRITERS["yaml"](data))
+    assert json.loads(written(data, "json")) == data
+    as_yaml = yaml.safe_load(written(with_lists(data), "yaml"))
     assert as_yaml["local_info"]["extensions"] == []
     assert as_yaml["local_info"]["processes"] == data["local_info"]["processes"]
-    as_toml = toml.load(WRITERS["toml"](data).encode(), file="out").raw()
+    as_toml = toml.load(written(data, "toml").encode(), file="out").raw()
     assert as_toml["local_info"]["processes"] == data["local_info"]["processes"]
     assert "remote_info" not in as_toml
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from typing import TYPE_CHECKING
 
@@ -58,6 +59,14 @@ def compile_assets(
     shutil.rmtree(kept.path / "assets", ignore_errors=True)
     _copy(context.app / CACHE, kept.path / "assets")
     shutil.rmtree(context.app / CACHE, ignore_errors=True)
+    name_manifests(context.app / "public/assets")
+
+
+def name_manifests(folder: Path) -> None:
+    """Name Sprockets' manifests after their content: a name by chance would make another image at every build."""
+    for file in folder.glob(".sprockets-manifest-*.json"):
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()[:32]
+        file.rename(file.with_name(f".sprockets-manifest-{digest}.json"))
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pybuild.libcnb import apt, connections, output, start
 from pybuild.libcnb.launch import Built
 from pybuild.libcnb.layers import Types
-from ruby import assets, processes
+from ruby import assets, newer, processes
 from ruby.layers import gems, headers, runtime
 from ruby.lock import Bundle
 
@@ -25,15 +25,14 @@ def build(context: BuildContext) -> Built:
     bundle = Bundle.read(context.app)
     with apt.opened(context) as sources:
         ruby = runtime.install(context, bundle, sources)
-        installed = gems.install(
-            context, bundle, ruby, lambda: headers.install(context, bundle, ruby, sources)
-        )
+        compilers = headers.install(context, bundle, ruby, sources)
+    bundle = newer.bring(context, bundle, ruby, gems.variables(context, ruby))
+    installed = gems.install(context, bundle, ruby, compilers)
     conf = configure(context, bundle)
     environ = {
-        **runtime.environ(ruby, installed.path),
-        **gems.settings(context, ruby, installed),
+        **gems.variables(context, ruby),
         **modes(context),
-        "PATH": f"{installed.path}/bin:{ruby.layer.path}/usr/bin:{context.environ.get('PATH', '')}",
+        "PATH": f"{installed.path}/bin:{gems.variables(context, ruby)['PATH']}",
     }
     assets.compile_assets(context, bundle, ruby, environ)
     return Built(processes=processes.find(context, bundle, conf))

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from pybuild.libcnb.dpkg import begins_with
 from pybuild.libcnb.dpkg import upstream as debian_upstream
+from pybuild.libcnb.version import after, at_least, below, numbers, series
 from ruby import errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pybuild.libcnb.apt import Apt
-
-Numbers = tuple[int, ...]
+    from pybuild.libcnb.version import Test
 
 _SERIES = re.compile(r"ruby(\d+\.\d+)")
 _PART = re.compile(r"(~>|>=|<=|!=|=|>|<)?\s*(\d+(?:\.\d+)*)(?:\.[A-Za-z]\w*)?")
@@ -47,8 +47,7 @@ def choose(apt: Apt, asked: str, wanted: Mapping[str, str]) -> Choice:
         return _because(found, f'BP_MRI_VERSION asks "{asked}"')
     left = available
     for requirement, place in wanted.items():
-        accepts = _series_of(requirement) if place == ".ruby-version" else satisfies(requirement, place)
-        left = tuple(choice for choice in left if accepts(choice.version))
+        left = tuple(choice for choice in left if accepts("", {requirement: place})(choice.version))
         if not left:
             raise errors.no_such_version(requirement, place, has)
     requirement, place = next(iter(wanted.items()), ("", ""))
@@ -56,10 +55,29 @@ def choose(apt: Apt, asked: str, wanted: Mapping[str, str]) -> Choice:
     return _because(left[0], why)
 
 
+def accepts(asked: str, wanted: Mapping[str, str]) -> Callable[[str], bool]:
+    """Whether a version is what `BP_MRI_VERSION` (`asked`), else all of `wanted`, ask for. Raises a `Problem`."""
+    if asked:
+        return lambda version: begins_with(version, asked)
+    # .ruby-version names the patch that a developer had; Debian's has the same series with later fixes.
+    tests = [
+        series(".".join(requirement.split(".")[:2]))
+        if place == ".ruby-version"
+        else satisfies(requirement, place)
+        for requirement, place in wanted.items()
+    ]
+    return lambda version: all(test(numbers(version)) for test in tests)
+
+
+def locked(version: str) -> Choice:
+    """The Ruby of the build before."""
+    return Choice(series=".".join(version.split(".")[:2]), package="", version=version, why="locked")
+
+
 def versions(apt: Apt) -> tuple[tuple[str, str], ...]:
     """Every (series, Debian version) that the package sources have, newest first."""
-    series = {found[1] for name in apt.names("ruby") if (found := _SERIES.fullmatch(name))}
-    newest = sorted(series, key=_numbers, reverse=True)
+    known = {found[1] for name in apt.names("ruby") if (found := _SERIES.fullmatch(name))}
+    newest = sorted(known, key=numbers, reverse=True)
     return tuple((name, version) for name in newest for version in apt.versions(f"ruby{name}"))
 
 
@@ -69,47 +87,34 @@ def upstream(version: str) -> str:
     return real[1] if real else debian_upstream(version)
 
 
-def satisfies(requirement: str, place: str) -> Callable[[str], bool]:
+def satisfies(requirement: str, place: str) -> Test:
     """`>= 3.0, < 3.4` or `~> 3.1` as a test. Raises a `Problem` naming `place` when it cannot be read."""
     tests = []
     for part in requirement.split(","):
         found = _PART.fullmatch(part.strip())
         if not found:
             raise errors.bad_requirement(requirement, place)
-        tests.append(_test(found[1] or "=", _numbers(found[2])))
-    return lambda version: all(test(_numbers(version)) for test in tests)
+        tests += _tests(found[1] or "=", found[2])
+    return lambda version: all(test(version) for test in tests)
 
 
-def _series_of(version: str) -> Callable[[str], bool]:
-    # .ruby-version names the patch that a developer had; Debian's has the same series with later fixes.
-    return lambda found: _numbers(found)[:2] == (*_numbers(version), 0)[:2]
-
-
-def _test(operator: str, low: Numbers) -> Callable[[Numbers], bool]:
+def _tests(operator: str, version: str) -> list[Test]:
+    low = numbers(version)
     match operator:
         case "~>":
-            high = (*low[:-2], low[-2] + 1) if len(low) > 1 else (low[0] + 1,)
-            return lambda found: _padded(low) <= _padded(found) < _padded(high)
+            return [at_least(low), below(after(version.rpartition(".")[0] or version))]
         case ">=":
-            return lambda found: _padded(found) >= _padded(low)
+            return [at_least(low)]
         case ">":
-            return lambda found: _padded(found) > _padded(low)
+            return [lambda found: found > low]
         case "<=":
-            return lambda found: _padded(found) <= _padded(low)
+            return [lambda found: found <= low]
         case "<":
-            return lambda found: _padded(found) < _padded(low)
+            return [below(low)]
         case "!=":
-            return lambda found: _padded(found) != _padded(low)
+            return [lambda found: found != low]
         case _:
-            return lambda found: found[: len(low)] == low
-
-
-def _numbers(version: str) -> Numbers:
-    return tuple(int(part) for part in re.findall(r"\d+", version))
-
-
-def _padded(version: Numbers) -> Numbers:
-    return (*version, 0, 0, 0)[:3]
+            return [series(version)]
 
 
 def _because(choice: Choice, why: str) -> Choice:

@@ -13,7 +13,7 @@ from pybuild.libcnb.sbom import Component
 from ruby.layers import runtime as ruby_layer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from pybuild.libcnb.context import BuildContext
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ruby.layers.runtime import Runtime
     from ruby.lock import Bundle
 
+LAYER = "gems"
 # Settings of Bundler that a developer's .bundle/config may have, and that are ours to say.
 MANAGED = (
     "BUNDLE_PATH",
@@ -35,10 +36,8 @@ MANAGED = (
 _SPEC = re.compile(r"(?P<name>.+?)-(?P<version>\d[\w.]*)(?:-(?P<platform>[\w.-]+))?")
 
 
-def install(
-    context: BuildContext, bundle: Bundle, runtime: Runtime, compilers: Callable[[], Mapping[str, str]]
-) -> Layer:
-    """The layer, with what is missing installed. `compilers` is asked for its variables only then. Raises a `Problem`."""
+def install(context: BuildContext, bundle: Bundle, runtime: Runtime, compilers: Mapping[str, str]) -> Layer:
+    """The layer, with what is missing installed. `compilers`: variables by which gems are compiled. Raises a `Problem`."""
     key: Key = {
         "buildpack": context.version,
         "ruby": runtime.version,
@@ -46,38 +45,55 @@ def install(
         "distro": f"{context.target.distro} {context.target.distro_version}".strip(),
         "lock": bundle.digest,
         "without": without(context),
-        "packages": context.setting(ruby_layer.DEBIAN_GEMS),
+        "debian": tuple(
+            f"{name}={version}"
+            for name, version in sorted(runtime.debian_gems.items())
+            if name in bundle.gems
+        ),
     }
     types = Types(launch=True, build=True, cache=True)
-    answer = context.layers.cached_layer("gems", types, key=key)
+    answer = context.layers.cached_layer(LAYER, types, key=key)
     layer = answer.layer
     output.section(f"Gems, by Bundler {runtime.bundler}")
     if isinstance(answer, Empty):
         for cause in (differences(answer.old, key) if answer.old else ()) or answer.causes:
             output.step(f"Layer gems is made: {cause}")
-        _bundle_install(context, runtime, layer, compilers())
+        _bundle_install(context, runtime, layer, compilers)
         _trim(layer.path)
     else:
         output.step("Layer gems is reused: Gemfile.lock and Ruby are the same")
-    for name, value in settings(context, runtime, layer).items():
+    for name, value in settings(context, runtime).items():
         layer.env(name, value)
     layer.search_path("PATH", layer.path / "bin")
     context.sbom(layer, components(layer))
     return layer
 
 
-def settings(context: BuildContext, runtime: Runtime, layer: Layer) -> dict[str, str]:
+def settings(context: BuildContext, runtime: Runtime) -> dict[str, str]:
     """Bundler's and RubyGems' variables, for this build and for the app."""
+    home = context.layers.path / LAYER
     own = {
         "BUNDLE_GEMFILE": str(context.app / "Gemfile"),
-        "BUNDLE_APP_CONFIG": str(layer.path / "bundle-config"),
+        "BUNDLE_APP_CONFIG": str(home / "bundle-config"),
         "BUNDLE_FROZEN": "true",
         # The Bundler that Debian keeps patched, not the one that wrote the lock file, which would have to be fetched.
         "BUNDLER_VERSION": runtime.bundler,
-        "GEM_HOME": str(layer.path),
-        "GEM_PATH": ruby_layer.joined([layer.path, *ruby_layer.gem_paths(runtime.layer, runtime.series)]),
+        "GEM_HOME": str(home),
+        "GEM_PATH": ":".join(map(str, [home, *ruby_layer.gem_paths(runtime.layer, runtime.series)])),
     }
     return {**own, **({"BUNDLE_WITHOUT": without(context)} if without(context) else {})}
+
+
+def variables(context: BuildContext, runtime: Runtime) -> dict[str, str]:
+    """All that makes Ruby and Bundler work while this build is not over; later ones get it from the layers."""
+    layer = runtime.layer
+    return {
+        "LD_LIBRARY_PATH": (layer.path / "env/LD_LIBRARY_PATH.prepend").read_text(),
+        "RUBYLIB": (layer.path / "env/RUBYLIB.override").read_text(),
+        "LANG": "C.UTF-8",
+        "PATH": f"{layer.path}/usr/bin:{context.environ.get('PATH', '')}",
+        **settings(context, runtime),
+    }
 
 
 def without(context: BuildContext) -> str:
@@ -113,48 +129,32 @@ def _bundle_install(
     downloads = context.layers.kept_layer("gem-cache", Types(cache=True))
     words = [str(runtime.ruby), str(runtime.bundle), "install", "--jobs", "4", "--retry", "3"]
     with tempfile.TemporaryDirectory(prefix="bundler-") as home:
-        variables = {
-            **ruby_layer.environ(runtime, layer.path),
-            **settings(context, runtime, layer),
+        environ = {
+            **variables(context, runtime),
             **compilers,
-            "PATH": f"{runtime.layer.path}/usr/bin:{context.environ.get('PATH', '')}",
             "HOME": home,
             "BUNDLE_USER_HOME": home,
             "BUNDLE_GLOBAL_GEM_CACHE": "true",
             "BUNDLE_USER_CACHE": str(downloads.path),
             "MAKEFLAGS": context.setting("MAKEFLAGS", "-j2"),
         }
-        if any((context.app / "vendor/cache").glob("*.gem")) or context.setting(ruby_layer.DEBIAN_GEMS):
+        if any((context.app / "vendor/cache").glob("*.gem")) or runtime.debian_gems:
             output.step("From vendor/cache and Debian's packages, without asking a registry")
-            if _succeeds([*words, "--local"], context, variables) or _is_brought(context, words, variables):
+            if _succeeds([*words, "--local"], context, environ):
                 return
             output.step("Not all gems are there, so their source is asked")
         try:
-            command.run(words, cwd=context.app, environ=variables)
+            command.run(words, cwd=context.app, environ=environ)
         except command.ToolFailed as exc:
             raise _explained(exc) from exc
 
 
-def _succeeds(words: Sequence[str], context: BuildContext, variables: Mapping[str, str]) -> bool:
+def _succeeds(words: Sequence[str], context: BuildContext, environ: Mapping[str, str]) -> bool:
     """Whether a command succeeds that shows something only then."""
-    done = command.capture(words, cwd=context.app, environ=variables, timeout=3600)
+    done = command.capture(words, cwd=context.app, environ=environ, timeout=3600)
     if not done.code:
         output.steps([line for line in done.stdout.splitlines() if line.startswith("Bundle ")])
     return not done.code
-
-
-def _is_brought(context: BuildContext, words: Sequence[str], variables: Mapping[str, str]) -> bool:
-    """Whether the gems of Debian's packages do in the versions that they have now: their fixes change them."""
-    if not context.setting(ruby_layer.DEBIAN_GEMS):
-        return False
-    unlocked = {**variables, "BUNDLE_FROZEN": "false"}
-    before = (context.app / "Gemfile.lock").read_bytes()
-    if _succeeds([*words[:2], "lock", "--local", "--update"], context, unlocked):
-        output.step("Gemfile.lock is brought to the versions that Debian's packages have")
-        if _succeeds([*words, "--local"], context, variables):
-            return True
-    (context.app / "Gemfile.lock").write_bytes(before)
-    return False
 
 
 def own_config(file: Path) -> str:

@@ -33,7 +33,8 @@ end
 def install(context: BuildContext, bundle: Bundle, runtime: Runtime, apt: Apt) -> dict[str, str]:
     """Have the packages in a layer. Returns the variables with which compilers and mkmf find them."""
     apt.pretend("".join(as_installed(control) for control in debs.controls(runtime.layer)))
-    packages = (f"ruby{runtime.series}-dev", *natives.build_packages(bundle.compiled))
+    compiled = bundle.compiled - runtime.debian_gems.keys()
+    packages = (f"ruby{runtime.series}-dev", *natives.build_packages(compiled))
     output.section("Headers, to compile gems with")
     made = debs.deb_layer(context, "ruby-dev", packages, Types(cache=True), apt=apt)
     layer = made.layer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pybuild.libcnb import debs, output
@@ -11,7 +11,7 @@ from pybuild.libcnb.layers import Types
 from ruby import natives, versions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from pybuild.libcnb.apt import Apt
@@ -24,12 +24,16 @@ DEBIAN_GEMS = "BP_RUBY_DEBS"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
-    """Ruby as installed: `series` 3.1, `version` 3.1.2. `abi`: 3.1.0, the folder of its gems. `bundler`: its version."""
+    """Ruby as installed: `series` 3.1, `version` 3.1.2. `bundler`: its version.
+
+    `debian_gems`: name → version of the gems that Debian's packages brought because they were asked for, and with them.
+    """
 
     layer: Layer
     series: str
     version: str
     bundler: str
+    debian_gems: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ruby(self) -> Path:
@@ -49,14 +53,14 @@ class Runtime:
 
 def install(context: BuildContext, bundle: Bundle, apt: Apt) -> Runtime:
     """Choose the version and have it in a layer. Raises a `Problem`."""
-    choice = versions.choose(apt, context.setting("BP_MRI_VERSION"), bundle.ruby)
-    context.resolved.record("ruby", choice.version)
+    choice = choose(context, bundle, apt)
     output.section(f"Ruby {choice.version} ({choice.why}; {release(context)} has {choice.series})")
     own = re.split(r"[,\s]+", context.setting(DEBIAN_GEMS)) if context.setting(DEBIAN_GEMS) else []
     for package in own:
         output.step(f"Package {package} ({DEBIAN_GEMS} asks for it)")
     libraries = natives.run_packages(bundle.compiled, apt)
-    packages = (f"ruby{choice.series}={choice.package}", "ruby", "ruby-bundler", *libraries, *own)
+    pinned = f"ruby{choice.series}={choice.package}" if choice.package else f"ruby{choice.series}"
+    packages = (pinned, "ruby", "ruby-bundler", *libraries, *own)
     made = debs.deb_layer(context, "ruby", packages, Types(launch=True, build=True, cache=True), apt=apt)
     layer = made.layer
     if made.fresh:
@@ -66,7 +70,24 @@ def install(context: BuildContext, bundle: Bundle, apt: Apt) -> Runtime:
     layer.env("RUBYLIB", ":".join(map(str, load_paths(layer, choice.series))))
     layer.env("LANG", "C.UTF-8", operation="default")
     bundler = versions.upstream(made.version("ruby-bundler"))
-    return Runtime(layer=layer, series=choice.series, version=choice.version, bundler=bundler)
+    return Runtime(
+        layer=layer,
+        series=choice.series,
+        version=choice.version,
+        bundler=bundler,
+        debian_gems=specifications(gem_paths(layer, choice.series)) if own else {},
+    )
+
+
+def choose(context: BuildContext, bundle: Bundle, apt: Apt) -> versions.Choice:
+    """The newest Ruby that is asked for, or the one of the build before when locked. Raises a `Problem`."""
+    asked = context.setting("BP_MRI_VERSION")
+    if context.resolved.locked:
+        accepts = versions.accepts(asked, bundle.ruby)
+        return versions.locked(context.resolved.choose("ruby", str, accepts=accepts))
+    choice = versions.choose(apt, asked, bundle.ruby)
+    context.resolved.record("ruby", choice.version)
+    return choice
 
 
 def load_paths(layer: Layer, series: str) -> list[Path]:
@@ -95,6 +116,12 @@ def gem_paths(layer: Layer, series: str) -> list[Path]:
     ]
 
 
+def specifications(folders: Iterable[Path]) -> dict[str, str]:
+    """Name → version of the gems in these folders."""
+    files = (file for folder in folders for file in sorted((folder / "specifications").glob("*.gemspec")))
+    return {name: version for name, _, version in (file.stem.rpartition("-") for file in files)}
+
+
 def relocate(programs: Path) -> None:
     """Have Ruby's programs started by the Ruby beside them: their first lines name the system's."""
     for file in sorted(programs.iterdir()):
@@ -104,23 +131,6 @@ def relocate(programs: Path) -> None:
         moved = re.sub(rb"\A#! ?/usr/bin/ruby[\d.]*[ \t]*", b"#!/usr/bin/env ruby", data)
         if moved != data:
             file.write_bytes(moved)
-
-
-def environ(runtime: Runtime, gems: Path) -> dict[str, str]:
-    """The variables that make Ruby work while this build is not over; later ones get them from the layers."""
-    layer = runtime.layer
-    return {
-        "LD_LIBRARY_PATH": (layer.path / "env/LD_LIBRARY_PATH.prepend").read_text(),
-        "RUBYLIB": (layer.path / "env/RUBYLIB.override").read_text(),
-        "GEM_HOME": str(gems),
-        "GEM_PATH": joined([gems, *gem_paths(layer, runtime.series)]),
-        "LANG": "C.UTF-8",
-    }
-
-
-def joined(paths: Iterable[Path]) -> str:
-    """A search path."""
-    return ":".join(map(str, paths))
 
 
 def release(context: BuildContext) -> str:
