@@ -8,7 +8,6 @@ machine that tests may not have, and the test brings that itself.
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import re
 import shlex
@@ -185,12 +184,10 @@ def test_every_link_inside_the_repository_leads_somewhere(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_what_is_shown_as_yaml_or_json_is_that(page: Path) -> None:
+def test_what_is_shown_as_yaml_is_that(page: Path) -> None:
     for kind, _, text in FENCE.findall(page.read_text("utf-8")):
         if kind == "yaml":
             assert isinstance(yaml.safe_load(text), dict)
-        elif kind == "json":
-            assert isinstance(json.loads(text), dict)
 
 
 def commands() -> list[str]:
