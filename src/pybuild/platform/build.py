@@ -20,7 +20,6 @@ from pybuild.platform.caches import read_index, write_index
 from pybuild.platform.confided import confide
 from pybuild.platform.elsewhere import opened_elsewhere
 from pybuild.platform.environment import proxy_environ
-from pybuild.platform.failed import failed_build
 from pybuild.platform.outputs import delivered
 from pybuild.platform.prepare import LAYERS_DIR, looked_into, opened, prepared
 from pybuild.platform.report_dir import make_folder, write_report
@@ -132,6 +131,8 @@ def build(request: BuildRequest, *, failed: Callable[[FailedBuild], None] | None
                 created = create(held.env, ready.store, inputs, extender)
             except BuildpackFailed as exc:
                 if failed is not None:
+                    from pybuild.platform.failed import failed_build
+
                     failed(failed_build(exc, ready, held))
                 raise
         if not held.private:
