@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 TUTORIAL = ROOT / "docs" / "tutorial" / "php-in-ten-minutes.md"
+BUILDPACK_TUTORIAL = ROOT / "docs" / "tutorial" / "write-a-buildpack.md"
 PAGES = [ROOT / "README.md", ROOT / "samples" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 MARK = "=== step"
 FENCE = re.compile(r"^```(\S+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -74,6 +75,29 @@ def test_the_tutorial_does_what_it_says(engine: docker.APIClient, test_run: str,
         shown = log.read_text("utf-8", "replace")
         forget(engine, name, re.findall(r"^\*\*\* Images \(([0-9a-f]+)", shown, re.MULTILINE))
 
+    check(script, shown)
+
+
+@pytest.mark.docker
+def test_the_tutorial_for_authors_does_what_it_says(
+    engine: docker.APIClient, test_run: str, tmp_path: Path
+) -> None:
+    """Issue 5, 7: a stranger writes, tests, checks, uses and packages a buildpack."""
+    name = f"{test_run}-said"
+    page = re.sub(r"\bsaid\b", name, BUILDPACK_TUTORIAL.read_text("utf-8"))
+    script, log = list(steps(page)), tmp_path / "output"
+
+    try:
+        run(script, tmp_path, log)
+    finally:
+        shown = log.read_text("utf-8", "replace")
+        forget(engine, name, re.findall(r"^\*\*\* Images \(([0-9a-f]+)", shown, re.MULTILINE))
+
+    check(script, shown)
+
+
+def check(script: list[Step], shown: str) -> None:
+    """Each step must have shown its lines."""
     for step, output in zip(script, shown.split(f"{MARK}\n")[1:], strict=True):
         plain = re.sub(r" +", " ", output)
         missing = [line for line in step.shows if re.sub(r" +", " ", line.strip()) not in plain]
@@ -137,8 +161,9 @@ def without_numbers(text: str) -> str:
     return re.sub(r"([0-9]+ min )?[0-9]+(\.[0-9]+)*( ([kMG]?B|s)\b)?", "0", text)
 
 
-def test_every_step_of_the_tutorial_that_shows_something_is_run() -> None:
-    page = TUTORIAL.read_text("utf-8")
+@pytest.mark.parametrize("tutorial", [TUTORIAL, BUILDPACK_TUTORIAL], ids=lambda path: path.stem)
+def test_every_step_of_the_tutorials_that_shows_something_is_run(tutorial: Path) -> None:
+    page = tutorial.read_text("utf-8")
 
     found = list(steps(page))
 

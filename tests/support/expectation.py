@@ -22,7 +22,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "image": ("max-mb", "sbom"),
     "run": ("env", "read-only", "logs", "stop-seconds"),
     "http": ("path", "method", "form", "headers", "status", "contains", "lacks", "type"),
-    "rebuild": ("output", "reused"),
+    "rebuild": ("output", "reused", "locked"),
     "change": ("file", "find", "replace", "edit", "output", "reused", "http"),
     "edit": ("file", "find", "replace"),
     "rebase": ("http",),
@@ -137,6 +137,7 @@ class Expectation:
     requests: tuple[Request, ...]
     rebuild_output: tuple[str, ...]
     rebuild_reused: tuple[str, ...]
+    rebuild_locked: bool
     change: Change | None
     dependency: Change | None
     rebase: tuple[Request, ...] | None
@@ -170,6 +171,7 @@ class Expectation:
             requests=tuple(map(Request.read, table.tables("http"))),
             rebuild_output=rebuild.texts("output"),
             rebuild_reused=rebuild.texts("reused"),
+            rebuild_locked=rebuild.flag("locked"),
             change=_change(table, "change"),
             dependency=_change(table, "dependency"),
             rebase=None if rebase is None else tuple(map(Request.read, rebase.tables("http"))),

@@ -365,7 +365,9 @@ def targets() -> tuple[Target, ...]:
             lambda data: scripts.read_completed(data, 2, mark),
             (mark.encode().join((b"0", b"out", b"f", b"1", b"", b"", b"")),),
         ),
-        Target("file list", lambda data: scripts.read_list(data, 1 << 20), (b"r/layers/a\0\0" + b"5\0hello",)),
+        Target(
+            "file list", lambda data: scripts.read_list(data, 1 << 20), (b"r/layers/a\0\0" + b"5\0hello",)
+        ),
     )
 
 

@@ -112,6 +112,9 @@ class _Trial:
 
     def rebuild(self, first: Built) -> None:
         check_rebuild(self._build(), first, self.expected)
+        if self.expected.rebuild_locked:
+            locked = self._build("--locked")
+            assert locked.image_id == first.image_id, f"--locked made another image:\n{locked.output}"
 
     def rebase(self, first: Built, requests: Sequence[Request]) -> None:
         """Onto a run image with one more layer: another image, which still answers; then back to how it was."""
@@ -146,16 +149,16 @@ class _Trial:
                 served.check(request)
         return changed
 
-    def _build(self) -> Built:
-        built = build(self.image, self.app, self.expected.build_env, state=self.scratch)
+    def _build(self, *words: str) -> Built:
+        built = build(self.image, self.app, self.expected.build_env, *words, state=self.scratch)
         self.made.append(built.image_id)
         return built
 
 
-def build(image: str, app: Path, environ: Mapping[str, str], *, state: Path) -> Built:
+def build(image: str, app: Path, environ: Mapping[str, str], *options: str, state: Path) -> Built:
     """Run `pybuild build` in the app's folder, as a user would; its own state folder keeps the tests apart."""
     words = [word for name, value in environ.items() for word in ("--env", f"{name}={value}")]
-    done = pybuild(["build", image, "--json", *words], cwd=app, state=state)
+    done = pybuild(["build", image, "--json", *words, *options], cwd=app, state=state)
     return Built(output=done.stderr.decode(errors="replace"), result=json.loads(done.stdout))
 
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from pybuild.libcnb import purl
 from pybuild.libcnb.sbom import Component, documents
-from support.layouts import CONFIG, LAYER, MANIFEST, LayoutMaker, digest_of, layer_of
+from support.layouts import LayoutMaker, digest_of, layer_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 JQ = Component(
@@ -30,10 +30,10 @@ FLASK = Component(
 SCOPED = Component(name="@scope/x", version="2", purl=purl.npm("@scope/x", "2"))
 
 
-def image_with_sbom(folder: Path, files: Mapping[str, str] | None = None) -> str:
-    """The word for an image of the buildpacks pybuild/apt (layer packages: jq) and acme/py (flask, and in no layer x).
+def image_with_sbom(folder: Path, files: Mapping[str, str] | None = None, below: Sequence[bytes] = ()) -> str:
+    """The word for an image in a layout: of the buildpacks pybuild/apt (layer packages: jq) and acme/py (flask, and in no layer x).
 
-    `files`: the content of its SBOM layer, instead.
+    `files`: the content of its SBOM layer, instead. `below`: layers under it.
     """
     if files is None:
         files = {
@@ -47,6 +47,14 @@ def image_with_sbom(folder: Path, files: Mapping[str, str] | None = None) -> str
         } | {"layers/sbom/launch/sbom.legacy.json": "null"}
     maker = LayoutMaker(folder)
     content = layer_of(**files)
+    maker.index(
+        maker.image([*below, content], config={"config": {"Labels": labels_of(content)}}, compress=False)
+    )
+    return f"oci:{folder}"
+
+
+def labels_of(content: bytes) -> dict[str, str]:
+    """The label of an image with this SBOM layer."""
     label = {
         "sbom": {"sha": digest_of(content)},
         "buildpacks": [
@@ -58,17 +66,4 @@ def image_with_sbom(folder: Path, files: Mapping[str, str] | None = None) -> str
             {"key": "acme/py", "version": "1", "layers": {"venv": {"sha": "sha256:1", "launch": True}}},
         ],
     }
-    config = {
-        "os": "linux",
-        "architecture": "amd64",
-        "rootfs": {"type": "layers", "diff_ids": [digest_of(content)]},
-        "config": {"Labels": {"io.buildpacks.lifecycle.metadata": json.dumps(label)}},
-    }
-    manifest = {
-        "schemaVersion": 2,
-        "mediaType": MANIFEST,
-        "config": maker.json(config, CONFIG),
-        "layers": [maker.blob(content, LAYER)],
-    }
-    maker.index(maker.json(manifest, MANIFEST))
-    return f"oci:{folder}"
+    return {"io.buildpacks.lifecycle.metadata": json.dumps(label)}

@@ -176,7 +176,7 @@ def inspect(
             config=known,
         )
         if form != HUMAN:
-            write(about.data(), form)
+            write(about.data(form, mixins=verbose), form)
             return 0
         sys.stdout.write("\n".join(about.lines(mixins=verbose)) + "\n")
         sys.stdout.flush()

@@ -44,15 +44,14 @@ class Shown:
             else:
                 yield from _lines(info, self, mixins=mixins)
 
-    def data(self) -> dict[str, Any]:
-        """For programs."""
-        return {
-            "builder_name": self.name,
-            "trusted": self.trusted,
-            "default": self.default,
-            "remote_info": _data(self.remote, self),
-            "local_info": _data(self.local, self),
+    def data(self, form: str, *, mixins: bool) -> dict[str, Any]:
+        """For programs, in one of the formats of `structured.write`: keys and their differences as pack has them."""
+        about = {"builder_name": self.name, "trusted": self.trusted, "default": self.default}
+        infos = {
+            key: _data(info, self, form, mixins=mixins)
+            for key, info in (("remote_info", self.remote), ("local_info", self.local))
         }
+        return {**({"sharedbuilderinfo": about} if form == "yaml" else about), **infos}
 
     def warnings(self) -> Iterator[str]:
         """What users of the builder have to do themselves."""
@@ -106,14 +105,16 @@ def _warnings(info: BuilderInfo, name: str) -> Iterator[str]:
         yield f"{name} does not specify a Lifecycle version"
 
 
-def _data(info: BuilderInfo | None, about: Shown) -> dict[str, Any] | None:
+def _data(info: BuilderInfo | None, about: Shown, form: str, *, mixins: bool) -> dict[str, Any] | None:
     """The object `local_info` or `remote_info`."""
     if info is None:
         return None
     found: dict[str, Any] = {"description": info.description} if info.description else {}
-    found["created_by"] = {"name": info.created_by[0], "version": info.created_by[1]}
+    keys = ("Name", "Version") if form == "toml" else ("name", "version")
+    found["created_by"] = dict(zip(keys, info.created_by, strict=True))
     if info.stack:
-        found["stack"] = {"id": info.stack, **({"mixins": list(info.mixins)} if info.mixins else {})}
+        shown = mixins and info.mixins
+        found["stack"] = {"id": info.stack, **({"mixins": list(info.mixins)} if shown else {})}
     found["lifecycle"] = {
         "version": info.lifecycle or None,
         "buildpack_apis": _apis(info.buildpack_apis),

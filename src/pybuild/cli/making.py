@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pybuild.cli.options import insecure_registry_option
-from pybuild.errors import InvalidInput
 
 if TYPE_CHECKING:
     from pybuild.platform.made import Outcome, Where
@@ -82,17 +81,8 @@ def where_of(name: str, making: dict[str, Any]) -> Where:
 def chosen_registry(name: str | None) -> IndexRegistry:
     """The buildpack registry of that name or URL; the default one without."""
     from pybuild.platform import config
-    from pybuild.spec.config import IndexRegistry
 
-    if name and "/" in name:
-        return IndexRegistry(name=name, type="git", url=name)
-    found = config.load(os.environ).registry(name or "")
-    if found is None:
-        raise InvalidInput(
-            f"there is no buildpack registry {name or 'by default'!r}",
-            hint="pybuild config registries list shows them; add one with: pybuild config registries add NAME URL",
-        )
-    return found
+    return config.chosen_registry(config.load(os.environ), name or "")
 
 
 def made_data(name: str, outcome: Outcome) -> dict[str, Any]:

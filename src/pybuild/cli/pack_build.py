@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from inspect import signature
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pybuild.cli.options import console, shown_by
@@ -38,6 +39,7 @@ def build(call: PackCall, make: Callable[[PackCall, dict[str, str]], Maker]) -> 
     words = dict(ours.command.make_context("pack build", [*call.rest]).params)
     image = str(words["image"])
     names = typed([image, *words["tags"]])
+    words |= _layout(image, words["outputs"])
     with shown_by(make(call, names)), _console(call) as shown:
         request = _request(words)
         builder = builder_name(request)
@@ -71,6 +73,16 @@ def typed(names: Iterable[str]) -> dict[str, str]:
         with suppress(PybuildError):
             found[str(Reference.parse(name))] = name
     return found
+
+
+def _layout(image: str, outputs: tuple[str, ...]) -> dict[str, Any]:
+    """What is asked for with the name `oci:FOLDER[:TAG]`: `pack`'s way to say that the image goes into a layout."""
+    kind, _, rest = image.partition(":")
+    if kind != "oci" or not rest:
+        return {}
+    folder, colon, tag = rest.rpartition(":")
+    place, tag = (folder, tag) if colon and "/" not in tag else (rest, "latest")
+    return {"image": f"{Path(place).name.lower()}:{tag}", "outputs": (*outputs, f"type=oci,dest={place}")}
 
 
 def _request(words: dict[str, Any]) -> BuildRequest:

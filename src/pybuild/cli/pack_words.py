@@ -42,6 +42,7 @@ _COMPILED = tuple((re.compile(ours), theirs) for ours, theirs in LINES)
 _COMPILED_ERRORS = tuple((re.compile(ours), theirs) for ours, theirs in ERRORS)
 
 _COLOURS = re.compile(rb"\x1b\[[0-9;]*m")
+_EXTENDED = re.compile(r"Extending the (build|run) image ")
 # What we tell those who ask for details, and pack tells everybody.
 _FOR_ALL = ("Restoring metadata for ",)
 
@@ -108,6 +109,8 @@ class PackConsole(Console):
 
     def line(self, text: str, *, style: str = "", level: int = 0) -> None:
         """One line, in `pack`'s words."""
+        if self._phase.startswith("extender") and (found := _EXTENDED.match(text)):
+            self._phase = f"extender ({found[1]})"
         shown = "\n".join(map(line_in_packs_words, text.split("\n")))
         for ours, theirs in self.names.items():
             shown = shown.replace(f"'{ours}'", f"'{theirs}'")

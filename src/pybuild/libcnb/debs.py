@@ -196,6 +196,9 @@ def _drop_empty_folders(root: Path) -> None:
 
 
 def _write_sbom(context: BuildContext, layer: Layer) -> None:
+    # A launch layer may be kept without its folder; then its bill of materials is kept, too.
+    if not layer.path.is_dir():
+        return
     target = context.target
     found = components(
         controls(layer),

@@ -10,6 +10,9 @@
 | `bases`, `debian`, `recipe` | the Debian images it stands on |
 | `run_image` | which run image and mirror, and pulling images |
 | `shipped` | buildpacks and recipes that come with pybuild |
+| `config`, `trust`, `choices` | the user's settings, and the further words of a build |
+| `pull`, `pulled` | images into the engine, as often as the policy says |
+| `inspect`, `manifest_lists` | what an app image says of itself; indexes that a user puts together |
 | `compare`, `image_facts`, `entry_changes`, `sbom_changes` | what differs between two images, as values |
 | `compare_stored`, `compare_build` | finding the two images, or building them with pybuild and with pack |
 

@@ -22,6 +22,7 @@ from pybuild.platform import ownership, volumes
 from pybuild.platform.builder import check_platform, read_builder, with_versions
 from pybuild.platform.caches import forget, state_folder
 from pybuild.platform.confided import inside, tmpfs_mounts
+from pybuild.platform.config import chosen_registry
 from pybuild.platform.environment import LOCKED, proxy_environ, user_environ
 from pybuild.platform.ignore_files import checked_ignore_file
 from pybuild.platform.order import chosen_order
@@ -157,12 +158,7 @@ def _remote(client: docker.APIClient, request: BuildRequest) -> Remote:
     from pybuild.platform.remote import Remote, in_engine
 
     find = in_engine(client, request.pull_policy, mirrors=request.config.registry_mirrors)
-    registry = request.config.registry()
-    if registry is None:
-        raise InvalidInput(
-            f"there is no buildpack registry {request.config.default_registry!r}, which is the default one",
-            hint="pybuild config registries list",
-        )
+    registry = chosen_registry(request.config, request.choices.registry)
     return Remote(find=find, environ=request.caller, registry=registry)
 
 

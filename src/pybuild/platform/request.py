@@ -127,8 +127,9 @@ def build_request(
     means nothing.
     """
     config = config or Config()
-    names = [Reference.parse(name) for name in (image, *tags)]
-    for name, word in zip(names, (image, *tags), strict=True):
+    words = (image, *(part for tag in tags for part in tag.split(",") if part))
+    names = [Reference.parse(name) for name in words]
+    for name, word in zip(names, words, strict=True):
         if name.digest:
             raise InvalidInput(
                 f"{word!r} has a digest: a new image is named by a tag", hint="leave out @sha256:…"

@@ -145,6 +145,20 @@ def test_phases_of_a_builder_that_is_not_trusted_begin_their_lines() -> None:
     assert shown(*told) == "===> BUILDING\nRunning\none\ntwo\nthree\nafter\n"
 
 
+def test_which_image_is_extended_stands_before_the_line() -> None:
+    told = (
+        events.PhaseStarted(phase="EXTENDING"),
+        events.Info("Extending the build image by acme/ext"),
+        events.Info("Extending the run image by acme/ext"),
+    )
+
+    assert shown(*told, by_phase=True) == (
+        "===> EXTENDING\n"
+        "[extender (build)] Extending the build image by acme/ext\n"
+        "[extender (run)] Extending the run image by acme/ext\n"
+    )
+
+
 def test_images_are_named_as_the_user_did_and_cached_layers_told() -> None:
     told = (
         events.Info("Rebasing 'reg.example.com/a:latest' on run image 'b'"),

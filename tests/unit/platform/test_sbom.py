@@ -15,6 +15,7 @@ from pybuild import events
 from pybuild.errors import InvalidFile, InvalidInput
 from pybuild.platform.sbom import Selection, image_sbom, packages, save
 from pybuild.platform.sbom_merge import merged
+from support.layouts import MANIFEST, layer_of
 from support.sbom_images import image_with_sbom
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pybuild.platform.sbom import SbomDocument
+    from support.registry import Registry
 
 ALL = Selection()
 
@@ -173,3 +175,22 @@ def test_a_path_that_leads_out_is_not_a_document(tmp_path: Path) -> None:
     )
 
     assert [each.path for each in image_sbom(word, environ={})] == ["layers/sbom/launch/a/b/sbom.cdx.json"]
+
+
+def test_a_registry_is_asked_for_that_layer_alone(registry: Registry, tmp_path: Path) -> None:
+    base = layer_of(base="x" * 1000)
+    image_with_sbom(tmp_path / "image", below=[base])
+    blobs = {file.name: file.read_bytes() for file in (tmp_path / "image/blobs/sha256").iterdir()}
+    index = json.loads((tmp_path / "image/index.json").read_text())
+    manifest = blobs[index["manifests"][0]["digest"].removeprefix("sha256:")]
+    for content in blobs.values():
+        registry.put_blob("acme/app", content)
+    registry.put_manifest("acme/app", "1", MANIFEST, manifest)
+
+    found = image_sbom(f"{registry.host}/acme/app:1", environ={}, remote=True, insecure=[registry.host])
+
+    lower, upper = (layer["digest"] for layer in json.loads(manifest)["layers"])
+    asked = registry.asked("GET")
+    assert len(found) == 9
+    assert any(upper in path for path in asked)
+    assert not any(lower in path for path in asked)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pybuild.libcnb.problem import Paste, Problem
+from pybuild.libcnb.problem import Problem
 
 
 def no_module() -> Problem:
@@ -116,18 +116,4 @@ def bad_flags(setting: str, value: str, reason: str) -> Problem:
         "The build flags cannot be understood",
         f"{setting} is {value!r}: {reason}.",
         steps=("Write it as in a shell, with a closing quote for each one.",),
-    )
-
-
-def no_credentials(binding: str, key: str) -> Problem:
-    """A binding lacks what its type is for."""
-    example = (
-        "username=someone\npassword=token"
-        if key == "credentials"
-        else "machine example.com login someone password token"
-    )
-    return Problem(
-        "The binding with Git's credentials is not complete",
-        f"The binding {binding!r} has no file {key}.",
-        paste=Paste(file=f"{key} in the binding", text=example, action="For example, write this to"),
     )

@@ -34,6 +34,7 @@ def build(context: BuildContext) -> Built:
     with tempfile.TemporaryDirectory(prefix="java-") as scratch:
         jar, repository = compiled(context, found, java, tool, Path(scratch))
         if context.exec_env == "test" and tool:
+            tests.warm(context, tool)
             tests.write(context, java, tool)
             keep = ("*",)
         made = application.place(context.app, jar, keep)

@@ -104,11 +104,17 @@ def install(context: BuildContext, jdk: Jdk, apt: Apt) -> Maven:
 def arguments(context: BuildContext) -> tuple[str, ...]:
     """The words of the build, as Paketo's settings give them. Raises a `Problem`."""
     default = DEFAULT_ARGUMENTS if context.exec_env != "test" else "test-compile package -DskipTests"
-    found = [
+    return (
         *_split(context, "BP_MAVEN_BUILD_ARGUMENTS", default),
         *_split(context, "BP_MAVEN_ADDITIONAL_BUILD_ARGUMENTS"),
         DATE,
-    ]
+        *selection(context),
+    )
+
+
+def selection(context: BuildContext) -> tuple[str, ...]:
+    """The words that say which pom and profiles every call is about."""
+    found = []
     if profiles := context.setting("BP_MAVEN_ACTIVE_PROFILES"):
         found.append(f"-P{profiles}")
     if pom := context.setting("BP_MAVEN_POM_FILE"):

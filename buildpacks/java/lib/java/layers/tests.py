@@ -8,14 +8,17 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from java.layers import maven
+from pybuild.libcnb import output
 from pybuild.libcnb.layers import Types, write_file
+from pybuild.libcnb.problem import Problem
 
 if TYPE_CHECKING:
     from java.layers.jdk import Jdk
-    from java.layers.maven import Maven
     from pybuild.libcnb.context import BuildContext
 
 RUNNER = "maven-test"
+SECONDS = 120
 
 _SCRIPT = """\
 #!/usr/bin/env bash
@@ -29,13 +32,25 @@ exec {program} {words} --offline surefire:test "$@"
 """
 
 
-def write(context: BuildContext, jdk: Jdk, maven: Maven) -> None:
+def warm(context: BuildContext, tool: maven.Maven) -> None:
+    """Run the tests once, whatever comes of it: only then does Maven fetch what runs them."""
+    output.section("Maven runs the tests once, so that it has all it needs for them")
+    words = ("surefire:test", "-Dmaven.test.failure.ignore=true", f"-Dsurefire.timeout={SECONDS}")
+    try:
+        tool.run(*words, *maven.selection(context), cwd=context.app)
+    except Problem:
+        output.warning(
+            "The tests could not be run now; the process test may lack something that it cannot download."
+        )
+
+
+def write(context: BuildContext, jdk: Jdk, tool: maven.Maven) -> None:
     """Write the program that the process `test` starts."""
     layer = context.layers.fresh_layer("java-tests", Types(launch=True))
     text = _SCRIPT.format(
         app=shlex.quote(str(context.app)),
         home=shlex.quote(str(jdk.home)),
-        program=shlex.quote(str(maven.program)),
-        words=shlex.join(maven.words),
+        program=shlex.quote(str(tool.program)),
+        words=shlex.join((*tool.words, *maven.selection(context))),
     )
     write_file(layer.path / "bin" / RUNNER, text, mode=0o755)

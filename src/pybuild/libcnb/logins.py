@@ -1,4 +1,4 @@
-"""Credentials for private modules: bindings of type `git-credentials` and `netrc`, used while the build runs only."""
+"""Logging in to where private source is: bindings of type `git-credentials` and `netrc`, used while the build runs only."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import os
 import shlex
 from typing import TYPE_CHECKING
 
-from go import errors
 from pybuild.libcnb.bindings import of_type
+from pybuild.libcnb.problem import Paste, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def environ(bindings: Iterable[Binding], scratch: Path) -> dict[str, str]:
-    """Variables that make git and Go log in; the secrets lie in files below `scratch`. Raises a `Problem`.
+    """Variables that make git, curl and Go log in; the secrets lie in files below `scratch`. Raises a `Problem`.
 
     `git-credentials` has a file `credentials` in git's format (`username=…`, `password=…`), and perhaps `context`,
     the address it is for. `netrc` has a file `.netrc`.
@@ -42,9 +42,22 @@ def environ(bindings: Iterable[Binding], scratch: Path) -> dict[str, str]:
 def _secret(file: Path, binding: Binding, key: str) -> Path:
     text = binding.values.get(key, "")
     if not text.strip():
-        raise errors.no_credentials(binding.name, key)
+        raise _incomplete(binding.name, key)
     with open(
         os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", errors="surrogateescape"
     ) as stream:
         stream.write(text.rstrip("\n") + "\n")
     return file
+
+
+def _incomplete(binding: str, key: str) -> Problem:
+    example = (
+        "username=someone\npassword=token"
+        if key == "credentials"
+        else "machine example.com login someone password token"
+    )
+    return Problem(
+        "The binding with Git's credentials is not complete",
+        f"The binding {binding!r} has no file {key}.",
+        paste=Paste(file=f"{key} in the binding", text=example, action="For example, write this to"),
+    )
