@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from pybuild.buildenv.container import ContainerBuildEnv
     from pybuild.lifecycle.analyze import Analysis
-    from pybuild.lifecycle.cache import CacheIndex
     from pybuild.lifecycle.create import Created, CreateInputs
     from pybuild.lifecycle.detect import Detected
     from pybuild.lifecycle.image_layers import LauncherSource
@@ -137,7 +136,6 @@ def build(request: BuildRequest, *, failed: Callable[[FailedBuild], None] | None
                 raise
         if not held.private:
             write_index(ready.volume, created.exported.index)
-        _tell_kept(created.exported.index, index)
         if request.choices.report_dir is not None:
             write_report(request.choices.report_dir, created.exported.report, failure=ExportError)
     outputs = delivered(request.places, created.exported.written)
@@ -162,20 +160,6 @@ def build(request: BuildRequest, *, failed: Callable[[FailedBuild], None] | None
         digest=exported.written.digest,
         outputs=outputs,
     )
-
-
-def _tell_kept(now: CacheIndex, before: CacheIndex | None) -> None:
-    """Say which layers are kept for the next build, and whether they are the very ones that were kept before."""
-    for owner, layers in now.layers.items():
-        old = before.layers.get(owner, {}) if before else {}
-        for name, layer in layers.items():
-            if layer.cache:
-                same = name in old and old[name].stamp == layer.stamp
-                events.emit(
-                    events.LayerDecided(
-                        action="cached", owner=owner, layer=name, reason="unchanged" if same else ""
-                    )
-                )
 
 
 def _attest(ready: Prepared, created: Created, outputs: tuple[Delivered, ...], started: float) -> None:
