@@ -20,7 +20,7 @@ from pybuild.platform import sbom_dir
 from pybuild.platform.caches import read_index, write_index
 from pybuild.platform.confided import confide
 from pybuild.platform.elsewhere import opened_elsewhere
-from pybuild.platform.environment import proxy_environ
+from pybuild.platform.environment import home_environ, proxy_environ
 from pybuild.platform.failed import failed_build
 from pybuild.platform.outputs import delivered
 from pybuild.platform.prepare import LAYERS_DIR, looked_into, opened, prepared
@@ -257,7 +257,7 @@ def _create_inputs(env: ContainerBuildEnv, ready: Prepared) -> tuple[CreateInput
         order=ready.chosen.order,
         system=builder.system,
         platform_api=ready.api,
-        environ={**builder.environ, **proxy_environ(request.caller)},
+        environ={**home_environ(env), **builder.environ, **proxy_environ(request.caller)},
         trust=readied.delivery.environ,
         places=Places(layers=LAYERS_DIR, app=ready.app_dir),
         default_process=request.default_process,
