@@ -22,7 +22,7 @@ from pybuild.cli.debug import chosen_handler, on_failure_option
 from pybuild.cli.file_list import list_files
 from pybuild.cli.id_files import id_files
 from pybuild.cli.options import console, output_options
-from pybuild.cli.pack_options import choice_options, previous_image_option, report_option
+from pybuild.cli.pack_options import choice_options, previous_image_option, report_option, sbom_option
 from pybuild.cli.trail import groups_of, next_step, trail_lines
 from pybuild.cli.why import Decisions
 from pybuild.events import listening
@@ -114,6 +114,7 @@ def source_options(function: Any) -> Any:
 @click.option("-t", "--tag", "tags", multiple=True, metavar="NAME", help="A further name for the image.")
 @previous_image_option
 @report_option
+@sbom_option
 @click.option("-D", "--default-process", default="", metavar="TYPE", help="Process that the image starts.")
 @image_options
 @cache_options

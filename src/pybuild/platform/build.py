@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 from pybuild import __version__, events
 from pybuild.errors import BuildpackFailed, ExportError, InvalidInput
 from pybuild.oci.reference import Reference
+from pybuild.platform import sbom_dir
 from pybuild.platform.caches import read_index, write_index
 from pybuild.platform.confided import confide
 from pybuild.platform.elsewhere import opened_elsewhere
-from pybuild.platform.environment import proxy_environ
+from pybuild.platform.environment import home_environ, proxy_environ
 from pybuild.platform.failed import failed_build
 from pybuild.platform.outputs import delivered
 from pybuild.platform.prepare import LAYERS_DIR, looked_into, opened, prepared
@@ -116,6 +117,8 @@ def build(request: BuildRequest, *, failed: Callable[[FailedBuild], None] | None
     start = time.monotonic()
     if request.choices.report_dir is not None:
         make_folder(request.choices.report_dir)
+    if request.choices.sbom_dir is not None:
+        sbom_dir.make_folder(request.choices.sbom_dir)
     with (
         prepared(request) as ready,
         opened_elsewhere(request, ready.store) as elsewhere,
@@ -138,6 +141,9 @@ def build(request: BuildRequest, *, failed: Callable[[FailedBuild], None] | None
             write_index(ready.volume, created.exported.index)
         if request.choices.report_dir is not None:
             write_report(request.choices.report_dir, created.exported.report, failure=ExportError)
+        if request.choices.sbom_dir is not None:
+            copied = sbom_dir.copy_sboms(held.env, LAYERS_DIR, request.choices.sbom_dir)
+            events.detail(f"{copied} SBOM files copied to {request.choices.sbom_dir}")
     outputs = delivered(request.places, created.exported.written)
     exported, run_image = created.exported, created.analysis.run_image_name
     if request.attest and any(each.output.kind == "registry" for each in outputs):
@@ -251,7 +257,7 @@ def _create_inputs(env: ContainerBuildEnv, ready: Prepared) -> tuple[CreateInput
         order=ready.chosen.order,
         system=builder.system,
         platform_api=ready.api,
-        environ={**builder.environ, **proxy_environ(request.caller)},
+        environ={**home_environ(env), **builder.environ, **proxy_environ(request.caller)},
         trust=readied.delivery.environ,
         places=Places(layers=LAYERS_DIR, app=ready.app_dir),
         default_process=request.default_process,
