@@ -305,11 +305,11 @@ def _tell(new: ImageLayers, sha: Mapping[ImageLayer, str], previous: Collection[
 
 
 def _tell_cached(inputs: ExportInputs, new: CacheIndex) -> None:
-    """What became of the layers that are only for later builds, and why."""
+    """What is kept for later builds, and whether it is what was kept before."""
     for built in inputs.built.buildpacks:
         for layer in built.layers:
             now = new.layer(built.module.id, layer.name)
-            if layer.toml.launch or now is None or not now.cache:
+            if now is None or not now.cache:
                 continue
             kept = inputs.cache.layer(built.module.id, layer.name) if inputs.cache else None
             # A layer that came from a cache elsewhere has no stamp here from before: then its metadata must do.

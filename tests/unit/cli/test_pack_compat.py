@@ -172,8 +172,8 @@ def test_which_image_is_extended_stands_before_the_line() -> None:
 def test_images_are_named_as_the_user_did_and_cached_layers_told() -> None:
     told = (
         events.Info("Rebasing 'reg.example.com/a:latest' on run image 'b'"),
-        events.LayerDecided(action="cached", owner="acme/bp", layer="deps"),
-        events.LayerDecided(action="cached", owner="acme/bp", layer="more", reason="unchanged"),
+        events.LayerDecided(action="cached", owner="acme/bp", layer="deps", rebuilt=True),
+        events.LayerDecided(action="cached", owner="acme/bp", layer="more"),
     )
 
     assert shown(*told, names={"reg.example.com/a:latest": "reg.example.com/a"}) == (

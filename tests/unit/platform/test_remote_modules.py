@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,7 +14,7 @@ from pybuild.errors import InvalidArchive, InvalidFile, InvalidInput
 from pybuild.oci import tar
 from pybuild.platform.builder_create import flatten_groups
 from pybuild.platform.download import DownloadFailed, NotThere, download
-from pybuild.platform.lifecycle_archive import from_archive, ours
+from pybuild.platform.lifecycle_archive import from_archive, read
 from pybuild.platform.locator import locate
 from pybuild.platform.made import engine_target, expanded, parse_labels, parse_targets
 from pybuild.platform.package import platform_folder
@@ -182,12 +183,22 @@ def test_what_is_no_lifecycle_is_refused(data: bytes, error: type[Exception], me
         from_archive(data, "it")
 
 
-def test_our_own_lifecycle_is_one() -> None:
-    """BTM-02."""
-    found = ours()
+def test_our_own_lifecycle_is_one(lifecycle_archive: Path) -> None:
+    """BTM-02, GO-90: from the archive, and from the last layer of a lifecycle image."""
+    found = read(lifecycle_archive)
+    members = [
+        (member._replace(name=b"/cnb/" + member.name), body.read(most=1 << 26))
+        for member, body in tar.read([gzip.decompress(lifecycle_archive.read_bytes())])
+    ]
+    image = from_archive(b"".join(tar.write(map(_entry, members))), "an image")
 
     assert found.version.startswith("0.21.17+pybuild.")
-    assert found.layer == ours().layer
+    assert image == found
+
+
+def _entry(member: tuple[tar.Member, bytes]) -> tuple[tar.TarEntry, bytes]:
+    about, content = member
+    return tar.TarEntry(about.name, about.kind, about.mode, 0, 0, len(content), about.linkname), content
 
 
 @pytest.mark.parametrize(
