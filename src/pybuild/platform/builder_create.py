@@ -130,7 +130,7 @@ def _modules(
 
 def _check(definition: Definition, lifecycle: Lifecycle, base: StoredImage) -> None:
     """Raise `BuilderUnusable` for what would fail in every build with this builder."""
-    builder_image.check_order(definition)
+    builder_image.check_order(definition, base)
     spoken = {
         ApiVersion.parse(text) for text in (*lifecycle.buildpack.supported, *lifecycle.buildpack.deprecated)
     }
