@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -182,6 +183,19 @@ def test_a_terminal_gets_a_shell_in_the_failed_build(failing: Lab, engine: docke
     assert "bin/build of acme/bp@1 failed with exit code 7" in shown
     assert code == 51
     assert failing.leftovers() == []
+
+
+def test_a_build_that_is_stopped_says_so_as_an_event(lab: Lab) -> None:
+    started = lab.start_build(
+        "--buildpack", lab.buildpack(build="touch /marks/begun; exec sleep 60"), "--log-format", "json"
+    )
+    started.wait_for_file(lab.marks / "begun")
+
+    outcome = started.stop(signal.SIGINT)
+
+    last = json.loads(outcome.stderr.splitlines()[-1])
+    assert (outcome.code, last["event"], last["exit_code"]) == (130, "failed", 130)
+    assert lab.leftovers() == []
 
 
 def test_a_shell_without_a_terminal_is_refused_before_the_build(failing: Lab) -> None:
