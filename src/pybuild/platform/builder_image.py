@@ -50,6 +50,7 @@ class Definition:
 
     `order`: may leave out versions. `files`: further files of root's, by absolute path. `flatten`: modules (`id@version`) that share a layer. `lifecycle` None: only a description of ours. `stack`:
     the run image of a builder that still names a stack. `build_env`: files of the build configuration, by name.
+    `made_by`: name and version of the program that it says made it.
     """
 
     description: str
@@ -65,6 +66,7 @@ class Definition:
     build_env: Mapping[str, bytes] = field(default_factory=dict)
     lifecycle: Lifecycle | None = None
     flatten: tuple[frozenset[str], ...] = ()
+    made_by: tuple[str, str] = ("pybuild", pybuild.__version__)
 
 
 def create(store: ImageStore, base: StoredImage, definition: Definition, *names: Reference) -> Written:
@@ -260,7 +262,7 @@ def _labels(
             stack=definition.stack,
             run_images=definition.run_images,
             lifecycle=lifecycle.tree(),
-            created_by=("pybuild", pybuild.__version__),
+            created_by=definition.made_by,
         ),
         labels.LAYERS: buildpacks.label(),
         labels.EXTENSION_LAYERS: extensions.label(),
