@@ -40,6 +40,9 @@ _READING: dict[tuple[str, ...], str] = {
 }
 # Commands whose output is data: details would stand in the middle of it.
 _DATA = {"inspect", "report", "version", "completion", "help", "stack"}
+VERSION = f"{PACK_VERSION}+pybuild-{__version__}"
+"""What is said of the version, here and in builders that are made."""
+
 # Commands that ask registries each time, unless told otherwise.
 _PULLING = {("builder", "create"), ("buildpack", "package"), ("extension", "package")}
 _NO_SUCH = 'Error: unknown command "{0}" for "pack"\nRun \'pack --help\' for usage.\n'
@@ -121,6 +124,8 @@ def run_ours(call: PackCall) -> int:
         from pybuild.platform import config
 
         words += ["--pull-policy", config.load(os.environ).pull_policy or "always"]
+    if call.words[:2] == ("builder", "create"):
+        words += ["--made-by", f"Pack CLI@{VERSION}"]
     if call.command not in _DATA:
         # A group that is called without a verb shows a list, and has no options of its own.
         words += call.flags if _takes_options(words) else []
@@ -184,7 +189,7 @@ def _builder(call: PackCall) -> int:
 
 
 def _version(_call: PackCall) -> int:
-    print(f"{PACK_VERSION}+pybuild-{__version__}")
+    print(VERSION)
     return 0
 
 
@@ -201,11 +206,7 @@ def _help(words: Sequence[str]) -> int:
 def _report(call: PackCall) -> int:
     from pybuild.cli.pack_texts import report
 
-    print(
-        report(
-            f"{PACK_VERSION}+pybuild-{__version__}", explicit="-e" in call.rest or "--explicit" in call.rest
-        )
-    )
+    print(report(VERSION, explicit="-e" in call.rest or "--explicit" in call.rest))
     return 0
 
 

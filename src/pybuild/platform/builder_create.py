@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pybuild import __version__
 from pybuild.errors import BuilderUnusable, InvalidInput, PybuildError
 from pybuild.events import detail, info, warn
 from pybuild.oci.reference import Reference
@@ -50,6 +51,7 @@ class BuilderRequest:
     flatten: tuple[frozenset[str], ...] = ()
     targets: tuple[TargetSpec, ...] = ()
     registry: IndexRegistry = field(default=OFFICIAL_REGISTRY)
+    made_by: tuple[str, str] = ("pybuild", __version__)
 
 
 def create_builder(request: BuilderRequest) -> Outcome:
@@ -100,6 +102,7 @@ def _create(request: BuilderRequest, place: Place, scratch: Path) -> Written:
         lifecycle=lifecycle,
         labels=request.labels,
         flatten=request.flatten,
+        made_by=request.made_by,
     )
     _check(definition, lifecycle, base)
     return builder_image.create(place.store, base, definition, *place.names)
@@ -130,7 +133,7 @@ def _modules(
 
 def _check(definition: Definition, lifecycle: Lifecycle, base: StoredImage) -> None:
     """Raise `BuilderUnusable` for what would fail in every build with this builder."""
-    builder_image.check_order(definition)
+    builder_image.check_order(definition, base)
     spoken = {
         ApiVersion.parse(text) for text in (*lifecycle.buildpack.supported, *lifecycle.buildpack.deprecated)
     }

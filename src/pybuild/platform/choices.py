@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 PRODUCTION = "production"
 
 _EXEC_ENV = re.compile(r"[a-zA-Z0-9.-]+")
-_PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9_]+(?:/[a-z0-9.]+)?")
+_PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9_-]+(?:/[a-z0-9.]+)?")
 _HIGHEST_ID = (1 << 31) - 1
 
 
