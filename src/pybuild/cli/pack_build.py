@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
     Maker = Callable[..., Console]
 
-_NO_BUILDER = 2  # what pack calls a soft error
+NO_BUILDER = 2
+"""Exit code where nobody has chosen a builder; `pack` calls it a soft error."""
+
 _ALWAYS = "always"
 
 
@@ -45,7 +47,7 @@ def build(call: PackCall, make: Callable[[PackCall, dict[str, str]], Maker]) -> 
         builder = builder_name(request)
         if not builder:
             print(no_builder())
-            return _NO_BUILDER
+            return NO_BUILDER
         shown.by_phase = not (words["trust_builder"] or is_trusted(builder, request.config))
         result = carry_out(request)
         if not call.quiet:

@@ -17,7 +17,7 @@ import click
 from pybuild import __version__, events
 from pybuild.cli import pack_arguments
 from pybuild.cli.options import CONTEXT, shown_by
-from pybuild.cli.pack_build import typed
+from pybuild.cli.pack_build import NO_BUILDER, typed
 from pybuild.cli.signals import Stopped, listen
 from pybuild.errors import InvalidFile, PybuildError
 
@@ -40,6 +40,11 @@ _READING: dict[tuple[str, ...], str] = {
 }
 # Commands whose output is data: details would stand in the middle of it.
 _DATA = {"inspect", "report", "version", "completion", "help", "stack"}
+VERSION = f"{PACK_VERSION}+pybuild-{__version__}"
+"""What is said of the version, here and in builders that are made."""
+
+# Commands that ask registries each time, unless told otherwise.
+_PULLING = {("builder", "create"), ("buildpack", "package"), ("extension", "package")}
 _NO_SUCH = 'Error: unknown command "{0}" for "pack"\nRun \'pack --help\' for usage.\n'
 
 
@@ -79,6 +84,9 @@ def pack(args: Sequence[str]) -> int:
             return exc.exit_code
         except click.exceptions.Exit as exc:
             return exc.exit_code
+        except click.NoSuchOption as exc:
+            _print_error(f"Error: unknown flag: {exc.option_name}")
+            return _FAILED
         except click.ClickException as exc:
             _print_error(f"Error: {exc.format_message()}")
             return _FAILED
@@ -112,6 +120,12 @@ def run_ours(call: PackCall) -> int:
     from pybuild.cli.main import cli
 
     words = [*call.words]
+    if call.words[:2] in _PULLING and not any(word.startswith("--pull-policy") for word in words):
+        from pybuild.platform import config
+
+        words += ["--pull-policy", config.load(os.environ).pull_policy or "always"]
+    if call.words[:2] == ("builder", "create"):
+        words += ["--made-by", f"Pack CLI@{VERSION}"]
     if call.command not in _DATA:
         # A group that is called without a verb shows a list, and has no options of its own.
         words += call.flags if _takes_options(words) else []
@@ -163,8 +177,19 @@ def _rebase(call: PackCall) -> int:
     return rebase(call, _console_maker)
 
 
+def _builder(call: PackCall) -> int:
+    from pybuild.cli.pack_texts import no_builder
+    from pybuild.platform import config
+
+    named = [word for word in call.rest[1:] if not word.startswith("-")]
+    if call.rest[:1] == ("inspect",) and not named and not config.load(os.environ).default_builder:
+        print(no_builder())
+        return NO_BUILDER
+    return run_ours(call)
+
+
 def _version(_call: PackCall) -> int:
-    print(f"{PACK_VERSION}+pybuild-{__version__}")
+    print(VERSION)
     return 0
 
 
@@ -181,11 +206,7 @@ def _help(words: Sequence[str]) -> int:
 def _report(call: PackCall) -> int:
     from pybuild.cli.pack_texts import report
 
-    print(
-        report(
-            f"{PACK_VERSION}+pybuild-{__version__}", explicit="-e" in call.rest or "--explicit" in call.rest
-        )
-    )
+    print(report(VERSION, explicit="-e" in call.rest or "--explicit" in call.rest))
     return 0
 
 
@@ -217,6 +238,7 @@ def _config(call: PackCall) -> int:
 
 _OWN: dict[str, Callable[[PackCall], int]] = {
     "build": _build,
+    "builder": _builder,
     "rebase": _rebase,
     "version": _version,
     "help": lambda call: _help(call.rest),

@@ -98,7 +98,7 @@ class PackConsole(Console):
                 self.timings[phase] = self.timings.get(phase, 0.0) + seconds
                 self._phase = ""
             case LayerDecided(action="cached"):
-                verb = "Reusing" if event.reason == "unchanged" else "Adding"
+                verb = "Adding" if event.rebuilt else "Reusing"
                 self.line(f"{verb} cache layer '{event.owner}:{event.layer}'")
             case Detail(text=text) if text.startswith(_FOR_ALL):
                 self.line(text)
