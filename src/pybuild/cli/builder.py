@@ -96,8 +96,6 @@ def create(
                 made_by=(made_by.partition("@")[0], made_by.partition("@")[2]),
             )
         )
-        if outcome.index:
-            shown.line(f"Successfully pushed manifest list '{name}' to registry")
         shown.line(f"Successfully created builder image '{name}'", style="32")
         shown.line(f"Tip: Run 'pybuild <image-name> --builder {name}' to use this builder")
     if as_json:
