@@ -22,6 +22,7 @@ LINES: tuple[tuple[str, str], ...] = (
     (r"Pulling (\S+)", r"Pulling image '\1'"),
     (r"Successfully published image '(.*)'", r"Successfully built image '\1'"),
     (r"'(\S+)' stands on the newest .* already: nothing to do", r"Successfully rebased image '\1'"),
+    (r"Pushed the index (\S+)@sha256:\w+", r"Successfully pushed manifest list '\1' to registry"),
     (r"Using mirror '(\S+)' for '(\S+)'", r"Using mirror '\1' for \2"),
     (
         r"Adding (\w+) '(\S+)' version '(\S+)' to builder's container",
