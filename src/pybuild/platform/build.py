@@ -146,12 +146,19 @@ def build(request: BuildRequest, *, failed: Callable[[FailedBuild], None] | None
             copied = sbom_dir.copy_sboms(held.env, LAYERS_DIR, request.choices.sbom_dir)
             events.detail(f"{copied} SBOM files copied to {request.choices.sbom_dir}")
     outputs = delivered(request.places, created.exported.written)
-    exported, run_image = created.exported, created.analysis.run_image_name
     if request.attest and any(each.output.kind == "registry" for each in outputs):
         _attest(ready, created, outputs, time.time() - (time.monotonic() - start))
+    return _result(ready, created, outputs, seconds=time.monotonic() - start)
+
+
+def _result(
+    ready: Prepared, created: Created, outputs: tuple[Delivered, ...], *, seconds: float
+) -> BuildResult:
+    exported, run_image = created.exported, created.analysis.run_image_name
+    of_registry = ready.request.places[0].kind == "registry"
     return BuildResult(
         names=exported.names,
-        image_id=exported.written.digest if request.places[0].kind == "registry" else outputs[0].image_id,
+        image_id=exported.written.digest if of_registry else outputs[0].image_id,
         changed=exported.written.changed,
         size=exported.written.size,
         sent=exported.written.sent_bytes,
@@ -162,7 +169,7 @@ def build(request: BuildRequest, *, failed: Callable[[FailedBuild], None] | None
         buildpacks=created.detected.group.buildpacks,
         builder=ready.builder.name,
         run_image=run_image,
-        seconds=time.monotonic() - start,
+        seconds=seconds,
         base_size=ready.run_image_size if run_image == ready.run_image else 0,
         digest=exported.written.digest,
         outputs=outputs,
