@@ -202,6 +202,8 @@ def test_a_builder_on_a_builder_has_the_buildpacks_of_both(
             BuilderUnusable,
             "unable to satisfy target os/arch constraints",
         ),
+        ('[[buildpacks]]\nuri = "old-stack"\n', "", BuilderUnusable, "does not support stack 's'"),
+        ('[[buildpacks]]\nuri = "mixed"\n', "", BuilderUnusable, r"requires missing mixin\(s\): build:git"),
         ('[stack]\nid = "other"\n', "", BuilderUnusable, "stack 'other' from builder config is incompatible"),
     ],
 )
@@ -217,6 +219,8 @@ def test_a_builder_that_could_not_work_is_not_made(
     """BTM-07."""
     buildpack(tmp_path, "one", rest)
     buildpack(tmp_path, "old", api="0.6")
+    buildpack(tmp_path, "old-stack", '[[stacks]]\nid = "bionic"\n')
+    buildpack(tmp_path, "mixed", '[[stacks]]\nid = "s"\nmixins = ["build:git", "run:x"]\n')
     buildpack(tmp_path, "arm", '[[targets]]\nos = "linux"\narch = "arm64"\n')
 
     with pytest.raises(error, match=message) as caught:
