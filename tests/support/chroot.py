@@ -53,6 +53,8 @@ def own_root(root_folder: Path, tmp_path: Path) -> Path:
     """A folder like `root_folder`, for one test alone to change; root and cnb (1000:1000) are its users."""
     mine = tmp_path / "root"
     shutil.copytree(root_folder, mine, symlinks=True, ignore=shutil.ignore_patterns("dev", "store"))
+    # pytest's folders are closed to other users; what another test opened is no thing to rely on.
+    mine.chmod(0o755)
     (mine / "dev").mkdir()
     os.mknod(mine / "dev/null", 0o666 | stat.S_IFCHR, os.makedev(1, 3))
     (mine / "dev/null").chmod(0o666)
