@@ -88,7 +88,7 @@ class LayerDecided:
     """What became of one layer, and why.
 
     `action`: "added" to the image, "reused" from the previous one, "restored" for the build, "cached" for the
-    next without being in the image, "dropped". `owner`: a buildpack's id, "app", or the lifecycle's own.
+    next (in the image or not), "dropped". `owner`: a buildpack's id, "app", or the lifecycle's own.
     `size`: bytes of its uncompressed tar, 0 when unknown. `rebuilt`: its buildpack made its contents in this build.
     """
 

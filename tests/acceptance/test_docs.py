@@ -7,6 +7,7 @@ machine that tests may not have, and the test brings that itself.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shlex
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from pybuild.cli.main import cli
@@ -181,19 +183,27 @@ def test_every_link_inside_the_repository_leads_somewhere(page: Path) -> None:
     assert missing == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_what_is_shown_as_yaml_is_that(page: Path) -> None:
+    for kind, _, text in FENCE.findall(page.read_text("utf-8")):
+        if kind == "yaml":
+            assert isinstance(yaml.safe_load(text), dict)
+
+
 def commands() -> list[str]:
     """Every `pybuild …` that a page tells to type, in a block or within a sentence."""
     found = [
         (first or second).partition("  ")[0].strip()
         for page in PAGES
-        for first, second in COMMAND.findall(page.read_text("utf-8"))
+        for first, second in COMMAND.findall(re.sub(r"\\\n\s*", "", page.read_text("utf-8")))
     ]
     return sorted(set(found))
 
 
 @pytest.mark.parametrize("command", commands())
 def test_every_command_and_option_of_the_documents_exists(command: str) -> None:
-    words = shlex.split(command)[1:]
+    # What follows `--` is for another program.
+    words = list(itertools.takewhile(lambda word: word != "--", shlex.split(command)[1:]))
 
     result = CliRunner().invoke(cli, [*words, "--help"])
 

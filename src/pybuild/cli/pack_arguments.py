@@ -28,6 +28,7 @@ COMMANDS = (
 
 ALIASES = {
     "inspect-image": ("inspect",),
+    "inspect-builder": ("builder", "inspect"),
     "builders": ("builder",),
     "buildpacks": ("buildpack",),
     "extensions": ("extension",),
@@ -37,7 +38,6 @@ ALIASES = {
 DEPRECATED = {
     "create-builder": ("builder", "create"),
     "package-buildpack": ("buildpack", "package"),
-    "inspect-builder": ("builder", "inspect"),
     "inspect-buildpack": ("buildpack", "inspect"),
     "suggest-builders": ("builder", "suggest"),
     "set-default-builder": ("config", "default-builder"),

@@ -44,7 +44,9 @@ def libcnb_files() -> dict[str, bytes]:
             found[name] = _CARRIED
             continue
         found[name] = file.read_bytes()
-        waiting += [imported for module in _imports(found[name]) for imported in _files_of(module)]
+        # What pybuild itself offers to programs is no part of libcnb; that there is such a package is.
+        if file != _PACKAGE / "__init__.py":
+            waiting += [imported for module in _imports(found[name]) for imported in _files_of(module)]
     return dict(sorted(found.items()))
 
 

@@ -12,7 +12,16 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 NAMES = tuple(sorted(path.parent.name for path in (ROOT / "buildpacks").glob("*/buildpack.toml")))
-MARKS = ("Aptfile", "index.php", "Gemfile", "go.mod", "pom.xml", "Cargo.toml", "requirements.txt")
+MARKS = (
+    "Aptfile",
+    "index.php",
+    "Gemfile",
+    "go.mod",
+    "pom.xml",
+    "Cargo.toml",
+    "requirements.txt",
+    "package.json",
+)
 
 pytestmark = pytest.mark.skipif(
     not Path("/usr/bin/python3").exists(), reason="the programs start with /usr/bin/python3"
@@ -112,6 +121,19 @@ def test_php_without_web_files_or_server_does_not_ask_for_nginx(
     assert [need["name"] for need in tomllib.loads((tmp_path / "plan.toml").read_text())["requires"]] == [
         "php"
     ]
+
+
+def test_a_front_end_offers_its_files_and_can_do_without_a_server_of_them(tmp_path: Path) -> None:
+    (tmp_path / "package.json").write_text(
+        '{"scripts": {"build": "vite build"}, "devDependencies": {"vite": "7"}}'
+    )
+
+    done = detect(ROOT / "buildpacks/nodejs", tmp_path, tmp_path)
+
+    plan = tomllib.loads((tmp_path / "plan.toml").read_text())
+    assert done.returncode == 0
+    assert plan["provides"] == [{"name": "node"}, {"name": "static-files"}]
+    assert [option["provides"] for option in plan["or"]] == [[{"name": "node"}]]
 
 
 def test_a_wrong_setting_passes_detect_so_that_the_build_can_explain_it(tmp_path: Path) -> None:

@@ -491,6 +491,53 @@ def test_a_bound_redis_is_springs(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.skipif(not shutil.which("keytool"), reason="needs keytool")
+def test_bound_certificates_are_added_to_the_jvms(tmp_path: Path) -> None:
+    end = "-----END CERTIFICATE-----"
+    system = Path("/etc/ssl/certs/ca-certificates.crt").read_text("latin-1").split(end)
+    folder = tmp_path / "bindings/company"
+    folder.mkdir(parents=True)
+    (folder / "type").write_text("ca-certificates\n")
+    (folder / "two.pem").write_text(f"Company\n{system[0].strip()}\n{end}\n{system[1].strip()}\n{end}")
+    (folder / "bad.pem").write_text(f"-----BEGIN CERTIFICATE-----\n***\n{end}\n")
+    store = tmp_path / "cacerts"
+    cacerts.write(store, cacerts.store([ssl.PEM_cert_to_DER_cert(system[2].strip() + end)]))
+    script = (BUILDPACK / "templates/trust").read_text().replace("@store@", str(store))
+
+    done = run_exec_d(
+        script, tmp_path, SERVICE_BINDING_ROOT=str(tmp_path / "bindings"), JAVA_TOOL_OPTIONS="-Xmx9m"
+    )
+
+    told = re.fullmatch(
+        r'JAVA_TOOL_OPTIONS = "-Xmx9m -Djavax\.net\.ssl\.trustStore=(/tmp/trust\.\w+/cacerts)"\n', done.stdout
+    )
+    assert told, done
+    words = ["keytool", "-list", "-keystore", told[1], "-storepass", cacerts.PASSWORD]
+    listed = subprocess.run(words, capture_output=True, text=True, check=False).stdout
+    shutil.rmtree(Path(told[1]).parent)
+    assert "contains 3 entries" in listed
+    assert "bad.pem has something that is no certificate" in done.stderr
+
+
+@pytest.mark.parametrize("options", ["", "-Djavax.net.ssl.trustStore=/own"])
+def test_without_bound_certificates_or_with_an_own_store_nothing_is_made(
+    options: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "bindings/db"
+    folder.mkdir(parents=True)
+    (folder / "type").write_text("ca-certificates" if options else "mysql")
+    (folder / "x.pem").write_text("x")
+
+    done = run_exec_d(
+        (BUILDPACK / "templates/trust").read_text(),
+        tmp_path,
+        SERVICE_BINDING_ROOT=str(tmp_path / "bindings"),
+        JAVA_TOOL_OPTIONS=options,
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 def fake_jdk(tmp_path: Path) -> Jdk:
     layer = Layer(name="jdk", path=tmp_path / "jdk", types=Types())
     return Jdk(layer=layer, home=tmp_path / "jdk", feature=17, version="17")

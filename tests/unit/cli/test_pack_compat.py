@@ -85,6 +85,16 @@ def test_an_error_goes_to_standard_error_with_1(words_lab: Lab) -> None:
     assert outcome.stderr.startswith("ERROR: failed to build: 'UPPER' is no image name")
 
 
+def test_an_unknown_flag_is_told_as_cobra_does(words_lab: Lab) -> None:
+    assert (
+        pack(words_lab, "build", "a", "--nope").text() == "exit 1\n--- stderr\nError: unknown flag: --nope\n"
+    )
+
+
+def test_a_builder_is_not_inspected_where_none_is_chosen(words_lab: Lab) -> None:
+    assert pack(words_lab, "builder", "inspect").code == 2
+
+
 def test_completion_writes_a_file_and_tells_where(words_lab: Lab) -> None:
     told = pack(words_lab, "completion", "--shell", "fish")
 
@@ -162,8 +172,8 @@ def test_which_image_is_extended_stands_before_the_line() -> None:
 def test_images_are_named_as_the_user_did_and_cached_layers_told() -> None:
     told = (
         events.Info("Rebasing 'reg.example.com/a:latest' on run image 'b'"),
-        events.LayerDecided(action="cached", owner="acme/bp", layer="deps"),
-        events.LayerDecided(action="cached", owner="acme/bp", layer="more", reason="unchanged"),
+        events.LayerDecided(action="cached", owner="acme/bp", layer="deps", rebuilt=True),
+        events.LayerDecided(action="cached", owner="acme/bp", layer="more"),
     )
 
     assert shown(*told, names={"reg.example.com/a:latest": "reg.example.com/a"}) == (

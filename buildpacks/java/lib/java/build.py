@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from java import application, artifact, contents, project, versions
 from java.jar import Jar
-from java.layers import conf, gradle, jdk, maven, runtime, tests
+from java.layers import cds, conf, gradle, jdk, maven, runtime, tests
 from pybuild.libcnb import apt, output, source, start
 from pybuild.libcnb.launch import Built, Process
 
@@ -40,11 +40,12 @@ def build(context: BuildContext) -> Built:
         made = application.place(context.app, jar, keep)
     show(made)
     context.sbom("launch", contents.components(context.app, made.libraries, repository))
-    runtime.install(context, java)
-    conf.write(context, made)
+    small = runtime.install(context, java)
+    conf.write(context, small, made)
+    options = cds.train(context, java, small, made)
     return Built(
         processes=start.beside_procfile(
-            context, processes(made, tested=bool(tool) and context.exec_env == "test")
+            context, processes(made, options, tested=bool(tool) and context.exec_env == "test")
         ),
         slices=made.slices,
     )
@@ -81,12 +82,12 @@ def show(made: Application) -> None:
     )
 
 
-def processes(made: Application, *, tested: bool) -> tuple[Process, ...]:
+def processes(made: Application, options: tuple[str, ...] = (), *, tested: bool) -> tuple[Process, ...]:
     """`web`, and `test` where the tests can be run."""
-    return tuple(_processes(made, tested))
+    return tuple(_processes(made, options, tested))
 
 
-def _processes(made: Application, tested: bool) -> Iterator[Process]:
-    yield Process(type="web", command=("java", "-jar", made.jar), default=True)
+def _processes(made: Application, options: tuple[str, ...], tested: bool) -> Iterator[Process]:
+    yield Process(type="web", command=("java", *options, "-jar", made.jar), default=True)
     if tested:
         yield Process(type="test", command=(tests.RUNNER,), exec_envs=("test",))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PASSWORD = "changeit"  # Java's own default: a seal rather than a secret
 MAGIC, VERSION, TRUSTED = 0xFEEDFEED, 2, 2
+PLACE = "lib/security/cacerts"
 SYSTEM_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 SYSTEM_FOLDER = Path("/usr/share/ca-certificates")
 

@@ -1,10 +1,12 @@
-"""Layer `java-conf`: what runs before the app: memory settings, the port, bound services."""
+"""Layer `java-conf`: what runs before the app: memory settings, the port, bound services, bound certificates."""
 
 from __future__ import annotations
 
+import shlex
 import zipfile
 from typing import TYPE_CHECKING
 
+from java import cacerts
 from pybuild.libcnb import connections, start
 from pybuild.libcnb.layers import Types
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from java.application import Application
+    from java.layers.runtime import Runtime
     from pybuild.libcnb.context import BuildContext
     from pybuild.libcnb.layers import Layer
 
@@ -21,13 +24,15 @@ LOADED = 0.35
 PLATFORM_CLASSES = 27_000
 
 
-def write(context: BuildContext, made: Application) -> Layer:
+def write(context: BuildContext, runtime: Runtime, made: Application) -> Layer:
     """Write the layer anew."""
     layer = context.layers.fresh_layer("java-conf", Types(launch=True, build=True))
     jars = [context.app / name for name in (made.jar, *made.libraries)]
     classes = int(LOADED * (PLATFORM_CLASSES + count_classes(jars)))
     memory = (context.buildpack / "templates/memory").read_text()
     layer.exec_d("memory", memory.replace("@classes@", str(classes)))
+    trust = (context.buildpack / "templates/trust").read_text()
+    layer.exec_d("trust", trust.replace("@store@", shlex.quote(str(runtime.home / cacerts.PLACE))))
     layer.exec_d(connections.NAME, connections.SCRIPT)
     if made.boot:
         layer.exec_d("spring", spring(context.buildpack))

@@ -64,7 +64,7 @@ def install(context: BuildContext, request: Wanted, apt: Apt) -> Jdk:
     home = next(iter(sorted((made.layer.path / "usr/lib/jvm").glob(f"java-{feature}-openjdk-*"))), None)
     if home is None:
         raise BuildError(f"{package} has no folder usr/lib/jvm/java-{feature}-openjdk-…")
-    cacerts.write(home / "lib/security/cacerts", cacerts.of_build(context.environ))
+    cacerts.write(home / cacerts.PLACE, cacerts.of_build(context.environ))
     made.layer.env("JAVA_HOME", str(home), scope="build")
     made.layer.search_path("PATH", home / "bin", scope="build")
     return Jdk(layer=made.layer, home=home, feature=feature, version=version)

@@ -67,7 +67,7 @@ def install(context: BuildContext, jdk: Jdk) -> Runtime:
             _link(jdk, home, [*own, "--add-modules", modules] if "--add-modules" not in own else list(own))
     else:
         output.step("Layer jre is reused")
-    cacerts.write(home / "lib/security/cacerts", cacerts.of_image())
+    cacerts.write(home / cacerts.PLACE, cacerts.of_image())
     answer.layer.env("JAVA_HOME", str(home), scope="launch")
     answer.layer.search_path("PATH", home / "bin", scope="launch")
     controls = [

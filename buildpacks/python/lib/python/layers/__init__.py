@@ -1,1 +1,1 @@
-"""One module for each layer."""
+"""One module for each layer of the Python buildpack."""
