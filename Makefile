@@ -1,6 +1,6 @@
 # Everything a developer types. `make demo` and `make test` set up what they need, and say so.
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-stop test check lint types unit golden docker-tests bench docs lifecycle setup venv engine clean
+.PHONY: help demo demo-stop test check lint types unit golden docker-tests fuzz bench docs site lifecycle setup venv engine clean
 
 PY := .venv/bin/python
 
@@ -39,6 +39,9 @@ docker-tests: export PYBUILD_REQUIRE_ENGINE = 1
 docker-tests: setup ## tests that need a Docker Engine
 	@$(PY) -m pytest -q -m docker $(PYTEST)
 
+fuzz: venv ## feed everything that reads what strangers write with nonsense, for FUZZ_SECONDS (600)
+	@cd tests && PYTHONPATH=../src:. ../$(PY) -m support.fuzzing --seconds $(or $(FUZZ_SECONDS),600)
+
 bench: setup ## beside pack, as ratios in one run: PACK=… CNB_LIFECYCLE_DIR=… make bench
 	@$(PY) benchmarks/run.py
 
@@ -49,6 +52,9 @@ lifecycle: setup ## write dist/pybuild-lifecycle.pyz (all phases in one file), .
 docs: venv ## write the generated pages of docs/reference
 	@$(PY) scripts/reference.py
 	@$(PY) scripts/conformance.py
+
+site: venv ## the documentation as a site, in dist/site; warnings are errors
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --quiet --strict
 
 setup: venv engine ## virtual environment and Docker Engine
 

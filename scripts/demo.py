@@ -63,7 +63,7 @@ def _demonstrate(client: docker.APIClient) -> None:
     _say(f"\n$ pybuild {IMAGE} --path {SAMPLE}")
     result = _build()
     _say("\nA database, and a service binding that tells where it is")
-    service = services.start_mariadb(client, NAME, services.Account(password=secrets.token_urlsafe(18)))
+    service = services.start(client, NAME, ["mariadb"], services.Account(password=secrets.token_urlsafe(18)))
     port = free_port(PORT)
     _say(f"\n$ {_run_line(port, service)}")
     app = _start(client, service, port)

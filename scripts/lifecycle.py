@@ -1,117 +1,14 @@
-"""Makes the lifecycle that platforms install: one file for all phases, and the archive that builder.toml takes.
-
-`dist/pybuild-lifecycle.pyz` is a zip archive behind a few lines of sh: called by a phase's name, it is that phase.
-It needs Python 3.11 or later and nothing else; the Docker SDK, for `-daemon`, is inside. `dist/pybuild-lifecycle.tgz`
-is for `[lifecycle] uri` of a builder.toml (GO-90, GO-91). Equal sources give equal files.
+"""Writes the lifecycle that platforms install: `dist/pybuild-lifecycle.pyz`, one file for all phases, and the
+archive `dist/pybuild-lifecycle.tgz`, which `[lifecycle] uri` of a builder.toml takes.
 """
 
 from __future__ import annotations
 
-import gzip
-import importlib.util
-import io
-import py_compile
-import sys
-import tarfile
-import tempfile
-import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from pybuild.cli.phases import VERSION
-from pybuild.lifecycle.image_layers import PLACEHOLDER
-from pybuild.lifecycle.inputs import PHASES
-from pybuild.spec.api import BUILDPACK_APIS, PLATFORM_APIS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+from pybuild.platform.lifecycle_program import archive, program
 
 ROOT = Path(__file__).parents[1]
-# What `-daemon` and registries need beside us.
-BUNDLED = ("docker", "idna", "requests", "urllib3")
-# The command `pybuild`, which no phase uses.
-LEFT_OUT = {"platform", "libcnb", "_shipped"}
-PHASE_MODULES = {"__init__.py", "bug.py", "console.py", "signals.py"}
-_STAMP = (1980, 1, 1, 0, 0, 2)
-_MTIME = 315532801
-
-_HEAD = b"""#!/bin/sh
-# pybuild's lifecycle: a Python program in a zip archive behind these lines.
-for python in python3 /usr/bin/python3 /usr/local/bin/python3; do
-    if command -v "$python" >/dev/null 2>&1; then exec "$python" -I "$0" "$@"; fi
-done
-echo "ERROR: pybuild's lifecycle needs Python 3.11 or later, and there is no python3"
-exit 1
-"""
-# Has to be readable for any Python 3, so that an older one can be told of.
-_MAIN = b"""import sys
-if sys.version_info < (3, 11):
-    sys.exit("ERROR: pybuild's lifecycle needs Python 3.11 or later, this is " + sys.version.split()[0])
-from pybuild.cli.phases import main
-main()
-"""
-
-
-# In the place of the package of that name: the CA certificates of the image, as for every other program in it. The
-# package would unpack its own into a temporary file that root makes and the build user cannot remove.
-_CERTIFI = b'''"""The CA certificates of this image."""
-import os
-_PLACES = (
-    os.environ.get("SSL_CERT_FILE", ""),
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-)
-def where():
-    """The file with all of them; "" if there is none."""
-    return next((place for place in _PLACES if place and os.path.isfile(place)), "")
-def contents():
-    """What is in it."""
-    with open(where(), encoding="ascii") as file:
-        return file.read()
-'''
-
-
-# Nobody here guesses encodings: registries and engines speak UTF-8. The package would cost a tenth of a phase's start.
-_CHARSET_NORMALIZER = b'''"""What requests asks for the encoding of answers that do not state theirs."""
-__version__ = "3.0.0"
-def detect(content):
-    """All texts are taken to be UTF-8."""
-    return {"encoding": "utf-8"}
-'''
-
-
-def program() -> bytes:
-    """The file for all phases."""
-    data = io.BytesIO()
-    data.write(_HEAD)
-    with zipfile.ZipFile(data, "a", zipfile.ZIP_DEFLATED) as archive:
-        _add(archive, "__main__.py", _MAIN)
-        _add(archive, "certifi/__init__.py", _CERTIFI)
-        _add(archive, "charset_normalizer/__init__.py", _CHARSET_NORMALIZER)
-        for name, path in sorted(_sources()):
-            _add(archive, name, path.read_bytes())
-            if path.suffix == ".py":
-                _add(archive, f"{name}c", _compiled(path, name))
-    return data.getvalue()
-
-
-def archive(file: bytes) -> bytes:
-    """The .tgz. `file`: what `program` gives."""
-    data = io.BytesIO()
-    with (
-        gzip.GzipFile(fileobj=data, mode="wb", mtime=0) as packed,
-        tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as tar,
-    ):
-        _member(tar, "lifecycle.toml", 0o644, _descriptor().encode())
-        _member(tar, "lifecycle/lifecycle", 0o755, file)
-        _member(tar, "lifecycle/launcher", 0o755, PLACEHOLDER)
-        for phase in PHASES:
-            link = entry(f"lifecycle/{phase}", 0o777)
-            link.type, link.linkname = tarfile.SYMTYPE, "lifecycle"
-            tar.addfile(link)
-    return data.getvalue()
 
 
 def write(folder: Path) -> tuple[Path, Path]:
@@ -123,74 +20,6 @@ def write(folder: Path) -> tuple[Path, Path]:
     zipapp.chmod(0o755)
     tgz.write_bytes(archive(file))
     return zipapp, tgz
-
-
-def _descriptor() -> str:
-    platform, buildpack = (
-        ", ".join(f'"{each}"' for each in apis) for apis in (PLATFORM_APIS, BUILDPACK_APIS)
-    )
-    return (
-        f"[apis]\n[apis.buildpack]\n  deprecated = []\n  supported = [{buildpack}]\n"
-        f"[apis.platform]\n  deprecated = []\n  supported = [{platform}]\n\n"
-        f'[api]\n  platform = "{PLATFORM_APIS[0]}"\n  buildpack = "{BUILDPACK_APIS[0]}"\n\n'
-        f'[lifecycle]\n  version = "{VERSION}"\n'
-    )
-
-
-def _sources() -> Iterator[tuple[str, Path]]:
-    """Every file to put in: its name in the archive and where it is."""
-    ours = ROOT / "src" / "pybuild"
-    for path in _files(ours):
-        inner = path.relative_to(ours)
-        is_phase = path.name in PHASE_MODULES or path.name.startswith("phase")
-        if inner.parts[0] not in LEFT_OUT and (inner.parts[0] != "cli" or is_phase):
-            yield f"pybuild/{inner}", path
-    for package in BUNDLED:
-        spec = importlib.util.find_spec(package)
-        if spec is None or spec.origin is None:
-            sys.exit(f"{package} is not installed here; make venv")
-        folder = Path(spec.origin).parent
-        for path in _files(folder):
-            yield f"{package}/{path.relative_to(folder)}", path
-
-
-def _files(folder: Path) -> Iterable[Path]:
-    """The Python sources below `folder` and the data they read; nothing compiled for one machine."""
-    wanted = {".py", ".sh"}
-    return (path for path in folder.rglob("*") if path.suffix in wanted and path.is_file())
-
-
-def _compiled(path: Path, name: str) -> bytes:
-    """Code that the Python of this version need not compile at every start; others take the source."""
-    with tempfile.NamedTemporaryFile() as file:
-        py_compile.compile(
-            str(path),
-            cfile=file.name,
-            dfile=name,
-            doraise=True,
-            invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
-        )
-        return Path(file.name).read_bytes()
-
-
-def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
-    info = zipfile.ZipInfo(name, _STAMP)
-    info.external_attr = 0o644 << 16
-    info.compress_type = zipfile.ZIP_DEFLATED
-    archive.writestr(info, content)
-
-
-def _member(tar: tarfile.TarFile, name: str, mode: int, content: bytes) -> None:
-    info = entry(name, mode)
-    info.size = len(content)
-    tar.addfile(info, io.BytesIO(content))
-
-
-def entry(name: str, mode: int) -> tarfile.TarInfo:
-    """The header of a regular file of root's, with the time that all our files have."""
-    info = tarfile.TarInfo(name)
-    info.mode, info.mtime = mode, _MTIME
-    return info
 
 
 if __name__ == "__main__":

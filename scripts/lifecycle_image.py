@@ -7,31 +7,29 @@ last layer is the lifecycle alone, which is what `[lifecycle] uri = "docker://â€
 from __future__ import annotations
 
 import argparse
-import io
 import os
 import sys
-import tarfile
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import lifecycle
-
 import pybuild
 from pybuild import engine, gojson
-from pybuild.cli.phases import VERSION
 from pybuild.errors import PybuildError
 from pybuild.gojson import Struct
-from pybuild.oci import model
+from pybuild.lifecycle.inputs import VERSION
+from pybuild.oci import model, tar
 from pybuild.oci.digest import sha256
 from pybuild.oci.reference import Reference
 from pybuild.platform.bootstrap import default_builder
+from pybuild.platform.lifecycle_program import members, program
 from pybuild.spec.api import BUILDPACK_APIS, PLATFORM_APIS
 from pybuild.spec.builder import LIFECYCLE_APIS, LIFECYCLE_VERSION, METADATA
 from pybuild.stores.api import Layer
 from pybuild.stores.daemon import DaemonStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     import docker
 
@@ -53,7 +51,7 @@ def make(client: docker.APIClient, *, name: str = DEFAULT_NAME, base: str = DEFA
     below = store.find(Reference.parse(base))
     if below is None:
         raise PybuildError(f"{base}: the engine has no such image", hint=f"docker pull {base}")
-    content = layer(lifecycle.program())
+    content = layer(program())
     added = Layer(
         diff_id=sha256(content),
         size=len(content),
@@ -68,24 +66,9 @@ def make(client: docker.APIClient, *, name: str = DEFAULT_NAME, base: str = DEFA
 
 def layer(program: bytes) -> bytes:
     """The tar of the image's last layer: what the archive for builder.toml holds, below /cnb."""
-    data = io.BytesIO()
-    with tarfile.open(fileobj=data, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for member, content in _members(program):
-            tar.addfile(member, io.BytesIO(content))
-    return data.getvalue()
-
-
-def _members(program: bytes) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
-    for folder in ("/cnb", "/cnb/lifecycle"):
-        info = lifecycle.entry(folder, 0o755)
-        info.type = tarfile.DIRTYPE
-        yield info, b""
-    with tarfile.open(fileobj=io.BytesIO(lifecycle.archive(program))) as archive:
-        for info in archive:
-            file = archive.extractfile(info) if info.isreg() else None
-            content = file.read() if file else b""
-            info.name = f"/cnb/{info.name}"
-            yield info, content
+    folders = [(tar.TarEntry(path, tar.DIRECTORY, 0o755, 0, 0), b"") for path in (b"/cnb", b"/cnb/lifecycle")]
+    files = [(replace(entry, name=b"/cnb/" + entry.name), content) for entry, content in members(program)]
+    return b"".join(tar.write([*folders, *files]))
 
 
 def labels() -> dict[str, str]:

@@ -1,17 +1,21 @@
-"""Writes docs/reference/{cli,exit-codes,phases}.md from the code; `--check` only compares.
+"""Writes docs/reference/{cli,exit-codes,phases,events}.md from the code; `--check` only compares.
 
 `make docs` runs it; a test fails when a committed page is not what the code says.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
+import io
 import sys
+import typing
 from pathlib import Path
 
 import click
 
-from pybuild import errors
+from pybuild import errors, events
+from pybuild.cli.json_log import JsonLog, event_name
 from pybuild.cli.main import COMMANDS, cli
 from pybuild.lifecycle.inputs import INPUTS, PHASES, Input, PhaseName
 from pybuild.spec.api import BUILDPACK_APIS, PLATFORM_APIS
@@ -28,6 +32,16 @@ From 11 on they are those that the Platform API names, as far as it names them. 
 the last lines on standard error are `ERROR: …` with what happened and `hint: …` with what to try.
 """
 
+_EVENTS_INTRODUCTION = """\
+With `--log-format json` every command that shows how it goes on writes one event a line to standard error, as a JSON object
+in ASCII. `time` is UTC, `event` the kind; the further fields are below. Nothing is left out for `--quiet`, secrets are
+replaced by `***`, and what buildpacks write is one event for each of their lines. New kinds and fields may come: pass over what
+you do not know. Standard output stays for data (`--json`), and the [exit code](exit-codes.md) is the same.
+
+    pybuild myapp --log-format json 2> events.jsonl
+
+The [Python API](python-api.md) hands over the same events as objects of `pybuild.events`.
+"""
 _PHASES_INTRODUCTION = f"""\
 The programs of the lifecycle, as platforms start them: `/cnb/lifecycle/<phase>`, or `lifecycle <phase>`. Flags are read
 as Go's flag package does (`-x v`, `--x=v`; a flag that is on or off takes a value only after `=`) and come before
@@ -69,9 +83,36 @@ OTHER_CODES = {
 }
 
 
+EVENT_EXAMPLES: tuple[events.Event, ...] = (
+    events.PhaseStarted(phase="DETECTING"),
+    events.PhaseFinished(phase="DETECTING", seconds=0.412),
+    events.Info("2 of 3 buildpacks participating"),
+    events.Detail("pass: pybuild/php@0.1.0"),
+    events.Warned(".env may hold secrets, and goes into the image", "leave it out: exclude in project.toml"),
+    events.Output(source="pybuild/php", data=b"PHP buildpack 0.1.0\n"),
+    events.Progress(label="Uploading the app", done=1_048_576, total=4_194_304),
+    events.LayerDecided(
+        action="reused", owner="pybuild/php", layer="php", reason="no file of it changed", size=78_200_320
+    ),
+    events.ImageWritten(
+        names=("myapp:latest",), image_id=f"sha256:{'5' * 64}", changed=True, size=159_900_000
+    ),
+    events.Failed(
+        message="No buildpack groups passed detection.",
+        hint="name the app's folder with --path",
+        exit_code=20,
+    ),
+)
+
+
 def pages() -> dict[str, str]:
     """Each page by its file name."""
-    return {"cli.md": cli_page(), "exit-codes.md": exit_codes_page(), "phases.md": phases_page()}
+    return {
+        "cli.md": cli_page(),
+        "exit-codes.md": exit_codes_page(),
+        "phases.md": phases_page(),
+        "events.md": events_page(),
+    }
 
 
 def cli_page() -> str:
@@ -155,6 +196,37 @@ def _known(each: Input, phase: PhaseName) -> str:
     if apis[-1] != PLATFORM_APIS[-1]:
         return f"up to {apis[-1]}"
     return "●" if apis[0] == PLATFORM_APIS[0] else f"{apis[0]}+"
+
+
+def events_page() -> str:
+    """Every kind of event, as `--log-format json` writes it and as the Python API hands it over."""
+    lines = ["# Events\n", _NOTE, _EVENTS_INTRODUCTION]
+    for kind in typing.get_args(events.Event):
+        example = next(each for each in EVENT_EXAMPLES if isinstance(each, kind))
+        lines.append(f"## {event_name(kind)}\n")
+        lines.append(f"{' '.join((inspect.getdoc(kind) or '').split())}\n")
+        lines.append("| Field | Type |\n|---|---|")
+        lines += [f"| `{field.name}` | {_type_of(field)} |" for field in dataclasses.fields(kind)]
+        lines.append(f"\n```json\n{_as_line(example)}```\n")
+    return "\n".join(lines)
+
+
+def _type_of(field: dataclasses.Field[typing.Any]) -> str:
+    """What JSON has for it."""
+    text = str(field.type)
+    if text == "Phase":
+        return ", ".join(f"`{phase}`" for phase in typing.get_args(events.Phase))
+    if text.startswith("Literal["):
+        return ", ".join(f"`{word.strip()[1:-1]}`" for word in text[8:-1].split(","))
+    names = {"str": "text", "int": "integer", "float": "number", "bool": "true or false"}
+    names |= {"bytes": "text, called `text`", "tuple[str, ...]": "list of texts"}
+    return names[text]
+
+
+def _as_line(event: events.Event) -> str:
+    stream = io.BytesIO()
+    JsonLog(stream=stream, clock=lambda: 1_767_225_600.0)(event)
+    return stream.getvalue().decode()
 
 
 def _kinds() -> list[type[errors.PybuildError]]:

@@ -13,6 +13,7 @@ PybuildError                     1
 ├── TimedOut                     9
 ├── RegistryError               10   a registry does not answer, or not as one should
 │   └── RegistryDenied          13   it answers, but not to this user
+├── NotTrusted                  14   an image that lacks the signature, or the digest, that was asked for
 ├── PlatformApiUnsupported      11   Platform API, "Exit codes"
 ├── BuildpackApiUnsupported     12
 ├── LayersRebuilt               14   --require-cached, and a layer was made again
@@ -127,6 +128,13 @@ class RegistryDenied(RegistryError):
     usual_hint = "docker login REGISTRY"
 
 
+class NotTrusted(PybuildError):
+    """An image has not been signed by the key that was named, or is not the one that was pinned."""
+
+    exit_code = 14
+    usual_hint = "see who signed it: pybuild signature check IMAGE --key FILE"
+
+
 class PlatformApiUnsupported(PybuildError):
     """Platform API, "Platform API Compatibility": 11."""
 
@@ -190,10 +198,18 @@ class RestoreError(PybuildError):
 
 
 class BuildpackFailed(PybuildError):
-    """Platform API, "builder": a buildpack's bin/build did not exit with 0."""
+    """Platform API, "builder": a buildpack's bin/build did not exit with 0.
+
+    `place`, `command`: the `buildenv.api.BuildEnv` it ran in and the `Command` that it was, where they are known.
+    """
 
     exit_code = 51
     usual_hint = "what it wrote above tells more"
+
+    def __init__(self, message: str, *, hint: str = "", place: object = None, command: object = None) -> None:
+        super().__init__(message, hint=hint)
+        self.place = place
+        self.command = command
 
 
 class BuildError(PybuildError):

@@ -88,7 +88,7 @@ class LayerDecided:
     """What became of one layer, and why.
 
     `action`: "added" to the image, "reused" from the previous one, "restored" for the build, "cached" for the
-    next without being in the image, "dropped". `owner`: a buildpack's id, "app", or the lifecycle's own.
+    next (in the image or not), "dropped". `owner`: a buildpack's id, "app", or the lifecycle's own.
     `size`: bytes of its uncompressed tar, 0 when unknown. `rebuilt`: its buildpack made its contents in this build.
     """
 
@@ -110,8 +110,26 @@ class ImageWritten:
     size: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """The command ends with an error: one sentence, what to try next, and the exit code. The last event, if there is one."""
+
+    message: str
+    hint: str
+    exit_code: int
+
+
 Event = (
-    PhaseStarted | PhaseFinished | Info | Detail | Warned | Output | Progress | LayerDecided | ImageWritten
+    PhaseStarted
+    | PhaseFinished
+    | Info
+    | Detail
+    | Warned
+    | Output
+    | Progress
+    | LayerDecided
+    | ImageWritten
+    | Failed
 )
 
 

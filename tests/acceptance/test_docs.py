@@ -7,6 +7,7 @@ machine that tests may not have, and the test brings that itself.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shlex
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from pybuild.cli.main import cli
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 TUTORIAL = ROOT / "docs" / "tutorial" / "php-in-ten-minutes.md"
+BUILDPACK_TUTORIAL = ROOT / "docs" / "tutorial" / "write-a-buildpack.md"
 PAGES = [ROOT / "README.md", ROOT / "samples" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 MARK = "=== step"
 FENCE = re.compile(r"^```(\S+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -74,6 +77,29 @@ def test_the_tutorial_does_what_it_says(engine: docker.APIClient, test_run: str,
         shown = log.read_text("utf-8", "replace")
         forget(engine, name, re.findall(r"^\*\*\* Images \(([0-9a-f]+)", shown, re.MULTILINE))
 
+    check(script, shown)
+
+
+@pytest.mark.docker
+def test_the_tutorial_for_authors_does_what_it_says(
+    engine: docker.APIClient, test_run: str, tmp_path: Path
+) -> None:
+    """Issue 5, 7: a stranger writes, tests, checks, uses and packages a buildpack."""
+    name = f"{test_run}-said"
+    page = re.sub(r"\bsaid\b", name, BUILDPACK_TUTORIAL.read_text("utf-8"))
+    script, log = list(steps(page)), tmp_path / "output"
+
+    try:
+        run(script, tmp_path, log)
+    finally:
+        shown = log.read_text("utf-8", "replace")
+        forget(engine, name, re.findall(r"^\*\*\* Images \(([0-9a-f]+)", shown, re.MULTILINE))
+
+    check(script, shown)
+
+
+def check(script: list[Step], shown: str) -> None:
+    """Each step must have shown its lines."""
     for step, output in zip(script, shown.split(f"{MARK}\n")[1:], strict=True):
         plain = re.sub(r" +", " ", output)
         missing = [line for line in step.shows if re.sub(r" +", " ", line.strip()) not in plain]
@@ -137,8 +163,9 @@ def without_numbers(text: str) -> str:
     return re.sub(r"([0-9]+ min )?[0-9]+(\.[0-9]+)*( ([kMG]?B|s)\b)?", "0", text)
 
 
-def test_every_step_of_the_tutorial_that_shows_something_is_run() -> None:
-    page = TUTORIAL.read_text("utf-8")
+@pytest.mark.parametrize("tutorial", [TUTORIAL, BUILDPACK_TUTORIAL], ids=lambda path: path.stem)
+def test_every_step_of_the_tutorials_that_shows_something_is_run(tutorial: Path) -> None:
+    page = tutorial.read_text("utf-8")
 
     found = list(steps(page))
 
@@ -156,19 +183,27 @@ def test_every_link_inside_the_repository_leads_somewhere(page: Path) -> None:
     assert missing == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_what_is_shown_as_yaml_is_that(page: Path) -> None:
+    for kind, _, text in FENCE.findall(page.read_text("utf-8")):
+        if kind == "yaml":
+            assert isinstance(yaml.safe_load(text), dict)
+
+
 def commands() -> list[str]:
     """Every `pybuild …` that a page tells to type, in a block or within a sentence."""
     found = [
         (first or second).partition("  ")[0].strip()
         for page in PAGES
-        for first, second in COMMAND.findall(page.read_text("utf-8"))
+        for first, second in COMMAND.findall(re.sub(r"\\\n\s*", "", page.read_text("utf-8")))
     ]
     return sorted(set(found))
 
 
 @pytest.mark.parametrize("command", commands())
 def test_every_command_and_option_of_the_documents_exists(command: str) -> None:
-    words = shlex.split(command)[1:]
+    # What follows `--` is for another program.
+    words = list(itertools.takewhile(lambda word: word != "--", shlex.split(command)[1:]))
 
     result = CliRunner().invoke(cli, [*words, "--help"])
 

@@ -110,6 +110,7 @@ def bench(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
         pytest.skip(f"the engine is at {endpoint}, not at a socket file")
     with EngineProxy(tmp_path / "engine.sock", endpoint.removeprefix("unix://")) as proxy:
         monkeypatch.setenv("DOCKER_HOST", proxy.host)
+        lab.environ["DOCKER_HOST"] = proxy.host
         monkeypatch.setenv("XDG_STATE_HOME", str(lab.state.parent))
         yield Bench(lab, proxy)
 

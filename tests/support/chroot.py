@@ -75,11 +75,14 @@ def inside(root: Path, body: Callable[[], Any]) -> Any:
     return phase.in_child(changed)
 
 
-def plant(tree: Sequence[Mapping[str, Any]]) -> None:
-    """Make a recorded tree (tests/golden/images/README.md) below the root directory that we have now."""
+def plant(tree: Sequence[Mapping[str, Any]], below: Path | None = None) -> None:
+    """Make a recorded tree (tests/golden/images/README.md) below the root directory that we have now.
+
+    `below`: another folder, where everything is ours whoever we are.
+    """
     folders = []
     for item in tree:
-        path = Path(text(item, "path"))
+        path = Path(f"{below or ''}{text(item, 'path')}")
         match item["type"]:
             case "dir":
                 path.mkdir(exist_ok=True)
@@ -89,11 +92,12 @@ def plant(tree: Sequence[Mapping[str, Any]]) -> None:
             case "fifo":
                 os.mkfifo(path)
             case "hardlink":
-                path.hardlink_to(text(item, "target"))
+                path.hardlink_to(f"{below or ''}{text(item, 'target')}")
                 continue
             case _:
                 path.write_bytes(content_of(item))
-        os.chown(path, item.get("uid", 0), item.get("gid", 0), follow_symlinks=False)
+        if below is None:
+            os.chown(path, item.get("uid", 0), item.get("gid", 0), follow_symlinks=False)
         if item["type"] != "symlink":
             path.chmod(int(item["mode"], 8))
 

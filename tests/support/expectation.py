@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from pybuild.errors import InvalidFile
 from pybuild.spec import toml
+from support.service_kinds import KINDS as SERVICES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,13 +22,12 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "image": ("max-mb", "sbom"),
     "run": ("env", "read-only", "logs", "stop-seconds"),
     "http": ("path", "method", "form", "headers", "status", "contains", "lacks", "type"),
-    "rebuild": ("output", "reused"),
+    "rebuild": ("output", "reused", "locked"),
     "change": ("file", "find", "replace", "edit", "output", "reused", "http"),
     "edit": ("file", "find", "replace"),
     "rebase": ("http",),
     "process": ("type", "args", "status", "contains"),
 }
-SERVICES = ("mariadb", "postgresql", "redis")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +137,7 @@ class Expectation:
     requests: tuple[Request, ...]
     rebuild_output: tuple[str, ...]
     rebuild_reused: tuple[str, ...]
+    rebuild_locked: bool
     change: Change | None
     dependency: Change | None
     rebase: tuple[Request, ...] | None
@@ -152,7 +153,9 @@ class Expectation:
         services = table.texts("services")
         for service in services:
             if service not in SERVICES:
-                raise InvalidFile(f"{table.place('services')}: expected one of {SERVICES}, found {service!r}")
+                raise InvalidFile(
+                    f"{table.place('services')}: expected one of {', '.join(SERVICES)}, found {service!r}"
+                )
         return cls(
             services=services,
             build_env=_strings(build, "env"),
@@ -168,6 +171,7 @@ class Expectation:
             requests=tuple(map(Request.read, table.tables("http"))),
             rebuild_output=rebuild.texts("output"),
             rebuild_reused=rebuild.texts("reused"),
+            rebuild_locked=rebuild.flag("locked"),
             change=_change(table, "change"),
             dependency=_change(table, "dependency"),
             rebase=None if rebase is None else tuple(map(Request.read, rebase.tables("http"))),

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 USER, PASSWORD = "builder", "correct horse"
 # `htpasswd -nbB builder 'correct horse'`
 HTPASSWD = "builder:$2y$05$hBrv8Hgx3aw4faCYE7ZTSeVV7Iu21OIdqSbaYiHOQnA4Uh9Y.ytQG"
@@ -82,7 +83,10 @@ class Seen:
 
 @dataclass
 class Registry:
-    """What a registry has. `auth`: "", "basic" or "bearer"; `token_uses`: requests that a bearer token is good for."""
+    """What a registry has. `auth`: "", "basic" or "bearer"; `token_uses`: requests that a bearer token is good for.
+
+    `referrers`: it knows what refers to an image, as registries do since version 1.1 of the distribution-spec.
+    """
 
     host: str = ""
     auth: str = ""
@@ -90,6 +94,7 @@ class Registry:
     denied_push: set[str] = field(default_factory=set)
     mounts: bool = True
     resumes: bool = True
+    referrers: bool = False
     realm: str = ""
     upload_host: str = ""
     blobs: dict[tuple[str, str], bytes] = field(default_factory=dict)
@@ -212,6 +217,8 @@ class Handler(BaseHTTPRequestHandler):
             self._reply(200, b"{}")
         elif found := re.fullmatch(r"/v2/(.+)/manifests/([^/]+)", parts.path):
             self._manifest(registry, found[1], found[2])
+        elif registry.referrers and (found := re.fullmatch(r"/v2/(.+)/referrers/(sha256:\w+)", parts.path)):
+            self._referrers(registry, found[1], found[2])
         elif found := re.fullmatch(r"/v2/(.+)/blobs/uploads/(.*)", parts.path):
             self._upload(registry, found[1], found[2], parse_qs(parts.query))
         elif found := re.fullmatch(r"/v2/(.+)/blobs/(sha256:[0-9a-f]{64})", parts.path):
@@ -258,12 +265,16 @@ class Handler(BaseHTTPRequestHandler):
     def _manifest(self, registry: Registry, repository: str, reference: str) -> None:
         if self.command == "PUT":
             text = self._take()
-            for item in [(value := json.loads(text))["config"], *value["layers"]]:
+            value = json.loads(text)
+            for item in [value["config"], *value["layers"]] if "config" in value else []:
                 if (repository, item["digest"]) not in registry.blobs:
                     self._error(404, "MANIFEST_BLOB_UNKNOWN")
                     return
             digest = registry.put_manifest(repository, reference, self.headers["Content-Type"], text)
-            self._reply(201, b"", {"Docker-Content-Digest": digest, "Location": self.path})
+            headers = {"Docker-Content-Digest": digest, "Location": self.path}
+            if registry.referrers and "subject" in value:
+                headers["OCI-Subject"] = value["subject"]["digest"]
+            self._reply(201, b"", headers)
             return
         if self.command == "DELETE":
             gone = [key for key in registry.manifests if key[0] == repository]
@@ -279,6 +290,21 @@ class Handler(BaseHTTPRequestHandler):
             return
         digest = f"sha256:{hashlib.sha256(found[1]).hexdigest()}"
         self._reply(200, found[1], {"Content-Type": found[0], "Docker-Content-Digest": digest})
+
+    def _referrers(self, registry: Registry, repository: str, digest: str) -> None:
+        texts = {text for (where, _), (_, text) in registry.manifests.items() if where == repository}
+        entries = [
+            {
+                "mediaType": value["mediaType"],
+                "digest": f"sha256:{hashlib.sha256(text).hexdigest()}",
+                "size": len(text),
+                "artifactType": value.get("artifactType"),
+            }
+            for text in sorted(texts)
+            if (value := json.loads(text)).get("subject", {}).get("digest") == digest
+        ]
+        index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}
+        self._reply(200, json.dumps(index).encode(), {"Content-Type": OCI_INDEX})
 
     def _blob(self, registry: Registry, repository: str, digest: str) -> None:
         content = registry.blobs.get((repository, digest))

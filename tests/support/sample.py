@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import io
 import json
 import os
 import re
@@ -103,15 +102,19 @@ class _Trial:
         with running(self.client, self.image, self.expected, self.service) as served:
             for request in self.expected.requests:
                 served.check(request)
-            served.check_sbom(self.expected.sbom)
             served.check_logs(self.expected.run_logs)
             served.check_stop(self.expected.run_stop_seconds)
+        if self.expected.sbom:
+            check_sbom(self.image, self.expected.sbom, self.scratch)
         for process in self.expected.processes:
             check_process(self.client, self.image, process, self.expected)
         return built
 
     def rebuild(self, first: Built) -> None:
         check_rebuild(self._build(), first, self.expected)
+        if self.expected.rebuild_locked:
+            locked = self._build("--locked")
+            assert locked.image_id == first.image_id, f"--locked made another image:\n{locked.output}"
 
     def rebase(self, first: Built, requests: Sequence[Request]) -> None:
         """Onto a run image with one more layer: another image, which still answers; then back to how it was."""
@@ -146,16 +149,16 @@ class _Trial:
                 served.check(request)
         return changed
 
-    def _build(self) -> Built:
-        built = build(self.image, self.app, self.expected.build_env, state=self.scratch)
+    def _build(self, *words: str) -> Built:
+        built = build(self.image, self.app, self.expected.build_env, *words, state=self.scratch)
         self.made.append(built.image_id)
         return built
 
 
-def build(image: str, app: Path, environ: Mapping[str, str], *, state: Path) -> Built:
+def build(image: str, app: Path, environ: Mapping[str, str], *options: str, state: Path) -> Built:
     """Run `pybuild build` in the app's folder, as a user would; its own state folder keeps the tests apart."""
     words = [word for name, value in environ.items() for word in ("--env", f"{name}={value}")]
-    done = pybuild(["build", image, "--json", *words], cwd=app, state=state)
+    done = pybuild(["build", image, "--json", *words, *options], cwd=app, state=state)
     return Built(output=done.stderr.decode(errors="replace"), result=json.loads(done.stdout))
 
 
@@ -193,6 +196,21 @@ def check_build(built: Built, expected: Expectation) -> None:
         size = built.result["above_run_image_bytes"]
         assert size <= expected.max_bytes, (
             f"{size / 1e6:.1f} MB above the run image, {expected.max_bytes / 1e6:.0f} allowed"
+        )
+
+
+def check_sbom(image: str, wanted: Sequence[str], scratch: Path) -> None:
+    """For each a package URL that begins so stands in the image's bills of materials; all three formats have the same."""
+    folder = scratch / "sbom"
+    pybuild(["sbom", "download", image, "--output-dir", str(folder)], state=scratch)
+    found = {
+        form: {purl for file in folder.rglob(f"sbom.{form}.json") for purl in _purls(file.read_text("utf-8"))}
+        for form in ("cdx", "spdx", "syft")
+    }
+    assert found["cdx"] == found["spdx"] == found["syft"]
+    for prefix in wanted:
+        assert any(purl.startswith(prefix) for purl in found["cdx"]), (
+            f"{prefix} begins none of {sorted(found['cdx'])}"
         )
 
 
@@ -256,31 +274,6 @@ class Served:
             time.sleep(0.1)
         for text in wanted:
             assert text in self.logs(), f"{text!r} is not in the logs:\n{self.logs()}"
-
-    def check_sbom(self, wanted: Sequence[str]) -> None:
-        """A component whose package URL begins so is in a bill of materials of the image; all three formats agree."""
-        if not wanted:
-            return
-        documents = self._sbom()
-        found = {
-            ending: {purl for text in texts for purl in _purls(text)} for ending, texts in documents.items()
-        }
-        assert set(found) == {"cdx", "spdx", "syft"}
-        assert found["cdx"] == found["spdx"] == found["syft"]
-        for prefix in wanted:
-            assert any(purl.startswith(prefix) for purl in found["cdx"]), (
-                f"{prefix} begins none of {sorted(found['cdx'])}"
-            )
-
-    def _sbom(self) -> dict[str, list[bytes]]:
-        """The documents in the image by their format."""
-        chunks, _ = self.client.get_archive(self.container, "/layers/sbom/launch")
-        documents: dict[str, list[bytes]] = {}
-        with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
-            for member in archive:
-                if match := re.search(r"/sbom\.(cdx|spdx|syft)\.json$", member.name):
-                    documents.setdefault(match[1], []).append(_content(archive, member.name).read())
-        return documents
 
     def check_stop(self, seconds: int) -> None:
         """SIGTERM ends the container in time, as something that was asked to end."""
@@ -394,9 +387,9 @@ def _content(archive: tarfile.TarFile, name: str) -> IO[bytes]:
     return content
 
 
-def _purls(document: bytes) -> set[str]:
+def _purls(document: str) -> list[str]:
     """All package URLs that a document says, whatever its format."""
-    return set(re.findall(r'"(pkg:[^"]+)"', document.decode()))
+    return re.findall(r'"(pkg:[^"]+)"', document)
 
 
 def _digest(content: IO[bytes]) -> str:

@@ -1,4 +1,4 @@
-"""A real MariaDB beside an app: its image made once of Debian's packages, a network, and a service binding.
+"""Real services beside an app: their images made once of Debian's packages, a network, and their service bindings.
 
 Used by the acceptance tests and by `make demo`. Everything that a `prefix` starts carries the label
 `io.pybuild.demo=<prefix>`, which is what `remove` goes by.
@@ -20,104 +20,73 @@ from pybuild.events import info
 from pybuild.oci import tar
 from pybuild.platform.bootstrap import default_builder
 from pybuild.platform.environment import proxy_environ
+from support.service_kinds import KINDS, Account, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import docker
 
-MARIADB = "pybuild-demo/mariadb:debian-12"
 BASE = "pybuild/build:debian-12"
 LABEL = "io.pybuild.demo"
 INSTALLED = "io.pybuild.demo.installed"
-START_SECONDS = 180
-
-_INSTALL = """set -e
-export DEBIAN_FRONTEND=noninteractive
-apt-get -qq update
-apt-get -qq install -y --no-install-recommends -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-unsafe-io mariadb-server
-apt-get clean
-rm -rf /var/lib/apt/lists/* /usr/share/doc /usr/share/man
-install -d -o mysql -g mysql /run/mysqld
-"""
-_SERVE = ["mariadbd", "--user=mysql", "--bind-address=*", "--skip-name-resolve", "--init-file=/account.sql"]
-_BINDING = "bindings/db"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
-    """A database and who may use it."""
-
-    database: str = "guestbook"
-    username: str = "guest"
-    password: str
-
-    def sql(self) -> str:
-        """One statement a line, as `--init-file` wants them."""
-        user = f"{_quoted(self.username)}@'%'"
-        return (
-            f"CREATE DATABASE IF NOT EXISTS `{self.database}` CHARACTER SET utf8mb4;\n"
-            f"CREATE USER IF NOT EXISTS {user} IDENTIFIED BY {_quoted(self.password)};\n"
-            f"GRANT ALL ON `{self.database}`.* TO {user};\n"
-        )
+START_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """A service that answers. `volume` is to be mounted at /bindings of a container in `network`."""
+    """Services that answer. `volume` is to be mounted at /bindings of a container in `network`."""
 
-    container: str
     network: str
     volume: str
 
 
-def mariadb_image(client: docker.APIClient) -> str:
+def service_image(client: docker.APIClient, kind: Kind) -> str:
     """The image's name; made within half a minute when the engine does not have it, of the default builder's base."""
-    wanted = hashlib.sha256(_INSTALL.encode()).hexdigest()
-    if _label(client, MARIADB, INSTALLED) == wanted:
-        return MARIADB
+    wanted = hashlib.sha256(kind.install.encode()).hexdigest()
+    if _label(client, kind.image, INSTALLED) == wanted:
+        return kind.image
     default_builder(client)
-    info(f"Making {MARIADB} of Debian's mariadb-server, once")
-    with engine.translating("making the database's image"):
-        container = str(
-            client.create_container(
-                BASE, ["sleep", "900"], user="0:0", labels={LABEL: "mariadb", INSTALLED: wanted}
-            )["Id"]
-        )
+    info(f"Making {kind.image} of Debian's {kind.packages}, once")
+    with engine.translating(f"making the image of {kind.name}"):
+        labels = {LABEL: kind.name, INSTALLED: wanted}
+        container = str(client.create_container(BASE, ["sleep", "900"], user="0:0", labels=labels)["Id"])
         try:
             client.start(container)
             # In an exec and not as the container's own command: the image must not keep the proxies.
-            _run(client, container, ["sh", "-c", _INSTALL], environ=proxy_environ(os.environ))
-            repository, _, tag = MARIADB.partition(":")
-            client.commit(container, repository, tag, changes=f"CMD {json.dumps(_SERVE)}")
+            _run(client, container, ["sh", "-c", kind.install], environ=proxy_environ(os.environ))
+            repository, _, tag = kind.image.partition(":")
+            client.commit(container, repository, tag, changes=f"CMD {json.dumps(kind.serve)}")
         finally:
             client.remove_container(container, force=True, v=True)
-    return MARIADB
+    return kind.image
 
 
-def start_mariadb(client: docker.APIClient, prefix: str, account: Account) -> Service:
-    """A database that answers as `prefix`-mariadb in the network `prefix`, and a volume with its binding."""
-    image = mariadb_image(client)
+def start(client: docker.APIClient, prefix: str, kinds: Sequence[str], account: Account) -> Service:
+    """Services that answer as `prefix`-<kind> in the network `prefix`, and a volume with their bindings."""
     labels = {LABEL: prefix}
-    name = f"{prefix}-mariadb"
-    with engine.translating("starting the database"):
+    with engine.translating("starting services"):
         client.create_network(prefix, driver="bridge", labels=labels)
         client.create_volume(f"{prefix}-bindings", labels=labels)
-        container = client.create_container(
-            image,
-            user="0:0",
-            name=name,
-            labels=labels,
-            host_config=client.create_host_config(
-                # It does nothing with the binding: this is how the files get into the volume on any engine.
-                binds=[f"{prefix}-bindings:/bindings"],
-                network_mode=prefix,
-            ),
-        )["Id"]
-        client.put_archive(container, "/", _files(account, host=name))
-        client.start(container)
-        _await(client, container, account)
-    return Service(container=container, network=prefix, volume=f"{prefix}-bindings")
+    for kind in (KINDS[name] for name in kinds):
+        image = service_image(client, kind)
+        name = f"{prefix}-{kind.name}"
+        with engine.translating(f"starting {kind.name}"):
+            container = client.create_container(
+                image,
+                user="0:0",
+                name=name,
+                labels=labels,
+                host_config=client.create_host_config(
+                    # It does nothing with the binding: this is how the files get into the volume on any engine.
+                    binds=[f"{prefix}-bindings:/bindings"],
+                    network_mode=prefix,
+                ),
+            )["Id"]
+            client.put_archive(container, "/", _files(kind, account, host=name))
+            client.start(container)
+            _await(client, container, kind, account)
+    return Service(network=prefix, volume=f"{prefix}-bindings")
 
 
 def remove(client: docker.APIClient, prefix: str) -> None:
@@ -138,25 +107,19 @@ def started(
 ) -> Iterator[Service | None]:
     """The services that a sample names, None when it names none; removed when the block ends, however it ends."""
     try:
-        yield start_mariadb(client, prefix, account) if "mariadb" in services else None
+        yield start(client, prefix, services, account) if services else None
     finally:
         remove(client, prefix)
 
 
-def _files(account: Account, *, host: str) -> bytes:
-    """A tar of the database's account and of the binding's files, as servicebinding.io lays them out."""
-    binding = {
-        "type": "mysql",
-        "provider": "mariadb",
-        "host": host,
-        "port": "3306",
-        "username": account.username,
-        "password": account.password,
-        "database": account.database,
-    }
-    contents = {f"{_BINDING}/{key}": value for key, value in binding.items()} | {"account.sql": account.sql()}
-    folder = tar.TarEntry(name=_BINDING.encode(), kind=tar.DIRECTORY, mode=0o755, uid=0, gid=0)
-    entries: list[tuple[tar.TarEntry, bytes]] = [(folder, b"")]
+def _files(kind: Kind, account: Account, *, host: str) -> bytes:
+    """A tar of the service's own files and of the binding's, as servicebinding.io lays them out."""
+    folder = f"bindings/{kind.folder}"
+    binding = {"host": host, **kind.binding(account)}
+    contents = {f"{folder}/{key}": value for key, value in binding.items()} | {**kind.files(account)}
+    entries: list[tuple[tar.TarEntry, bytes]] = [
+        (tar.TarEntry(name=folder.encode(), kind=tar.DIRECTORY, mode=0o755, uid=0, gid=0), b"")
+    ]
     for name, text in contents.items():
         data = text.encode()
         entries.append((tar.TarEntry(name.encode(), tar.FILE, 0o644, 0, 0, len(data)), data))
@@ -167,28 +130,21 @@ def _run(client: docker.APIClient, container: str, argv: list[str], *, environ: 
     execution = client.exec_create(container, argv, environment=environ)["Id"]
     said = client.exec_start(execution).decode(errors="replace")
     if client.exec_inspect(execution)["ExitCode"] != 0:
-        raise PybuildError(f"mariadb-server cannot be installed: {said[-2000:]}")
+        raise PybuildError(f"the service cannot be installed: {said[-2000:]}")
 
 
-def _await(client: docker.APIClient, container: str, account: Account) -> None:
-    """Return when the account can ask something over the network."""
+def _await(client: docker.APIClient, container: str, kind: Kind, account: Account) -> None:
+    """Return when the account can ask something."""
     until = time.monotonic() + START_SECONDS
-    ask = [
-        "mariadb",
-        "--protocol=tcp",
-        "--host=127.0.0.1",
-        f"--user={account.username}",
-        "--execute=SELECT 1",
-        account.database,
-    ]
+    ask, environ = kind.ask(account)
     while True:
-        execution = client.exec_create(container, ask, environment={"MYSQL_PWD": account.password})["Id"]
+        execution = client.exec_create(container, ask, environment=environ)["Id"]
         said = client.exec_start(execution)
         if client.exec_inspect(execution)["ExitCode"] == 0:
             return
         if time.monotonic() > until or not client.inspect_container(container)["State"]["Running"]:
             logs = client.logs(container, tail=20).decode(errors="replace")
-            raise PybuildError(f"the database does not answer: {said.decode(errors='replace')}\n{logs}")
+            raise PybuildError(f"{kind.name} does not answer: {said.decode(errors='replace')}\n{logs}")
         time.sleep(0.2)
 
 
@@ -199,8 +155,3 @@ def _label(client: Any, image: str, name: str) -> str:
     except engine.NotFound:
         return ""
     return str((found["Config"].get("Labels") or {}).get(name, ""))
-
-
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"

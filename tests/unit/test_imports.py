@@ -26,6 +26,7 @@ ALLOWED = {
     "lifecycle": FLOOR | {"spec", "oci", "stores", "buildenv", "launcher"},
     "platform": FLOOR | {"spec", "oci", "stores", "buildenv", "launcher", "lifecycle", "engine"},
     "cli": FLOOR | {"spec", "oci", "stores", "buildenv", "lifecycle", "platform", "engine"},
+    "api": FLOOR | {"platform"},
     "__main__": {"cli"},
 }
 

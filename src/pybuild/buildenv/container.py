@@ -83,6 +83,7 @@ class ContainerBuildEnv:
         self._starting = threading.Lock()
         self._failure: PybuildError | None = None
         self._deadline: float | None = None
+        self._left = False
 
     @classmethod
     def create(cls, client: docker.APIClient, spec: ContainerSpec) -> Self:
@@ -124,8 +125,19 @@ class ContainerBuildEnv:
         with suppress(PybuildError):
             self.start()
 
+    def leave(self, name: str) -> None:
+        """Let the container, which has been started, outlive this object as `name`; `close` then only hangs up."""
+        assert self._session is not None
+        with engine.translating("keeping the build container"):
+            self._session.stay()
+            self._client.rename(self.container, name)
+        self._left = True
+
     def close(self, *, seconds: float = REMOVE_SECONDS) -> None:
         """Remove the container and all that runs in it; it may be gone already. May be called again."""
+        if self._left and self._session is not None:
+            self._session.close()
+            return
         # A start under way in the other thread comes to its end, or finds that it is too late.
         waited = self._starting.acquire(timeout=seconds / 3)
         self._failure = PybuildError("the build container is closed")

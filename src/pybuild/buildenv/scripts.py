@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, overload
 
 from pybuild.buildenv.api import Completed, Entry, Listing, Refused
 from pybuild.errors import BuildError, InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Generator, Iterable, Mapping
 
     from pybuild.buildenv.api import Command
 
@@ -87,8 +88,21 @@ def read_completed(data: bytes, count: int, mark: str) -> list[Completed]:
     found = []
     for status, output, result in zip(fields[0::3], fields[1::3], fields[2::3], strict=False):
         content = result[1:] if result[:1] == b"f" and len(result) <= RESULT_LIMIT + 1 else None
-        found.append(Completed(status=int(status), output=output, result=content))
+        with _expecting("how programs ended"):
+            found.append(Completed(status=int(status), output=output, result=content))
     return found
+
+
+@contextmanager
+def _expecting(what: str) -> Generator[None, None, None]:
+    """Whatever a strange `sh`, `find` or `stat` of a builder says instead is a `BuildError`."""
+    try:
+        yield
+    except (ValueError, LookupError) as exc:
+        raise BuildError(
+            f"the build container did not tell {what} as it should: {type(exc).__name__}: {str(exc)[:200]}",
+            hint="its sh, find and stat are those of the builder: take another builder",
+        ) from exc
 
 
 def list_files(patterns: Sequence[str]) -> str:
@@ -121,6 +135,11 @@ _REFUSALS = {b"l": "symlink", b"o": "not a regular file", b"x": "permission deni
 
 def read_list(data: bytes, limit: int) -> tuple[dict[str, Refused], dict[str, int], dict[str, bytes]]:
     """What the output of `list_files` says: paths that will not be read, sizes of the others, contents if they came."""
+    with _expecting("what its files are"):
+        return _read_list(data, limit)
+
+
+def _read_list(data: bytes, limit: int) -> tuple[dict[str, Refused], dict[str, int], dict[str, bytes]]:
     head, _, tail = (b"\0" + data).partition(b"\0\0")
     stated, _, rest = tail.partition(b"\0")
     sizes = [int(size) for size in stated.split()]
@@ -253,7 +272,8 @@ class _Records(Sequence[Entry]):
     def __getitem__(self, index: slice) -> Sequence[Entry]: ...
     def __getitem__(self, index: int | slice) -> Entry | Sequence[Entry]:
         if self._entries is None:
-            self._entries = tuple(_entry(*record) for record in self._records)
+            with _expecting("its files"):
+                self._entries = tuple(_entry(*record) for record in self._records)
         return self._entries[index]
 
     def __eq__(self, other: object) -> bool:

@@ -23,17 +23,23 @@ if TYPE_CHECKING:
     from pybuild.buildenv.pipe import Pipe
 
 # Read by POSIX shells without any other program. k: the key; h n m: a message's head, n lines, its mark;
-# p: the subshell that carries it out. A head of 0 lines asks whether that subshell still lives. `kill -9 -1`
+# p: the subshell that carries it out. A head of 0 lines asks whether that subshell still lives; t: the
+# container is to outlive the connection, for who wants to look into it. `kill -9 -1`
 # reaches every process of the container but PID 1 and the one that calls it.
 LOOP = r"""
 IFS= read -r k || exit 0
-w=start p=
+w=start p= t=
 while read -r h n m; do
   if [ "$h" != "$k" ]; then printf '\0%s interfered\n' "$w"; exit 99; fi
   if [ "$n" = 0 ]; then
     z=; [ -z "$p" ] || { read -r _ _ z _ <"/proc/$p/stat"; } 2>/dev/null
     case $z in ''|[ZX]*) z=lost ;; *) z=alive ;; esac
     printf '\0%s %s\n' "$w" "$z"
+    continue
+  fi
+  if [ "$n" = stay ]; then
+    t=stay
+    printf '\0%s stays\n' "$w"
     continue
   fi
   s= w=$m
@@ -54,6 +60,7 @@ while read -r h n m; do
   ) </dev/null &
   p=$! s=
 done
+[ -z "$t" ] || exec sleep 2147483647
 """
 
 ASK_SECONDS = 3.0
@@ -221,6 +228,18 @@ class Session:
             for word in words:
                 if (status := _status(word, doing)) is not None:
                     return status
+
+    def stay(self) -> None:
+        """Have the container outlive this connection, which can carry out nothing more."""
+        doing = "keeping the build container"
+        self._send(f"{self._key} stay -\n".encode(), doing)
+        until = time.monotonic() + SILENCE_SECONDS
+        said = b""
+        while b" stays\n" not in said:
+            data = self._receive(until, doing)
+            if data is None:
+                raise EngineUnavailable(f"the Docker Engine does not answer during {doing}")
+            said = (said + self._frames.split(data)[0])[-_DIAGNOSTIC_BYTES:]
 
     def close(self) -> None:
         """Hang up; the loop reads the end of its input, and the container ends. May be called again."""

@@ -10,13 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pybuild.cli.build_options import cache_options, image_options, limit_options, source_choice_options
+from pybuild.cli.build_options import (
+    cache_options,
+    image_options,
+    limit_options,
+    place_options,
+    source_choice_options,
+)
 from pybuild.cli.built import built_data, show_built
+from pybuild.cli.debug import chosen_handler, on_failure_option
 from pybuild.cli.file_list import list_files
 from pybuild.cli.id_files import id_files
-from pybuild.cli.options import console, insecure_registry_option, output_options
-from pybuild.cli.pack_options import choice_options, previous_image_option, report_option
-from pybuild.cli.trail import groups_of, next_step, trail_lines
+from pybuild.cli.options import console, output_options
+from pybuild.cli.pack_options import choice_options, previous_image_option, report_option, sbom_option
+from pybuild.cli.trail import failure_data, groups_of, next_step, trail_lines
 from pybuild.cli.why import Decisions
 from pybuild.events import listening
 
@@ -24,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pybuild.cli.console import Console
+    from pybuild.cli.json_log import JsonLog
 
 
 def source_options(function: Any) -> Any:
@@ -106,43 +114,18 @@ def source_options(function: Any) -> Any:
 @click.option("-t", "--tag", "tags", multiple=True, metavar="NAME", help="A further name for the image.")
 @previous_image_option
 @report_option
+@sbom_option
 @click.option("-D", "--default-process", default="", metavar="TYPE", help="Process that the image starts.")
 @image_options
 @cache_options
-@click.option(
-    "-o",
-    "--output",
-    "outputs",
-    multiple=True,
-    metavar="type=TYPE[,dest=WHERE]",
-    help="Where the image goes: `docker` (default), `registry`, `oci` (a folder), `oci-archive`, `docker-archive`; repeatable.",
-)
-@click.option("--publish", is_flag=True, help="Short for `--output type=registry`.")
-@insecure_registry_option
-@click.option(
-    "--cache",
-    "caches",
-    multiple=True,
-    metavar="FIELDS",
-    help="Where layers are kept: 'type=build;format=bind;source=FOLDER', 'format=image;name=IMAGE' or 'format=volume;name=NAME'.",
-)
-@click.option(
-    "--cache-image",
-    metavar="IMAGE",
-    help="Keep layers in this image in a registry, for machines that keep nothing.",
-)
+@on_failure_option
+@place_options
 @click.option(
     "--list-files",
     "only_list",
     is_flag=True,
     help="Print which of the app's files would be sent; build nothing.",
 )
-@click.option(
-    "--locked",
-    is_flag=True,
-    help="Take the very versions of the build before, not the newest; an error where that is impossible.",
-)
-@click.option("--clear-cache", is_flag=True, help="Forget what earlier builds kept.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")
 @output_options
 def command(
@@ -150,24 +133,18 @@ def command(
     *,
     tags: tuple[str, ...],
     default_process: str,
+    on_failure: str,
     only_list: bool,
     explain_cache: bool,
     require_cached: bool,
     iidfile: Path | None,
     digest_file: Path | None,
-    outputs: tuple[str, ...],
-    publish: bool,
-    insecure_registries: tuple[str, ...],
-    caches: tuple[str, ...],
-    cache_image: str | None,
-    clear_cache: bool,
-    locked: bool,
     as_json: bool,
     quiet: bool,
     verbose: bool,
     no_color: bool,
     timestamps: bool,
-    **source: Any,
+    **words: Any,
 ) -> int:
     """Turn the source in a folder into the runnable image IMAGE."""
     with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps) as shown:
@@ -180,44 +157,39 @@ def command(
             image,
             tags=tags,
             default_process=default_process,
-            caches=caches,
-            cache_image=cache_image,
-            clear_cache=clear_cache,
-            locked=locked,
-            outputs=outputs,
-            publish=publish,
-            insecure_registries=insecure_registries,
             config=config.load(os.environ),
             caller=os.environ,
-            **source,
+            **words,
         )
         if only_list:
             list_files(request, as_json=as_json)
             return 0
-        decisions = Decisions()
+        decisions, handler = Decisions(), chosen_handler(on_failure)
         files = id_files(iidfile, digest_file, request.places)
         try:
             with listening(decisions):
-                result = build(request)
+                result = build(request, failed=handler)
         except NothingDetected as exc:
-            # The table of `pybuild detect`, where a build ends for want of a group.
-            show_lines(shown, trail_lines(groups_of(exc), width=shown.width))
+            # What `pybuild detect` shows, where a build ends for want of a group.
             exc.hint = next_step(exc, request.path, image)
+            show_lines(shown, trail_lines(groups_of(exc), width=shown.width))
+            if as_json:
+                sys.stdout.write(json.dumps(failure_data(exc), indent=2) + "\n")
             raise
         files.write(result)
         if explain_cache:
             show_lines(shown, decisions.lines(width=shown.width))
         show_built(shown, result)
-    if as_json:
-        sys.stdout.write(json.dumps(built_data(result, shown.timings, decisions), indent=2) + "\n")
-    elif quiet:
-        sys.stdout.write(f"{result.image_id}\n")
-    if require_cached:
-        decisions.check([element.id for element in result.buildpacks])
+        if as_json:
+            sys.stdout.write(json.dumps(built_data(result, shown.timings, decisions), indent=2) + "\n")
+        elif quiet:
+            sys.stdout.write(f"{result.image_id}\n")
+        if require_cached:
+            decisions.check([element.id for element in result.buildpacks])
     return 0
 
 
-def show_lines(shown: Console, lines: Iterable[str]) -> None:
+def show_lines(shown: Console | JsonLog, lines: Iterable[str]) -> None:
     """A table beside the events, after an empty line."""
     shown.line("")
     for line in lines:

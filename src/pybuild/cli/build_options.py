@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from pybuild.cli.options import insecure_registry_option
+
 
 def source_choice_options(function: Any) -> Any:
     """Which of the app's files take part, and what the build may see beside them."""
@@ -44,6 +46,61 @@ def limit_options(function: Any) -> Any:
         ),
         click.option("--cpus", type=float, metavar="N", help="CPUs that the build may use, such as 1.5."),
         click.option("--memory", metavar="SIZE", help="Memory that the build may use, such as 2g."),
+    ):
+        function = option(function)
+    return function
+
+
+def place_options(function: Any) -> Any:
+    """Where the image goes, and where layers are kept for the next build."""
+    for option in (
+        click.option(
+            "--locked",
+            is_flag=True,
+            help="Take the very versions of the build before, not the newest; an error where that is impossible.",
+        ),
+        click.option("--clear-cache", is_flag=True, help="Forget what earlier builds kept."),
+        click.option(
+            "--cache-image",
+            metavar="IMAGE",
+            help="Keep layers in this image in a registry, for machines that keep nothing.",
+        ),
+        click.option(
+            "--cache",
+            "caches",
+            multiple=True,
+            metavar="FIELDS",
+            help="Where layers are kept: 'type=build;format=bind;source=FOLDER', 'format=image;name=IMAGE' or 'format=volume;name=NAME'.",
+        ),
+        insecure_registry_option,
+        click.option(
+            "--verify",
+            "verify_key",
+            type=click.Path(path_type=Path),
+            metavar="KEY.pub",
+            help="Use only a builder and a run image that this key has signed.",
+        ),
+        click.option(
+            "--sign",
+            "sign_key",
+            type=click.Path(path_type=Path),
+            metavar="KEY",
+            help="Sign the published image, and its provenance, with this private key.",
+        ),
+        click.option(
+            "--attest/--no-attest",
+            default=True,
+            help="Attach its provenance to a published image (the default).",
+        ),
+        click.option("--publish", is_flag=True, help="Short for `--output type=registry`."),
+        click.option(
+            "-o",
+            "--output",
+            "outputs",
+            multiple=True,
+            metavar="type=TYPE[,dest=WHERE]",
+            help="Where the image goes: `docker` (default), `registry`, `oci` (a folder), `oci-archive`, `docker-archive`; repeatable.",
+        ),
     ):
         function = option(function)
     return function

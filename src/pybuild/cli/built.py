@@ -11,13 +11,14 @@ from pybuild.cli.table import NO_BREAK, table
 
 if TYPE_CHECKING:
     from pybuild.cli.console import Console
+    from pybuild.cli.json_log import JsonLog
     from pybuild.cli.why import Decisions
     from pybuild.platform.build import BuildResult
     from pybuild.platform.outputs import Delivered
     from pybuild.spec.launch import Process
 
 
-def show_built(shown: Console, result: BuildResult) -> None:
+def show_built(shown: Console | JsonLog, result: BuildResult) -> None:
     """The end of a build: what it is, what was reused, how long it took, what to type next."""
     name = result.names[0]
     shown.line("")

@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING
 from pybuild import events
 from pybuild.events import (
     Detail,
+    Failed,
     ImageWritten,
     Info,
     LayerDecided,
@@ -107,16 +108,17 @@ class Console:
             case PhaseFinished(phase=phase, seconds=seconds):
                 self.timings[phase] = self.timings.get(phase, 0.0) + seconds
                 self.line(f"{phase} took {human_time(seconds)}", style="2", level=1)
-            case Info(text=text):
-                self.line(text)
-            case Detail(text=text):
-                self.line(text, style="2", level=1)
+            case Info(text=text) | Detail(text=text):
+                detailed = isinstance(event, Detail)
+                self.line(text, style="2" if detailed else "", level=int(detailed))
             case Warned():
                 self._warning(event)
             case LayerDecided():
                 self._layer(event)
             case ImageWritten():
                 self._image(event)
+            case Failed():
+                pass  # `cli.main` tells of it, last of all
 
     def line(self, text: str, *, style: str = "", level: int = 0) -> None:
         """One line of our own, redacted and made printable; dropped when `level` is above the verbosity."""
@@ -144,7 +146,7 @@ class Console:
             self._write(b"\r\x1b[K")
             self._live = False
         if self._held:
-            self._emit_output(self._held)
+            self.emit_output(self._held)
             self._held = b""
         if self._line_open:
             self._write(b"\n")
@@ -216,9 +218,10 @@ class Console:
             cut = len(data)
         self._held = data[cut:]
         if cut:
-            self._emit_output(data[:cut])
+            self.emit_output(data[:cut])
 
-    def _emit_output(self, data: bytes) -> None:
+    def emit_output(self, data: bytes) -> None:
+        """Write what a buildpack wrote, redacted, without control characters on a terminal."""
         text = data
         if events.hides():
             text = events.redact(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")

@@ -14,6 +14,8 @@ from pybuild.cli.options import console, output_options
 from pybuild.errors import NothingDetected
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pybuild.lifecycle.detect import Detected
 
 
@@ -40,8 +42,6 @@ def command(
 
     IMAGE only matters where its registry decides about the run image.
     """
-    from pybuild.cli.trail import groups_of, next_step, trail_data
-
     with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps, brief=not verbose):
         from pybuild.platform import config
         from pybuild.platform.build import detection
@@ -51,17 +51,24 @@ def command(
         try:
             found = detection(request)
         except NothingDetected as exc:
-            exc.hint = next_step(exc, request.path, image)
-            if as_json:
-                _print_json({"detected": False, "groups": trail_data(groups_of(exc)), "hint": exc.hint})
-            else:
-                _print_trail(groups_of(exc))
+            show_failure(exc, request.path, image, as_json=as_json)
             raise
     if as_json:
         _print_json(_as_data(found))
     else:
         _print_found(found, image)
     return 0
+
+
+def show_failure(failure: NothingDetected, path: Path, image: str, *, as_json: bool) -> None:
+    """Print what every buildpack said, and give the failure the next step as its hint."""
+    from pybuild.cli.trail import failure_data, groups_of, next_step
+
+    failure.hint = next_step(failure, path, image)
+    if as_json:
+        _print_json(failure_data(failure))
+    else:
+        _print_trail(groups_of(failure))
 
 
 def _print_trail(groups: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from typing import TYPE_CHECKING, Any
@@ -10,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pybuild.cli.options import CONTEXT, console, insecure_registry_option, output_options
+from pybuild.cli.structured import HUMAN, output_format_option, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pybuild.errors import PybuildError
     from pybuild.platform.inspect import AppImage, Inspected, ModuleShown
-
-FORMATS = ("human-readable", "json", "yaml", "toml")
 
 
 @click.command(
@@ -26,15 +24,7 @@ FORMATS = ("human-readable", "json", "yaml", "toml")
     epilog="Examples:  pybuild inspect myapp   |   pybuild inspect myapp -o json",
 )
 @click.argument("image")
-@click.option(
-    "-o",
-    "--output",
-    "form",
-    type=click.Choice(FORMATS),
-    default=FORMATS[0],
-    show_default=True,
-    help="How it is printed.",
-)
+@output_format_option
 @click.option("--json", "as_json", is_flag=True, help="Short for `--output json`.")
 @insecure_registry_option
 @output_options
@@ -53,14 +43,15 @@ def command(
             environ=os.environ,
             insecure=tuple(map(checked_registry, insecure_registries)),
         )
-        human = form == FORMATS[0] and not as_json
+        human = form == HUMAN and not as_json
         for where, error in (("registry", found.remote_error), ("Docker Engine", found.local_error)):
             if error is not None and not human:
                 shown.line(f"the {where} could not be asked: {error}", level=1)
     if human:
         sys.stdout.write(human_text(found))
     else:
-        sys.stdout.write(WRITERS["json" if as_json else form](as_data(found)))
+        data = as_data(found)
+        write(data if as_json or form != "yaml" else with_lists(data), "json" if as_json else form)
     return 0
 
 
@@ -185,26 +176,9 @@ def _module_data(modules: Sequence[ModuleShown]) -> list[dict[str, str]]:
     ]
 
 
-def _json(data: dict[str, Any]) -> str:
-    return json.dumps(data, indent=2) + "\n"
-
-
-def _toml(data: dict[str, Any]) -> str:
-    from pybuild.gojson import Struct
-    from pybuild.spec import toml
-
-    return toml.dumps(Struct(data))
-
-
-def _yaml(data: dict[str, Any]) -> str:
-    from pybuild.cli.yaml_text import dumps
-
-    return dumps({**data, **{key: _listed(data[key]) for key in ("remote_info", "local_info")}})
-
-
-def _listed(image: dict[str, Any] | None) -> dict[str, Any] | None:
-    """`pack` has an empty list in YAML where it has null in JSON."""
-    return image and {**image, "extensions": image["extensions"] or []}
-
-
-WRITERS = {"json": _json, "toml": _toml, "yaml": _yaml}
+def with_lists(data: dict[str, Any]) -> dict[str, Any]:
+    """The data as `pack` has it in YAML: an empty list of extensions where JSON has null."""
+    return {
+        key: {**value, "extensions": value["extensions"] or []} if isinstance(value, dict) else value
+        for key, value in data.items()
+    }

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -23,15 +23,25 @@ if TYPE_CHECKING:
 COMMANDS = {
     "build": ("pybuild.cli.build", "Turn the source in a folder into a runnable image."),
     "detect": ("pybuild.cli.detect", "Say what would be built, and why each buildpack passed or failed."),
+    "plan": ("pybuild.cli.plan", "Say what a build would do, and which layers it would use again."),
+    "run": ("pybuild.cli.run", "Run an app image here, and show where it is."),
+    "debug": ("pybuild.cli.debug", "Open a shell in a failed build that was kept."),
     "rebase": ("pybuild.cli.rebase", "Put app images onto the newest run image, without a build."),
     "compare": ("pybuild.cli.compare", "Show what differs between two images, or between pybuild and pack."),
+    "builder": ("pybuild.cli.builder", "Make builders, and look into them."),
+    "buildpack": ("pybuild.cli.buildpack", "Write, check, test, package and share buildpacks."),
+    "extension": ("pybuild.cli.extension", "Write and package image extensions."),
+    "size": ("pybuild.cli.size", "Show what makes an image as large as it is."),
     "inspect": ("pybuild.cli.inspect", "Show what an app image is made of and how it starts."),
+    "sbom": ("pybuild.cli.sbom", "Show and write what is in an app image: its bills of materials."),
     "manifest": ("pybuild.cli.manifest", "Put images of several platforms under one name."),
     "config": ("pybuild.cli.config", "Show and change the settings that hold for all builds."),
+    "signature": ("pybuild.cli.signature", "Sign images in a registry, and check who signed them."),
     "cache": ("pybuild.cli.cache", "List and remove the caches that builds keep."),
     "doctor": ("pybuild.cli.doctor", "Check the engine, the builder, certificates and disk space."),
     "report": ("pybuild.cli.report", "Print what is worth knowing when something does not work."),
     "completion": ("pybuild.cli.completion", "Print a shell's completion script."),
+    "pack-compat": ("pybuild.cli.pack_compat", "Do what pack would do, with its arguments and in its words."),
     "version": ("pybuild.cli.version", "Print the version."),
 }
 
@@ -120,16 +130,20 @@ def run(args: Sequence[str]) -> int:
                 "free some space, or set TMPDIR to a folder on another disk",
                 DiskFull.exit_code,
             )
-        return _bug(exc)
+        return told_bug(exc)
     except Exception as exc:  # noqa: BLE001 - the last line before a traceback would reach the user
-        return _bug(exc)
+        return told_bug(exc)
     return result if isinstance(result, int) else 0
 
 
 def main() -> None:
     """The `pybuild` command."""
     listen()
-    code = run(sys.argv[1:])
+    end(run(sys.argv[1:]))
+
+
+def end(code: int) -> NoReturn:
+    """End the process, once all is written."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -157,7 +171,8 @@ def _usage(exc: click.ClickException) -> int:
     return exc.exit_code
 
 
-def _bug(exc: Exception) -> int:
+def told_bug(exc: Exception) -> int:
+    """Tell of an error that is ours, with a report in a file; the exit code for it."""
     from pybuild.cli.bug import report
 
     path = report(exc, sys.argv)

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from pybuild.cli.making import registry_option
+
 
 def choice_options(function: Any) -> Any:
     """What is built with, and as whom: shared by `build` and `detect`."""
@@ -82,7 +84,7 @@ def choice_options(function: Any) -> Any:
         ),
     ):
         function = option(function)
-    return function
+    return registry_option(function)
 
 
 previous_image_option = click.option(
@@ -96,4 +98,11 @@ report_option = click.option(
     type=click.Path(path_type=Path),
     metavar="PATH",
     help="Folder for report.toml.",
+)
+sbom_option = click.option(
+    "--sbom-output-dir",
+    "sbom_dir",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Folder for the SBOMs of the build, in launch/, build/ and cache/.",
 )

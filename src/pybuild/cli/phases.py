@@ -13,14 +13,14 @@ import os
 import sys
 from typing import IO, TYPE_CHECKING
 
-from pybuild import __version__, events
+from pybuild import events
 from pybuild.cli.console import Console, printable
 from pybuild.cli.phase_run import IDENTITY, PhaseRun
 from pybuild.cli.phase_stores import STORES
 from pybuild.cli.signals import Stopped, listen
 from pybuild.errors import InvalidInput, PlatformApiUnsupported, PybuildError
 from pybuild.lifecycle.go_flags import UsageError
-from pybuild.lifecycle.inputs import PHASES, PhaseName, read_inputs
+from pybuild.lifecycle.inputs import PHASES, VERSION, PhaseName, read_inputs
 from pybuild.spec.api import check_platform_api
 
 if TYPE_CHECKING:
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
     from pybuild.cli.phase_run import StoreOpener
     from pybuild.spec.labels import LauncherIdentity
-
-VERSION = f"0.21.17+pybuild.{__version__}"
-"""The version of the Go lifecycle whose behaviour this is, by which platforms know what it can do; then our own."""
 
 # Where each phase's program is, and what `lifecycle` calls it.
 _PROGRAMS: Mapping[PhaseName, tuple[str, str]] = {

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pybuild.cli.console import Console
+    from pybuild.cli.json_log import JsonLog
     from pybuild.platform.rebase import RebaseResult
 
 _LONGEST_VALUE = 200
@@ -96,7 +97,7 @@ def _raise_failures(results: Sequence[RebaseResult]) -> None:
         )
 
 
-def _show(shown: Console, result: RebaseResult) -> None:
+def _show(shown: Console | JsonLog, result: RebaseResult) -> None:
     from pybuild.cli.table import table
 
     heads = {

@@ -25,8 +25,11 @@ class Decisions:
     found: list[LayerDecided] = field(default_factory=list)
 
     def __call__(self, event: Event) -> None:
-        """Take in one event."""
-        if isinstance(event, LayerDecided) and event.action != "restored":
+        """Take in one event. What is in the image and cached, too, is told once."""
+        if not isinstance(event, LayerDecided) or event.action == "restored":
+            return
+        told = {(each.owner, each.layer) for each in self.found if each.action != "dropped"}
+        if event.action != "cached" or (event.owner, event.layer) not in told:
             self.found.append(event)
 
     def lines(self, *, width: int) -> list[str]:

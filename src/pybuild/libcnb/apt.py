@@ -117,10 +117,12 @@ def opened(
     *,
     run_status: Path = RUN_STATUS,
     stand_ins: Sequence[str] = STAND_INS,
+    refresh: bool = True,
 ) -> Iterator[Apt]:
     """apt for this build, lists up to date; what is asked later is remembered in a folder that ends with the block.
 
     The first buildpack of a build that uses apt refreshes the lists; later ones find them through a build variable.
+    `refresh`: False where this buildpack has opened it before in this build.
     """
     shared = context.setting(SHARED_LISTS)
     layer = context.layers.kept_layer("apt", Types(build=not shared, cache=True))
@@ -136,10 +138,11 @@ def opened(
         if not shared:
             _check_distro(context)
             # Locked versions are in the lists of the build that chose them.
-            if not (context.resolved.locked and _known(lists)):
+            if refresh and not (context.resolved.locked and _known(lists)):
                 _refresh(environ, lists, offline=context.flag(OFFLINE) or context.flag(fetch.OFFLINE))
             layer.env(SHARED_LISTS, str(lists), scope="build")
-        answers, wanted = Answers(layer.path / "answers.json"), set[str]()
+        # One file for each status: two that take turns would forget each other's.
+        answers, wanted = Answers(layer.path / f"answers-{run_status.name}.json"), set[str]()
         yield Apt(
             environ=environ,
             archives=archives,

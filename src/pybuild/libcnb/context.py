@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from pybuild.errors import InvalidInput
-from pybuild.libcnb import sbom
 from pybuild.libcnb.bindings import Binding, read_bindings
 from pybuild.libcnb.layers import Layer, Layers, write_file
 from pybuild.libcnb.plan import Require, read_entries
@@ -21,6 +20,8 @@ from pybuild.spec import toml
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Literal
+
+    from pybuild.libcnb.sbom import Component
 
 STORE_LIMIT = 1 << 20
 
@@ -73,9 +74,18 @@ class DetectContext:
             environ={**_platform_env(platform), **environ},
         )
 
+    @property
+    def bindings(self) -> tuple[Binding, ...]:
+        """The service bindings of the build."""
+        return read_bindings(_bindings_root(self.environ, self.platform))
+
     def setting(self, name: str, default: str = "") -> str:
         """A variable the user may set; an empty one counts as unset."""
         return self.environ.get(name, "").strip() or default
+
+    def flag(self, name: str) -> bool:
+        """Whether a variable is switched on: any value but 0, false, no and off."""
+        return is_on(self.environ.get(name, ""))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,11 +144,13 @@ class BuildContext:
         """Whether a variable is switched on: any value but 0, false, no and off."""
         return is_on(self.environ.get(name, ""))
 
-    def sbom(self, about: Layer | Literal["launch", "build"], components: Iterable[sbom.Component]) -> None:
+    def sbom(self, about: Layer | Literal["launch", "build"], components: Iterable[Component]) -> None:
         """Write the bill of materials of a layer, or of what is in no layer, in all formats; not with `BP_DISABLE_SBOM`.
 
         To be called for a restored layer too: what is written must not depend on what was cached.
         """
+        from pybuild.libcnb import sbom  # bin/detect does without: 10 ms
+
         name = about if isinstance(about, str) else about.name
         if self.flag("BP_DISABLE_SBOM"):
             for ending in sbom.ENDINGS:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pybuild.libcnb import command, output
+from pybuild.libcnb import command, deb_licence, output
 from pybuild.libcnb.dpkg import Deb, components
 from pybuild.libcnb.layers import Empty, Key, Layer, Types, differences
 from pybuild.libcnb.problem import Problem
@@ -196,11 +196,25 @@ def _drop_empty_folders(root: Path) -> None:
 
 
 def _write_sbom(context: BuildContext, layer: Layer) -> None:
+    # A launch layer may be kept without its folder; then its bill of materials is kept, too.
+    if not layer.path.is_dir():
+        return
     target = context.target
     found = components(
-        controls(layer), distro=target.distro or "debian", distro_version=target.distro_version
+        controls(layer),
+        distro=target.distro or "debian",
+        distro_version=target.distro_version,
+        licences=lambda name: _licences(layer, name),
     )
     context.sbom(layer, found)
+
+
+def _licences(layer: Layer, package: str) -> tuple[str, ...]:
+    file = layer.path / "usr/share/doc" / package / "copyright"
+    if not file.is_file():
+        return ()
+    with file.open(errors="replace") as text:
+        return deb_licence.licences(text.read(deb_licence.MOST_BYTES))
 
 
 def _count(things: Sequence[object]) -> str:

@@ -11,7 +11,7 @@ from pybuild.libcnb import purl
 from pybuild.libcnb.sbom import Component
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9+.-]*")
 
@@ -90,7 +90,9 @@ def as_installed(control: str) -> str:
     return f"{control.strip()}\nStatus: install ok installed\n\n"
 
 
-def component(fields: Mapping[str, str], *, distro: str, distro_version: str) -> Component:
+def component(
+    fields: Mapping[str, str], *, distro: str, distro_version: str, licences: tuple[str, ...] = ()
+) -> Component:
     """A package's control fields as a component of a bill of materials; purl type `deb`."""
     name, version = fields["Package"], fields.get("Version", "")
     source = fields.get("Source", "").split(" ")[0]
@@ -103,6 +105,7 @@ def component(fields: Mapping[str, str], *, distro: str, distro_version: str) ->
         name=name,
         version=version,
         purl=purl.deb(name, version, distro=distro, qualifiers=qualifiers),
+        licences=licences,
         description=fields.get("Description", "").split("\n")[0],
         publisher=fields.get("Maintainer", ""),
         homepage=fields.get("Homepage", ""),
@@ -110,10 +113,16 @@ def component(fields: Mapping[str, str], *, distro: str, distro_version: str) ->
     )
 
 
-def components(controls: Iterable[str], *, distro: str, distro_version: str) -> list[Component]:
-    """Control texts as components."""
+def components(
+    controls: Iterable[str],
+    *,
+    distro: str,
+    distro_version: str,
+    licences: Callable[[str], tuple[str, ...]] = lambda _: (),
+) -> list[Component]:
+    """Control texts as components; `licences` knows those of a package by its name."""
     return [
-        component(fields, distro=distro, distro_version=distro_version)
+        component(fields, distro=distro, distro_version=distro_version, licences=licences(fields["Package"]))
         for control in controls
         for fields in stanzas(control)
         if "Package" in fields

@@ -50,6 +50,9 @@ def _detect(function: Callable[[DetectContext], Passed | NotForUs]) -> int:
 
 def _build(function: Callable[[BuildContext], Built]) -> int:
     context = BuildContext.read(sys.argv, os.environ, Path.cwd())
+    # Where a cache is used in place, those of the last build are still there.
+    for old in (*context.layers.path.glob("launch.sbom.*"), *context.layers.path.glob("build.sbom.*")):
+        old.unlink()
     built = function(context)
     _write(context.layers.path / "launch.toml", built.launch_table())
     _write(context.layers.path / "build.toml", built.build_table())

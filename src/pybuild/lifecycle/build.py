@@ -62,6 +62,7 @@ class BuildInputs:
 
     `environ`: that of the container (or of the phase); buildpacks see the part of it that is for them.
     `given`: from `env_dirs.read_given`. `tmp_dir`: where buildpack plans are put while their buildpack runs.
+    `keep_failed`: leave all as it is when one fails, for who wants to look at it.
     """
 
     group: Group
@@ -73,6 +74,7 @@ class BuildInputs:
     app_dir: str
     layers_dir: str
     tmp_dir: str = "/tmp"
+    keep_failed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +129,8 @@ def build(env: BuildEnv, inputs: BuildInputs) -> Built:
         return work.finish()
     except (BuildError, BuildpackFailed):
         # Not after Ctrl-C, which must not wait for a build environment that may be gone.
-        work.clean_up()
+        if not inputs.keep_failed:
+            work.clean_up()
         raise
 
 
@@ -166,9 +169,15 @@ class _Work:
         plan = plan_of(self._plan, element.id)
         self._lines += layers_dir.preparation(directory, plan_path, plan.write().decode())
         self._send()
-        status = self._env.run(self._command(module, directory, plan_path), partial(_shown, element.id))
+        command = self._command(module, directory, plan_path)
+        status = self._env.run(command, partial(_shown, element.id))
         if status != 0:
-            raise BuildpackFailed(f"bin/build of {element} {_how_it_ended(status)}", hint=_hint(status))
+            raise BuildpackFailed(
+                f"bin/build of {element} {_how_it_ended(status)}",
+                hint=_hint(status),
+                place=self._env,
+                command=command,
+            )
         files = self._env.read_files(output_patterns(directory))
         outputs = read_outputs(files, directory=directory, api=module.api, buildpack_id=element.id)
         self._plan = without_met(self._plan, self._met(plan, outputs, directory))

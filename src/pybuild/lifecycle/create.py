@@ -58,6 +58,7 @@ class CreateInputs:
     environment's own variables. `upload`: digest of what was put into the app directory, "" if unknown.
     `trust`: variables by which tools find the platform's CA certificates. `run_images`: all that the builder knows.
     `cache`: what is known of layers in place; `elsewhere`: a further cache, for those that are not. `labels`: for the image.
+    `keep_failed`: see `BuildInputs`.
     """
 
     names: Sequence[Reference]
@@ -82,6 +83,7 @@ class CreateInputs:
     run_images: Sequence[RunImageName] = ()
     elsewhere: LayerCache | None = None
     labels: Sequence[tuple[str, str]] = ()
+    keep_failed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +199,7 @@ def _build_inputs(inputs: CreateInputs, detected: Detected) -> BuildInputs:
         environ=inputs.environ,
         app_dir=inputs.places.app,
         layers_dir=inputs.places.layers,
+        keep_failed=inputs.keep_failed,
     )
 
 

@@ -161,7 +161,7 @@ class _Word:
             return value
         found = re.compile(r":?([-+])").match(self._text, self._at)
         if not found:
-            raise self._wrong(f"does more with {name[0]} than ${{{name[0]}:-word}} and ${{{name[0]}:+word}}")
+            raise self._wrong(f"does more with {name[0][:80]} than ${{NAME:-word}} and ${{NAME:+word}}")
         self._at = found.end()
         word = "".join(self._parts("}"))
         self._at += 1

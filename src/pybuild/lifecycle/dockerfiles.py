@@ -78,7 +78,7 @@ def read_dockerfile(content: bytes, kind: Literal["build", "run"], *, file: str)
         if names != ["base_image"]:
             raise InvalidFile(f"{file}: does not start with the required ARG base_image")
         if image != BASE:
-            raise InvalidFile(f"{file}: is built FROM {image}; expected FROM {BASE}")
+            raise InvalidFile(f"{file}: is built FROM {image[:200]}; expected FROM {BASE}")
     return Dockerfile(
         kind=kind,
         base="" if image == BASE else image,

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import posixpath
 import re
+import warnings
 from dataclasses import dataclass
 
 from pybuild.errors import InvalidFile
+from pybuild.spec.patterns import check_pattern
 
 NAME = ".dockerignore"
 _PATTERNS_MOST = 10_000
@@ -56,6 +58,7 @@ class Ignore:
 
 
 def _compiled(text: str, where: str) -> re.Pattern[str]:
+    check_pattern(text, where)
     regex, at = "", 0
     while at < len(text):
         char = text[at]
@@ -83,7 +86,10 @@ def _compiled(text: str, where: str) -> re.Pattern[str]:
         else:
             regex += re.escape(char)
     try:
-        return re.compile(regex, re.DOTALL)
+        with warnings.catch_warnings():
+            # Python warns of brackets that will mean something in some later version.
+            warnings.simplefilter("ignore", FutureWarning)
+            return re.compile(regex, re.DOTALL)
     except re.error as exc:
         raise InvalidFile(f"{where}: {text[:80]!r} is no pattern: {exc}") from exc
 

@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from pybuild import __version__
 from pybuild.lifecycle.go_flags import Flag, FlagKind, parse_bool, parse_flags
 from pybuild.spec.api import ApiVersion
 
@@ -35,6 +36,9 @@ _LETTERS: Mapping[str, PhaseName] = {
     "X": "extender",
 }
 PHASES: tuple[PhaseName, ...] = tuple(_LETTERS.values())
+
+VERSION = f"0.21.17+pybuild.{__version__}"
+"""The version of the Go lifecycle whose behaviour this is, by which platforms know what it can do; then our own."""
 
 _LAYERS = "<layers>"
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from pybuild.spec.api import ApiVersion
+    from pybuild.spec.run_image import RunImageName
     from pybuild.stores.api import RebasingStore, StoredImage, Written
 
 _FOLLOWING = ("io.buildpacks.stack.", "io.buildpacks.base.")
@@ -84,6 +85,11 @@ class Rebased:
     report: Report
 
 
+def named_run_image(image: StoredImage, name: str, platform_api: ApiVersion) -> RunImageName:
+    """What `image` says of its run image. Raises `RebaseError` for one that has no metadata."""
+    return _metadata(image, name).run_image_name(platform_api)
+
+
 def run_image_names(
     image: StoredImage, name: str, platform_api: ApiVersion, registry: str
 ) -> tuple[str, ...]:
@@ -91,7 +97,7 @@ def run_image_names(
 
     REB-04, GEN-15. Raises `RebaseError` if it says nothing, or nothing that could be looked for.
     """
-    known = _metadata(image, name).run_image_name(platform_api)
+    known = named_run_image(image, name, platform_api)
     names = [each for each in (known.image, *known.mirrors) if _registry_of(each)]
     if not names:
         raise RebaseError(

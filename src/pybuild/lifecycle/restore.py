@@ -152,6 +152,7 @@ def restore(env: BuildEnv, inputs: RestoreInputs) -> list[RestorableLayer]:
     write_metadata(env, inputs, restored)
     for layer in restored:
         if layer.kept:
+            detail(f'Restoring metadata for "{layer.buildpack}:{layer.name}" from {layer.source}')
             emit(
                 LayerDecided(action="restored", owner=layer.buildpack, layer=layer.name, size=layer.kept.size)
             )

@@ -41,7 +41,7 @@ class Reference:
         name, tag, digest = _cut(text)
         registry, repository = _located(name)
         if REGISTRY.fullmatch(registry) is None:
-            raise _wrong(text, f"{registry!r} is no registry's host name or host:port")
+            raise _wrong(text, f"{_shown(registry)} is no registry's host name or host:port")
         for component in repository.split("/"):
             _check_component(text, component)
         if len(registry) + 1 + len(repository) > _LONGEST:
@@ -65,6 +65,11 @@ class Reference:
             return f"{self.registry}/{self.repository}"
         first, slash, rest = self.repository.partition("/")
         return rest if first == "library" and slash and "/" not in rest else self.repository
+
+    @property
+    def full_repository(self) -> str:
+        """Without tag and digest, unambiguous: `docker.io/library/myapp`."""
+        return f"{self.registry}/{self.repository}"
 
     @property
     def layout_path(self) -> str:
@@ -117,7 +122,7 @@ def _fault(part: str, allowed: str, *, most: int) -> str:
     if not part:
         return "is empty"
     if upper := re.search(r"[A-Z]", part) if "A-Z" not in allowed else None:
-        return f"has the capital letter {upper[0]!r}: write {part.lower()!r}"
+        return f"has the capital letter {upper[0]!r}: write {_shown(part.lower())}"
     if strange := re.search(f"[^{allowed}]", part):
         return f"has the character {strange[0]!r}; letters, digits and . _ - are allowed"
     if len(part) > most:

@@ -14,31 +14,34 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pybuild import __version__, events
-from pybuild.errors import ExportError, InvalidInput
+from pybuild.errors import BuildpackFailed, ExportError, InvalidInput
 from pybuild.oci.reference import Reference
+from pybuild.platform import sbom_dir
 from pybuild.platform.caches import read_index, write_index
 from pybuild.platform.confided import confide
 from pybuild.platform.elsewhere import opened_elsewhere
-from pybuild.platform.environment import proxy_environ
+from pybuild.platform.environment import home_environ, proxy_environ
 from pybuild.platform.outputs import delivered
 from pybuild.platform.prepare import LAYERS_DIR, looked_into, opened, prepared
 from pybuild.platform.report_dir import make_folder, write_report
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from pybuild.buildenv.container import ContainerBuildEnv
-    from pybuild.lifecycle.create import CreateInputs
+    from pybuild.lifecycle.analyze import Analysis
+    from pybuild.lifecycle.create import Created, CreateInputs
     from pybuild.lifecycle.detect import Detected
     from pybuild.lifecycle.image_layers import LauncherSource
     from pybuild.platform.extensions import EngineExtender
+    from pybuild.platform.failed import FailedBuild
     from pybuild.platform.outputs import Delivered
     from pybuild.platform.prepare import Prepared
     from pybuild.platform.ready import Readied
     from pybuild.platform.request import BuildRequest
     from pybuild.platform.volumes import OpenBuild
     from pybuild.spec.builder import Builder
-    from pybuild.spec.labels import LauncherIdentity
+    from pybuild.spec.labels import LauncherIdentity, ProjectMetadata
     from pybuild.spec.launch import Process
     from pybuild.spec.order import GroupElement
 
@@ -105,15 +108,20 @@ class BuildResult:
                 return f"docker run --rm {port}{name}"
 
 
-def build(request: BuildRequest) -> BuildResult:
-    """Carry out the request. Every error is a `PybuildError`; after one, image and cache are as they were."""
+def build(request: BuildRequest, *, failed: Callable[[FailedBuild], None] | None = None) -> BuildResult:
+    """Carry out the request. Every error is a `PybuildError`; after one, image and cache are as they were.
+
+    `failed`: called when a buildpack fails, while everything is still there.
+    """
     start = time.monotonic()
     if request.choices.report_dir is not None:
         make_folder(request.choices.report_dir)
+    if request.choices.sbom_dir is not None:
+        sbom_dir.make_folder(request.choices.sbom_dir)
     with (
         prepared(request) as ready,
         opened_elsewhere(request, ready.store) as elsewhere,
-        opened(ready) as held,
+        opened(ready, keepable=failed is not None) as held,
     ):
         # Imported while the container starts: the two take about the same time.
         from pybuild.lifecycle.create import create
@@ -121,18 +129,36 @@ def build(request: BuildRequest) -> BuildResult:
         index = None if request.clear_cache or held.private else read_index(ready.volume, str(request.image))
         inputs, readied = _create_inputs(held.env, ready)
         with _extender(ready, held, readied) as extender:
-            created = create(
-                held.env, ready.store, replace(inputs, cache=index, elsewhere=elsewhere), extender
-            )
+            inputs = replace(inputs, cache=index, elsewhere=elsewhere, keep_failed=failed is not None)
+            try:
+                created = create(held.env, ready.store, inputs, extender)
+            except BuildpackFailed as exc:
+                if failed is not None:
+                    from pybuild.platform.failed import failed_build
+
+                    failed(failed_build(exc, ready, held))
+                raise
         if not held.private:
             write_index(ready.volume, created.exported.index)
         if request.choices.report_dir is not None:
             write_report(request.choices.report_dir, created.exported.report, failure=ExportError)
+        if request.choices.sbom_dir is not None:
+            copied = sbom_dir.copy_sboms(held.env, LAYERS_DIR, request.choices.sbom_dir)
+            events.detail(f"{copied} SBOM files copied to {request.choices.sbom_dir}")
     outputs = delivered(request.places, created.exported.written)
+    if request.attest and any(each.output.kind == "registry" for each in outputs):
+        _attest(ready, created, outputs, time.time() - (time.monotonic() - start))
+    return _result(ready, created, outputs, seconds=time.monotonic() - start)
+
+
+def _result(
+    ready: Prepared, created: Created, outputs: tuple[Delivered, ...], *, seconds: float
+) -> BuildResult:
     exported, run_image = created.exported, created.analysis.run_image_name
+    of_registry = ready.request.places[0].kind == "registry"
     return BuildResult(
         names=exported.names,
-        image_id=exported.written.digest if request.places[0].kind == "registry" else outputs[0].image_id,
+        image_id=exported.written.digest if of_registry else outputs[0].image_id,
         changed=exported.written.changed,
         size=exported.written.size,
         sent=exported.written.sent_bytes,
@@ -143,15 +169,44 @@ def build(request: BuildRequest) -> BuildResult:
         buildpacks=created.detected.group.buildpacks,
         builder=ready.builder.name,
         run_image=run_image,
-        seconds=time.monotonic() - start,
+        seconds=seconds,
         base_size=ready.run_image_size if run_image == ready.run_image else 0,
         digest=exported.written.digest,
         outputs=outputs,
     )
 
 
-def detection(request: BuildRequest) -> Detected:
-    """What would be built, and why. `NothingDetected` with the trail if nothing would."""
+def _attest(ready: Prepared, created: Created, outputs: tuple[Delivered, ...], started: float) -> None:
+    from pybuild.platform.attest import attest, materials
+    from pybuild.platform.provenance import Provenance
+
+    run_image, group = created.analysis.run_image, created.detected.group.buildpacks
+    name = created.analysis.run_image_name
+    provenance = Provenance(
+        builder=ready.builder.name,
+        run_image=name,
+        default_process=created.exported.default_process,
+        variables=tuple(sorted(ready.user)),
+        materials=materials(ready.request, ready.builder, group, name, run_image.id),
+        started=started,
+        finished=time.time(),
+    )
+    attest(ready.request, outputs, provenance)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """All that is known once detection has ended, and nothing has been made."""
+
+    ready: Prepared
+    inputs: CreateInputs
+    analysis: Analysis
+    detected: Detected
+
+
+@contextmanager
+def looked_at(request: BuildRequest) -> Iterator[Looked]:
+    """The first two phases of a build, in a container without a cache. `NothingDetected` with the trail if nothing fits."""
     with prepared(request) as ready, looked_into(ready) as env:
         from pybuild.lifecycle.analyze import analyze
         from pybuild.lifecycle.create import detect_inputs, platform_given
@@ -161,7 +216,14 @@ def detection(request: BuildRequest) -> Detected:
         with events.phase("ANALYZING"):
             analysis = analyze(ready.store, previous=inputs.previous, run_image=inputs.run_image)
         with events.phase("DETECTING"):
-            return detect(env, detect_inputs(inputs, analysis, platform_given(env, inputs, analysis)))
+            detected = detect(env, detect_inputs(inputs, analysis, platform_given(env, inputs, analysis)))
+        yield Looked(ready=ready, inputs=inputs, analysis=analysis, detected=detected)
+
+
+def detection(request: BuildRequest) -> Detected:
+    """What would be built, and why. `NothingDetected` with the trail if nothing would."""
+    with looked_at(request) as looked:
+        return looked.detected
 
 
 @contextmanager
@@ -203,7 +265,7 @@ def _create_inputs(env: ContainerBuildEnv, ready: Prepared) -> tuple[CreateInput
         order=ready.chosen.order,
         system=builder.system,
         platform_api=ready.api,
-        environ={**builder.environ, **proxy_environ(request.caller)},
+        environ={**home_environ(env), **builder.environ, **proxy_environ(request.caller)},
         trust=readied.delivery.environ,
         places=Places(layers=LAYERS_DIR, app=ready.app_dir),
         default_process=request.default_process,
@@ -214,9 +276,25 @@ def _create_inputs(env: ContainerBuildEnv, ready: Prepared) -> tuple[CreateInput
         upload=readied.upload,
         run_images=builder.run_images,
         exec_env=request.choices.exec_env,
+        project=_source_of(ready),
         labels=request.labels,
     )
     return inputs, readied
+
+
+def _source_of(ready: Prepared) -> ProjectMetadata:
+    """Where the source came from, as project.toml says; `pack` writes it only with `experimental`, and so do we."""
+    from pybuild.spec.labels import ProjectMetadata
+
+    project = ready.project
+    if not ready.request.config.experimental or not (project.version or project.source_url):
+        return ProjectMetadata()
+    return ProjectMetadata(
+        source=True,
+        type="project",
+        version={"declared": project.version} if project.version else {},
+        metadata={"url": project.source_url} if project.source_url else {},
+    )
 
 
 def _previous(request: BuildRequest) -> Reference | str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pybuild import engine
@@ -9,10 +10,16 @@ from pybuild.errors import BuilderUnusable
 from pybuild.events import warn
 from pybuild.oci.reference import Reference
 from pybuild.spec.builder import Builder
+from pybuild.spec.order import System
 from pybuild.stores.daemon import DaemonStore
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import docker
+
+    from pybuild.spec.builder import BuilderModule
+    from pybuild.spec.order import ModuleRef
 
 
 def read_builder(client: docker.APIClient, name: str) -> Builder:
@@ -24,6 +31,41 @@ def read_builder(client: docker.APIClient, name: str) -> Builder:
             hint=f"docker pull {name}, or leave out --builder",
         )
     return Builder.read(name, image.id, image.config, image.labels)
+
+
+def with_versions(builder: Builder) -> Builder:
+    """The builder with a version for every module that its order names without one: the only one that it has.
+
+    Raises `BuilderUnusable` where it has several; one that it lacks is told of when its turn comes.
+    """
+    system = builder.system
+    return replace(
+        builder,
+        order=builder.order
+        and tuple(_versioned(group, builder.buildpacks, builder.name) for group in builder.order),
+        order_extensions=tuple(
+            _versioned(group, builder.extensions, builder.name) for group in builder.order_extensions
+        ),
+        system=System(
+            pre=_versioned(system.pre, builder.buildpacks, builder.name),
+            post=_versioned(system.post, builder.buildpacks, builder.name),
+        ),
+    )
+
+
+def _versioned(
+    group: tuple[ModuleRef, ...], modules: Sequence[BuilderModule], builder: str
+) -> tuple[ModuleRef, ...]:
+    found = []
+    for ref in group:
+        versions = [module.version for module in modules if module.id == ref.id]
+        if not ref.version and len(versions) > 1:
+            raise BuilderUnusable(
+                f"the builder {builder} names {ref.id} without a version, and has {', '.join(versions)}",
+                hint="its order has to say which one is meant",
+            )
+        found.append(ref if ref.version or not versions else replace(ref, version=versions[0]))
+    return tuple(found)
 
 
 def check_platform(builder: Builder, client: docker.APIClient, asked: str) -> None:

@@ -41,7 +41,7 @@ def compare(
     differs. Raises `InvalidInput` for an image that is not there.
     """
     with ExitStack() as stack:
-        sides = [_opened(stack, word, environ, insecure) for word in (a, b)]
+        sides = [opened_image(stack, word, environ, insecure) for word in (a, b)]
         return compare_stored(*sides, all_layers=all_layers)
 
 
@@ -50,7 +50,7 @@ _SHORT_ID = re.compile("[0-9a-f]{7,63}")  # as the engine lists them, and so do 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of the two images, and the store that it is in. `facts`: of the image."""
+    """An image, and the store that it is in. `facts`: of the image."""
 
     store: ImageReader
     image: StoredImage
@@ -94,8 +94,8 @@ def _entries(
         ) from exc
 
 
-def _opened(stack: ExitStack, word: str, environ: Mapping[str, str], insecure: Sequence[str]) -> Side:
-    """Find the image. Each side has a store of its own: an engine's keeps the image that it reads layers of."""
+def opened_image(stack: ExitStack, word: str, environ: Mapping[str, str], insecure: Sequence[str]) -> Side:
+    """Find an image. Each one has a store of its own: an engine's keeps the image that it reads layers of."""
     store, name = open_place(word, environ=environ, insecure=insecure)
     engines = isinstance(store, DaemonStore)
     if isinstance(store, DaemonStore):

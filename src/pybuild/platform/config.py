@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import platformdirs
 
-from pybuild.errors import InvalidFile, PybuildError
+from pybuild.errors import InvalidFile, InvalidInput, PybuildError
 from pybuild.events import warn
-from pybuild.spec.config import Config
+from pybuild.spec.config import Config, IndexRegistry
 from pybuild.stores.state import write_state
 
 if TYPE_CHECKING:
@@ -52,6 +52,19 @@ def load(environ: Mapping[str, str]) -> Config:
     except OSError as exc:
         warn(f"the settings in {path} cannot be read ({exc.strerror}): the usual ones hold")
         return Config()
+
+
+def chosen_registry(config: Config, name: str) -> IndexRegistry:
+    """The registry of buildpacks of that name or URL; the default one of "". Raises `InvalidInput` if there is none."""
+    if "/" in name:
+        return IndexRegistry(name=name, type="git", url=name)
+    found = config.registry(name)
+    if found is None:
+        raise InvalidInput(
+            f"there is no buildpack registry {name or config.default_registry!r}",
+            hint="pybuild config registries list shows them; add one with: pybuild config registries add NAME URL",
+        )
+    return found
 
 
 def change(environ: Mapping[str, str], edit: Callable[[Config], Config]) -> Config:

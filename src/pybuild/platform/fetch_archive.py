@@ -1,4 +1,4 @@
-"""Buildpacks in an archive: a tar of one buildpack, or a .cnb file (a tar of an OCI layout) with one or several.
+"""Buildpacks and extensions in an archive: a tar of one, or a .cnb file (a tar of an OCI layout) with one or several.
 
 Nothing in an archive is trusted: names, links, digests and sizes are checked before anything is installed.
 
@@ -17,22 +17,22 @@ from pybuild import gojson
 from pybuild.errors import InvalidArchive
 from pybuild.oci import tar
 from pybuild.oci.digest import Hashing, check
-from pybuild.platform.modules import BUILDPACKS_DIR, MOST_BYTES, MOST_ENTRIES, Content, Module
+from pybuild.platform.modules import DIRS, MOST_BYTES, MOST_ENTRIES, Content, Kind, Module
 from pybuild.spec.buildpack import Descriptor, escape_id
+from pybuild.spec.package import METADATA
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 _BLOCK = 1 << 18
 _LIMITS = tar.Limits(entries=MOST_ENTRIES, size=MOST_BYTES, name=4096)
 _LAYOUT = tar.Limits(entries=10_000, size=4 * MOST_BYTES, name=4096)
 _MOST_LAYERS = 500
-_METADATA = "io.buildpacks.buildpackage.metadata"
 
 
-def read(path: Path, scratch: Path) -> tuple[Module, ...]:
-    """The buildpacks in an archive, the one to run first. `scratch`: a folder that lives as long as they do.
+def read(path: Path, scratch: Path, *, kind: Kind = "buildpack") -> tuple[Module, ...]:
+    """The modules in an archive, the one to run first. `scratch`: a folder that lives as long as they do.
 
     Raises `InvalidArchive` for anything that is not a buildpack archive or not safe to unpack.
     """
@@ -40,16 +40,54 @@ def read(path: Path, scratch: Path) -> tuple[Module, ...]:
         for member, body in tar.read(_chunks(path), limits=_LAYOUT):
             name = _relative(member.name)
             if name in (b"oci-layout", b"index.json"):
-                return _read_layout(path, scratch)
-            if name == b"buildpack.toml" and member.kind == tar.FILE:
-                descriptor = Descriptor.read(body.read(), f"{path}: buildpack.toml")
+                return _read_layout(path, scratch, kind)
+            if name == f"{kind}.toml".encode() and member.kind == tar.FILE:
+                descriptor = Descriptor.read(body.read(), f"{path}: {kind}.toml", kind=kind)
                 return (_module(descriptor, path, b""),)
     raise InvalidArchive(
-        f"{path} is no buildpack: it has no buildpack.toml at its root", hint="tar it from inside its folder"
+        f"{path} is no {kind}: it has no {kind}.toml at its root", hint="tar it from inside its folder"
     )
 
 
-def _read_layout(path: Path, scratch: Path) -> tuple[Module, ...]:
+def read_labels(path: Path, scratch: Path) -> dict[str, str]:
+    """The labels of the image in a .cnb file. Raises `InvalidArchive` if it is none."""
+    with _explained(path):
+        return dict(_layout(path, scratch)[2])
+
+
+def modules_in(
+    layers: Iterable[Path], labels: Mapping[str, str], origin: str, *, kind: Kind = "buildpack"
+) -> tuple[Module, ...]:
+    """The modules in the layers of a buildpackage, the one that its label names first (PKG-03, PKG-04).
+
+    `layers`: their tars, which must live as long as the modules. Raises `InvalidArchive`.
+    """
+    if METADATA not in labels:
+        raise InvalidArchive(
+            f"{origin} is no buildpackage: it has no label {METADATA}",
+            hint="pybuild buildpack package makes them, docker inspect shows labels",
+        )
+    about = gojson.loads(labels[METADATA], where=f"{origin}: label {METADATA}")
+    modules = [module for layer in layers for module in _modules_of(layer, origin, kind)]
+    first = [
+        each
+        for each in modules
+        if (each.descriptor.id, each.descriptor.version) == (about["id"], about["version"])
+    ]
+    if not first:
+        raise InvalidArchive(
+            f"{origin}: the {kind} {about['id']}@{about['version']} is in none of its layers"
+        )
+    return (first[0], *(each for each in modules if each is not first[0]))
+
+
+def _read_layout(path: Path, scratch: Path, kind: Kind) -> tuple[Module, ...]:
+    blobs, layers, labels = _layout(path, scratch)
+    return modules_in((_blob(blobs, layer, path) for layer in layers), labels, str(path), kind=kind)
+
+
+def _layout(path: Path, scratch: Path) -> tuple[Path, list[Any], Mapping[str, str]]:
+    """Of a .cnb file: the folder its blobs were unpacked to, its layers' descriptors, its labels."""
     blobs = scratch / hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
     blobs.mkdir(mode=0o700, exist_ok=True)
     index = _unpack_blobs(path, blobs)
@@ -58,21 +96,10 @@ def _read_layout(path: Path, scratch: Path) -> tuple[Module, ...]:
         raise InvalidArchive(f"{path}: expected one image in index.json, found {len(descriptors)}")
     manifest = _json(blobs, descriptors[0], path)
     config = _json(blobs, manifest["config"], path)
-    about = gojson.loads(config["config"]["Labels"][_METADATA], where=f"{path}: label {_METADATA}")
     layers = manifest["layers"]
     if len(layers) > _MOST_LAYERS:
         raise InvalidArchive(f"{path} has more than {_MOST_LAYERS} layers")
-    modules = [module for layer in layers for module in _modules_of(_blob(blobs, layer, path), path)]
-    first = [
-        each
-        for each in modules
-        if (each.descriptor.id, each.descriptor.version) == (about["id"], about["version"])
-    ]
-    if not first:
-        raise InvalidArchive(
-            f"{path}: the buildpack {about['id']}@{about['version']} is in none of its layers"
-        )
-    return (first[0], *(each for each in modules if each is not first[0]))
+    return blobs, layers, config["config"].get("Labels") or {}
 
 
 def _unpack_blobs(path: Path, blobs: Path) -> bytes:
@@ -107,23 +134,24 @@ def _json(blobs: Path, descriptor: Any, path: Path) -> Any:
     return gojson.loads(file.read_bytes(), where=f"{path}: {descriptor['digest']}")
 
 
-def _modules_of(layer: Path, path: Path) -> list[Module]:
-    """The buildpacks that one layer installs."""
+def _modules_of(layer: Path, origin: str, kind: Kind) -> list[Module]:
+    """The modules that one layer installs."""
     found = []
+    top = DIRS[kind].lstrip("/").encode().split(b"/")
     for member, body in tar.read(_chunks(layer), limits=_LIMITS):
         parts = _relative(member.name).split(b"/")
-        if len(parts) == 5 and parts[:2] == [b"cnb", b"buildpacks"] and parts[4] == b"buildpack.toml":
-            descriptor = Descriptor.read(body.read(), f"{path}: {os.fsdecode(member.name)}")
-            root = f"{BUILDPACKS_DIR}/{escape_id(descriptor.id)}/{descriptor.version}".encode()
+        if len(parts) == 5 and parts[:2] == top and parts[4] == f"{kind}.toml".encode():
+            descriptor = Descriptor.read(body.read(), f"{origin}: {os.fsdecode(member.name)}", kind=kind)
+            root = f"{DIRS[kind]}/{escape_id(descriptor.id)}/{descriptor.version}".encode()
             if b"/" + b"/".join(parts[:4]) != root:
-                raise InvalidArchive(f"{path}: {descriptor} does not lie in {os.fsdecode(root)}")
-            found.append(_module(descriptor, layer, root.lstrip(b"/") + b"/", origin=path))
+                raise InvalidArchive(f"{origin}: {descriptor} does not lie in {os.fsdecode(root)}")
+            found.append(_module(descriptor, layer, root.lstrip(b"/") + b"/", origin=origin))
     return found
 
 
-def _module(descriptor: Descriptor, archive: Path, root: bytes, *, origin: Path | None = None) -> Module:
+def _module(descriptor: Descriptor, archive: Path, root: bytes, *, origin: str = "") -> Module:
     return Module(
-        descriptor=descriptor, origin=str(origin or archive), contents=lambda: _contents(archive, root)
+        descriptor=descriptor, origin=origin or str(archive), contents=lambda: _contents(archive, root)
     )
 
 

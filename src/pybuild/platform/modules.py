@@ -1,7 +1,9 @@
-"""A buildpack on its way into a builder or a build: its descriptor, and its files as the tar that installs them.
+"""A buildpack or extension on its way into a builder, a package or a build: its descriptor, and its files as the tar
+that installs them.
 
 Wherever the files come from, what is installed looks the same: owned by root, folders and programs 0755, other
-files 0644, one fixed time, below `/cnb/buildpacks/<escaped id>/<version>` (GO-94, BTM-03).
+files 0644, one fixed time, below `/cnb/buildpacks/<escaped id>/<version>`, extensions below `/cnb/extensions`
+(GO-94, BTM-03).
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import os
 import stat
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pybuild.errors import InvalidArchive, InvalidInput
 from pybuild.oci import tar
@@ -20,7 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
+Kind = Literal["buildpack", "extension"]
+
 BUILDPACKS_DIR = "/cnb/buildpacks"
+EXTENSIONS_DIR = "/cnb/extensions"
+DIRS: Mapping[Kind, str] = {"buildpack": BUILDPACKS_DIR, "extension": EXTENSIONS_DIR}
 MOST_BYTES = 2 << 30
 MOST_ENTRIES = 200_000
 
@@ -45,23 +51,24 @@ class Content:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Module:
-    """A buildpack that can be installed. `contents` may be called several times; folders come before what is in them."""
+    """A buildpack or extension that can be installed. `contents` may be called several times; folders come before
+    what is in them.
+    """
 
     descriptor: Descriptor
     origin: str
     contents: Callable[[], Iterable[Content]]
 
-    def tar(self, *, buildpacks_dir: str = BUILDPACKS_DIR) -> Iterator[bytes]:
-        """The tar that installs it: with an absolute `buildpacks_dir` an image's layer, else to unpack at `/`."""
-        yield from self.parts(buildpacks_dir=buildpacks_dir)
-        yield tar.TRAILER
+    def tar(self) -> Iterator[bytes]:
+        """The tar that installs it, as an image's layer has it: with absolute names."""
+        return layer_tar((self,))
 
-    def parts(self, *, buildpacks_dir: str) -> Iterator[bytes]:
-        """The same without the end that an archive has."""
-        parent = f"{buildpacks_dir}/{escape_id(self.descriptor.id)}"
-        root = f"{parent}/{self.descriptor.version}".encode()
-        for folder in (parent.encode(), root):
-            yield tar.header(tar.TarEntry(name=folder, kind=tar.DIRECTORY, mode=0o755, uid=0, gid=0))
+    def parts(self, *, absolute: bool = True, but: frozenset[bytes] = frozenset()) -> Iterator[bytes]:
+        """The same without the end that an archive has, and without the folders `but`; else to be unpacked at `/`."""
+        parent, root = self.folders(absolute=absolute)
+        for folder in (parent, root):
+            if folder not in but:
+                yield tar.header(tar.TarEntry(name=folder, kind=tar.DIRECTORY, mode=0o755, uid=0, gid=0))
         size = 0
         for count, content in enumerate(self.contents(), start=1):
             size += content.size
@@ -70,6 +77,23 @@ class Module:
                     f"{self.origin}: a buildpack of more than {MOST_ENTRIES} files or {MOST_BYTES >> 30} GiB"
                 )
             yield from _framed(content, root)
+
+    def folders(self, *, absolute: bool = True) -> tuple[bytes, bytes]:
+        """Where all its versions lie, and where it lies itself."""
+        top = DIRS[self.descriptor.kind] if absolute else DIRS[self.descriptor.kind].lstrip("/")
+        parent = f"{top}/{escape_id(self.descriptor.id)}"
+        return parent.encode(), f"{parent}/{self.descriptor.version}".encode()
+
+
+def layer_tar(modules: Iterable[Module]) -> Iterator[bytes]:
+    """The tar of one layer that installs all of these, each once."""
+    made: set[bytes] = set()
+    for module in modules:
+        parent, root = module.folders()
+        if root not in made:
+            yield from module.parts(but=frozenset(made))
+            made |= {parent, root}
+    yield tar.TRAILER
 
 
 def _framed(content: Content, root: bytes) -> Iterator[bytes]:
@@ -97,21 +121,28 @@ def _framed(content: Content, root: bytes) -> Iterator[bytes]:
     yield tar.padding(content.size)
 
 
-def from_folder(folder: Path, *, extra: Mapping[str, bytes] | None = None) -> Module:
-    """The buildpack in a folder, with the `extra` files (by relative path) laid over it.
+def from_folder(
+    folder: Path,
+    *,
+    kind: Kind = "buildpack",
+    extra: Mapping[str, bytes] | None = None,
+    describing: Path | None = None,
+) -> Module:
+    """The buildpack or extension in a folder, with the `extra` files (by relative path) laid over it.
 
-    Caches of Python and tests' leftovers (`__pycache__`) stay behind. Raises `InvalidInput` for a folder without
-    buildpack.toml.
+    Caches of Python and tests' leftovers (`__pycache__`) stay behind. `describing`: another folder, whose
+    buildpack.toml counts. Raises `InvalidInput` for a folder without one.
     """
-    file = folder / "buildpack.toml"
+    file = (describing or folder) / f"{kind}.toml"
     try:
-        descriptor = Descriptor.read(file.read_bytes(), str(file))
+        text = file.read_bytes()
+        descriptor = Descriptor.read(text, str(file), kind=kind)
     except OSError as exc:
         raise InvalidInput(
-            f"{folder} is no buildpack: {file.name} cannot be read ({exc.strerror})",
-            hint="pass the folder that holds buildpack.toml",
+            f"{folder} is no {kind}: {file.name} cannot be read ({exc.strerror})",
+            hint=f"pass the folder that holds {kind}.toml",
         ) from exc
-    laid = dict(extra or {})
+    laid = {**(extra or {}), **({file.name: text} if describing else {})}
     return Module(descriptor=descriptor, origin=str(folder), contents=lambda: _merged(folder, laid))
 
 
@@ -128,7 +159,7 @@ def from_files(descriptor: bytes, files: Mapping[str, bytes], *, origin: str) ->
 def _merged(folder: Path, extra: Mapping[str, bytes]) -> Iterator[Content]:
     seen: set[bytes] = set()
     replaced = {os.fsencode(path) for path in extra}
-    for content in _walked(os.fsencode(folder), b""):
+    for content in _walked(os.fsencode(folder), b"", {}):
         if content.path not in replaced:
             seen.add(content.path)
             yield content
@@ -148,7 +179,8 @@ def _laid(files: Mapping[str, bytes], seen: set[bytes]) -> Iterator[Content]:
         yield Content(path, tar.FILE, path.startswith(b"bin/"), len(content), read=partial(iter, (content,)))
 
 
-def _walked(root: bytes, path: bytes) -> Iterator[Content]:
+def _walked(root: bytes, path: bytes, linked: dict[tuple[int, int], bytes]) -> Iterator[Content]:
+    """Everything below `path`, sorted. `linked`: the first name of files with several, by device and inode."""
     here = os.path.join(root, path) if path else root  # noqa: PTH118 (bytes)
     try:
         with os.scandir(here) as entries:
@@ -163,10 +195,14 @@ def _walked(root: bytes, path: bytes) -> Iterator[Content]:
         elif entry.is_dir(follow_symlinks=False):
             if entry.name != b"__pycache__":
                 yield Content(below, tar.DIRECTORY)
-                yield from _walked(root, below)
+                yield from _walked(root, below, linked)
         elif stat.S_ISREG(status.st_mode):
-            read = _Reading(entry.path)
-            yield Content(below, tar.FILE, bool(status.st_mode & 0o111), status.st_size, read=read)
+            program = bool(status.st_mode & 0o111)
+            first = linked.setdefault((status.st_dev, status.st_ino), below) if status.st_nlink > 1 else below
+            if first != below:
+                yield Content(below, tar.HARD_LINK, program, target=first)
+            else:
+                yield Content(below, tar.FILE, program, status.st_size, read=_Reading(entry.path))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,21 +5,24 @@ Specification: project descriptor, "io.buildpacks.group", "pre" and "post"; plat
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pybuild.errors import BuilderUnusable
-from pybuild.events import warn
+from pybuild.events import detail, warn
 from pybuild.platform.choices import Choices
+from pybuild.platform.locator import FROM_BUILDER
 from pybuild.spec.order import OrderFile
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from pybuild.platform.fetch import Fetched
+    from pybuild.platform.modules import Kind
+    from pybuild.platform.remote import Remote
     from pybuild.spec.builder import Builder
-    from pybuild.spec.order import Order
+    from pybuild.spec.order import ModuleRef, Order
     from pybuild.spec.project import GroupEntry, Project
 
 
@@ -39,53 +42,92 @@ def chosen_order(
     app: Path,
     scratch: Path,
     choices: Choices | None = None,
+    remote: Callable[[], Remote] | None = None,
 ) -> ChosenOrder:
     """`words`: of `--buildpack`, in order. What comes before and after surrounds the builder's own groups only.
 
-    Of project.toml, what is for other execution environments than `choices` says takes no part.
+    Of project.toml, what is for other execution environments than `choices` says takes no part. `remote`: gives
+    the ways to what is not on this machine; called only where somebody names a buildpack.
     """
     choices = choices or Choices()
-    folder = app if app.is_dir() else app.parent
+    get = _Getter(builder, app if app.is_dir() else app.parent, scratch, remote)
     group, pre, post = (
         [each for each in entries if not each.exec_envs or choices.exec_env in each.exec_envs]
         for entries in (project.group, project.pre, project.post)
     )
-    own = _named(words, builder, scratch) if words else _listed(group, folder, builder, scratch)
-    if own:
-        if choices.before or choices.after:
-            warn(
-                "the buildpacks are named one by one, so --pre-buildpack and --post-buildpack change nothing"
-            )
-        refs = tuple(fetched.ref for fetched in own)
-        return ChosenOrder(
-            order=OrderFile(order=(refs,), order_extensions=builder.order_extensions), fetched=_new(own)
-        )
-    before, after = (
-        _named(chosen, builder, scratch) if chosen else _listed(entries, folder, builder, scratch)
-        for chosen, entries in ((choices.before, pre), (choices.after, post))
+    whole = next((at for at, word in enumerate(words) if word in FROM_BUILDER), None)
+    if whole is None:
+        own = get.named(words) if words else get.listed(group)
+        before, after = choices.before, choices.after
+    else:
+        own, before, after = [], tuple(words[:whole]), tuple(words[whole + 1 :])
+    if own and (before or after):
+        warn("the buildpacks are named one by one, so --pre-buildpack and --post-buildpack change nothing")
+    first = [] if own else get.named(before) if before or whole is not None else get.listed(pre)
+    last = [] if own else get.named(after) if after or whole is not None else get.listed(post)
+    groups: Order = (_refs(own),) if own else _builders_order(builder)
+    extensions = get.named(choices.extensions, "extension")
+    order_extensions: Order = (
+        (tuple(replace(ref, optional=True) for ref in _refs(extensions)),)
+        if extensions
+        else builder.order_extensions
     )
-    first, last = tuple(each.ref for each in before), tuple(each.ref for each in after)
-    order: Order = tuple((*first, *refs, *last) for refs in _builders_order(builder))
+    order: Order = tuple((*_refs(first), *refs, *_refs(last)) for refs in groups)
     return ChosenOrder(
-        order=OrderFile(order=order, order_extensions=builder.order_extensions),
-        fetched=_new([*before, *after]),
+        order=OrderFile(order=order, order_extensions=order_extensions),
+        fetched=_new([*first, *own, *last, *extensions]),
     )
 
 
-def _named(words: Sequence[str], builder: Builder, scratch: Path) -> list[Fetched]:
-    from pathlib import Path
+@dataclass(frozen=True, slots=True)
+class _Getter:
+    """Words and entries of project.toml to what they mean. `app`: the app's folder."""
 
-    from pybuild.platform.fetch import fetch
+    builder: Builder
+    app: Path
+    scratch: Path
+    remote: Callable[[], Remote] | None
 
-    return [fetch(word, folder=Path.cwd(), builder=builder, scratch=scratch) for word in words]
+    def named(self, words: Sequence[str], kind: Kind = "buildpack") -> list[Fetched]:
+        """What a user's words mean, from where they are."""
+        if not words:
+            return []
+        from pathlib import Path
+
+        from pybuild.platform.fetch import fetch
+
+        here = Path.cwd()
+        return [
+            fetch(
+                word,
+                folder=here,
+                builder=self.builder,
+                scratch=self.scratch,
+                remote=self._remote(),
+                kind=kind,
+            )
+            for word in words
+        ]
+
+    def listed(self, entries: Sequence[GroupEntry]) -> list[Fetched]:
+        """What the app's own entries mean."""
+        if not entries:
+            return []
+        from pybuild.platform.fetch import fetch_entry
+
+        return [
+            fetch_entry(
+                entry, app=self.app, builder=self.builder, scratch=self.scratch, remote=self._remote()
+            )
+            for entry in entries
+        ]
+
+    def _remote(self) -> Remote | None:
+        return self.remote() if self.remote is not None else None
 
 
-def _listed(entries: Sequence[GroupEntry], app: Path, builder: Builder, scratch: Path) -> list[Fetched]:
-    if not entries:
-        return []
-    from pybuild.platform.fetch import fetch_entry
-
-    return [fetch_entry(entry, app=app, builder=builder, scratch=scratch) for entry in entries]
+def _refs(found: Sequence[Fetched]) -> tuple[ModuleRef, ...]:
+    return tuple(each.ref for each in found)
 
 
 def _builders_order(builder: Builder) -> Order:
@@ -98,4 +140,8 @@ def _builders_order(builder: Builder) -> Order:
 
 
 def _new(found: Sequence[Fetched]) -> tuple[Fetched, ...]:
-    return tuple(fetched for fetched in found if fetched.modules)
+    new = tuple(fetched for fetched in found if fetched.modules)
+    for module in (module for fetched in new for module in fetched.modules):
+        about = module.descriptor
+        detail(f"Adding {about.kind} '{about.id}' version '{about.version}' to builder's container")
+    return new

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Kind = Literal["cache", "build", "private", "extended"]
+Kind = Literal["cache", "build", "private", "extended", "run", "kept"]
 
 KIND = "io.pybuild.kind"
 IMAGE = "io.pybuild.image"
@@ -27,7 +27,8 @@ PROCESS = "io.pybuild.process"
 
 
 def labels(kind: Kind, *, image: str, builder: str) -> dict[str, str]:
-    """What every object of ours carries. `kind`: a cache volume, a build's container, a build's private volume.
+    """What every object of ours carries. `kind`: a cache volume, a build's container, a build's private volume, an app that runs,
+    the container of a build that is to be kept if it fails.
 
     An image made for extensions has its kind alone: the engine's build cache goes by labels, too.
     """

@@ -11,6 +11,7 @@ import tempfile
 import time
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,9 +20,10 @@ from pybuild.buildenv.container import ContainerBuildEnv, ContainerSpec
 from pybuild.errors import BuilderUnusable, InvalidFile, InvalidInput
 from pybuild.oci.reference import Reference
 from pybuild.platform import ownership, volumes
-from pybuild.platform.builder import check_platform, read_builder
+from pybuild.platform.builder import check_platform, read_builder, with_versions
 from pybuild.platform.caches import forget, state_folder
 from pybuild.platform.confided import inside, tmpfs_mounts
+from pybuild.platform.config import chosen_registry
 from pybuild.platform.environment import LOCKED, proxy_environ, user_environ
 from pybuild.platform.ignore_files import checked_ignore_file
 from pybuild.platform.order import chosen_order
@@ -45,12 +47,13 @@ if TYPE_CHECKING:
 
     from pybuild.platform.choices import Choices
     from pybuild.platform.order import ChosenOrder
+    from pybuild.platform.remote import Remote
     from pybuild.platform.request import BuildRequest
     from pybuild.platform.source import Source
     from pybuild.spec.api import ApiVersion
     from pybuild.spec.builder import Builder
     from pybuild.spec.run_image import RunImageName
-    from pybuild.stores.api import OpenStore
+    from pybuild.stores.api import OpenStore, StoredImage
 
 LAYERS_DIR = "/layers"
 _PROJECT_LIMIT = 1 << 20
@@ -92,7 +95,7 @@ def prepared(request: BuildRequest) -> Iterator[Prepared]:
     if request.locked:
         user[LOCKED] = "true"
     source = app_source(request, project)
-    client = engine.connect()
+    client = engine.connect(request.caller or None)
     volumes.sweep(client)
     target = destination(client, request)
     builder = _builder(client, request, project)
@@ -104,11 +107,24 @@ def prepared(request: BuildRequest) -> Iterator[Prepared]:
         own=request.config.mirrors_of,
     )
     _check_names(request, builder.name, run_name)
+    if request.verify_key is not None:
+        _check_signed(client, request.verify_key, request, builder, (run_name, run_stored))
     app_dir = request.workspace or project.workspace or DEFAULT_WORKSPACE
     _check_volumes(request, app_dir)
     store = target.store(Reference.parse(run_name), builder)
     with closing(store), tempfile.TemporaryDirectory(prefix="pybuild-") as scratch:
         key = f"{builder.name} {builder.uid}:{builder.gid} {app_dir}"
+        volume = request.cache.volume or volumes.volume_name(request.image.name, key)
+        events.detail(f"Using build cache volume '{volume}'")
+        chosen = chosen_order(
+            request.buildpacks,
+            project,
+            builder,
+            app=request.path,
+            scratch=Path(scratch),
+            choices=request.choices,
+            remote=partial(_remote, client, request),
+        )
         yield Prepared(
             client=client,
             request=request,
@@ -119,17 +135,10 @@ def prepared(request: BuildRequest) -> Iterator[Prepared]:
             run_image_size=run_stored.size if target.measures(run_stored) else 0,
             run_image_names=mirrors_of(run_name, builder.run_images),
             user=user,
-            chosen=chosen_order(
-                request.buildpacks,
-                project,
-                builder,
-                app=request.path,
-                scratch=Path(scratch),
-                choices=request.choices,
-            ),
+            chosen=chosen,
             app_dir=app_dir,
             api=_platform_api(builder),
-            volume=request.cache.volume or volumes.volume_name(request.image.name, key),
+            volume=volume,
             store=store,
         )
 
@@ -146,6 +155,14 @@ def app_source(request: BuildRequest, project: Project) -> Source:
     return source
 
 
+def _remote(client: docker.APIClient, request: BuildRequest) -> Remote:
+    from pybuild.platform.remote import Remote, in_engine
+
+    find = in_engine(client, request.pull_policy, mirrors=request.config.registry_mirrors)
+    registry = chosen_registry(request.config, request.choices.registry)
+    return Remote(find=find, environ=request.caller, registry=registry)
+
+
 def _check_names(request: BuildRequest, builder: str, run_image_name: str) -> None:
     """Refuse a name that would replace what builds are made with (S-46)."""
     taken = {
@@ -158,6 +175,19 @@ def _check_names(request: BuildRequest, builder: str, run_image_name: str) -> No
             raise InvalidInput(
                 f"the image cannot be named {name}: that is {what}", hint="choose another name"
             )
+
+
+def _check_signed(
+    client: docker.APIClient, key: Path, request: BuildRequest, builder: Builder, run: tuple[str, StoredImage]
+) -> None:
+    """Of the builder, what is checked is the image that the engine has under the name now, and will start by its id."""
+    from pybuild.platform.policy import check_signed
+    from pybuild.stores.daemon import DaemonStore
+
+    stored = DaemonStore(client).find(builder.image_id)
+    if stored is None:
+        raise BuilderUnusable(f"the builder {builder.name} has gone from the engine", hint="build again")
+    check_signed(request, key, [(builder.name, stored), run])
 
 
 def _check_volumes(request: BuildRequest, app_dir: str) -> None:
@@ -189,16 +219,31 @@ def read_project(request: BuildRequest) -> Project:
         raise
 
 
+def builder_name(request: BuildRequest) -> str:
+    """The builder that the user, project.toml or the settings name, in this order; "" for pybuild's own."""
+    return _builder_name(request, read_project(request))
+
+
+def _builder_name(request: BuildRequest, project: Project) -> str:
+    return request.builder or project.builder or request.config.default_builder
+
+
 def _builder(client: docker.APIClient, request: BuildRequest, project: Project) -> Builder:
-    name = request.builder or project.builder or request.config.default_builder
+    name = _builder_name(request, project)
     if name:
         events.detail(f"Builder '{name}' is {'trusted' if is_trusted(name, request.config) else 'untrusted'}")
-        present(client, Reference.parse(name), request.pull_policy, mirrors=request.config.registry_mirrors)
+        present(
+            client,
+            Reference.parse(name),
+            request.pull_policy,
+            mirrors=request.config.registry_mirrors,
+            platform=request.choices.platform,
+        )
     else:
         from pybuild.platform.bootstrap import default_builder
 
         name = default_builder(client, refresh=request.pull_policy == "always", environ=request.caller)
-    return _chosen(read_builder(client, name), client, request.choices)
+    return _chosen(with_versions(read_builder(client, name)), client, request.choices)
 
 
 def _chosen(builder: Builder, client: docker.APIClient, choices: Choices) -> Builder:
@@ -230,8 +275,8 @@ def _platform_api(builder: Builder) -> ApiVersion:
 
 
 @contextmanager
-def opened(prepared: Prepared) -> Iterator[volumes.OpenBuild]:
-    """The build container, starting, alone with its cache."""
+def opened(prepared: Prepared, *, keepable: bool = False) -> Iterator[volumes.OpenBuild]:
+    """The build container, starting, alone with its cache. `keepable`: it may be kept if the build fails."""
     request, builder = prepared.request, prepared.builder
     if request.clear_cache:
         volumes.remove(prepared.client, _existing(prepared), state_folder())
@@ -243,6 +288,7 @@ def opened(prepared: Prepared) -> Iterator[volumes.OpenBuild]:
         mount=LAYERS_DIR,
         image=request.image.familiar,
         builder=builder.name,
+        kind="kept" if keepable else "build",
     ) as opened:
         start(opened.env, request)
         volumes.mark_used(state_folder(), opened.volume)

@@ -162,7 +162,7 @@ def is_ours(name: Reference) -> bool:
 
 def pull(client: Any, name: Reference, *, platform: str = "") -> StoredImage:
     """Pull an image with progress. Raises `PullRefused`; a lost engine raises `EngineUnavailable`."""
-    info(f"Pulling {name}")
+    info(f"Pulling {name}{f' for {platform}' if platform else ''}")
     try:
         with engine.translating(f"pulling {name}"):
             _follow(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from pybuild import events
 from pybuild.errors import DiskFull, EngineUnavailable, InvalidInput, PybuildError, RebaseError
 from pybuild.events import info, warn
-from pybuild.lifecycle.rebase import RebaseInputs, plan_rebase, rebase, run_image_names
+from pybuild.lifecycle.rebase import RebaseInputs, named_run_image, plan_rebase, rebase, run_image_names
 from pybuild.oci.reference import Reference
 from pybuild.platform.pull import checked_policy, checked_registry
 from pybuild.platform.rebase_places import opened
@@ -155,9 +155,12 @@ def _rebase_one(place: Place, request: RebaseRequest, name: Reference) -> Rebase
     api = PLATFORM_APIS[-1]
     source = request.previous_image or str(name)
     image = place.app_image(source, name)
-    names, first = _run_image_names(request, image, source, name)
+    names = _run_image_names(request, image, source, name)
     run_image_name, run_image = choose(names, lambda each: place.run_image(Reference.parse(each), image))
-    tell_choice(run_image_name, first, given=request.run_image, own=request.config.mirrors_of)
+    if not request.run_image:
+        known = named_run_image(image, source, api)
+        own = [mirror for each in (known.image, *known.mirrors) for mirror in request.config.mirrors_of(each)]
+        tell_choice(run_image_name, known.image, own=own)
     plan = plan_rebase(
         RebaseInputs(
             name=source,
@@ -182,14 +185,14 @@ def _rebase_one(place: Place, request: RebaseRequest, name: Reference) -> Rebase
 
 def _run_image_names(
     request: RebaseRequest, image: StoredImage, source: str, name: Reference
-) -> tuple[Sequence[str], str]:
-    """The names to try, and the one that the image itself gives first. The user's mirrors come before their images."""
+) -> tuple[str, ...]:
+    """The names to try: the user's one, or those that the image gives, after the user's mirrors of them."""
     if request.run_image:
-        return (request.run_image,), request.run_image
+        return (request.run_image,)
     names = run_image_names(image, source, PLATFORM_APIS[-1], name.registry)
     every = [*(mirror for each in names for mirror in request.config.mirrors_of(each)), *names]
     near = [each for each in every if Reference.parse(each).registry == name.registry]
-    return tuple(dict.fromkeys((*near, *every))), names[0]
+    return tuple(dict.fromkeys((*near, *every)))
 
 
 def _result(

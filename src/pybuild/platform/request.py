@@ -37,7 +37,8 @@ class BuildRequest:
 
     `outputs`: where the image goes, () for the engine. `insecure`: registries (`host[:port]`) whose certificate is not
     checked, or that have none. `timeout`: seconds after which everything in the build container ends, 0 for no limit.
-    `labels`, `annotations`: for the image. `confided`: secrets and bindings. `ignore_files`: of the app, that count.
+    `attest`: published images get their provenance as a referrer. `sign_key`: the key that signs them. `verify_key`: the
+    key that must have signed builder and run image. `labels`, `annotations`: for the image. `confided`: secrets and bindings. `ignore_files`: of the app, that count.
     `cache`: where layers are kept. `workspace`: "" to take project.toml's or the default. `config`: the user's
     settings. `caller`: the variables pybuild was started with.
     """
@@ -63,6 +64,9 @@ class BuildRequest:
     insecure: tuple[str, ...] = ()
     cache: CacheChoice = field(default_factory=CacheChoice)
     timeout: float = 0
+    attest: bool = True
+    sign_key: Path | None = None
+    verify_key: Path | None = None
     choices: Choices = field(default_factory=Choices)
     config: Config = field(default_factory=Config)
     limits: Limits = field(default_factory=Limits)
@@ -104,6 +108,9 @@ def build_request(
     caches: Sequence[str] = (),
     cache_image: str | None = None,
     timeout: float = 0,
+    attest: bool = True,
+    sign_key: Path | None = None,
+    verify_key: Path | None = None,
     memory: str | None = None,
     cpus: float | None = None,
     pids_limit: int | None = None,
@@ -120,8 +127,9 @@ def build_request(
     means nothing.
     """
     config = config or Config()
-    names = [Reference.parse(name) for name in (image, *tags)]
-    for name, word in zip(names, (image, *tags), strict=True):
+    words = (image, *(part for tag in tags for part in tag.split(",") if part))
+    names = [Reference.parse(name) for name in words]
+    for name, word in zip(names, words, strict=True):
         if name.digest:
             raise InvalidInput(
                 f"{word!r} has a digest: a new image is named by a tag", hint="leave out @sha256:…"
@@ -157,7 +165,10 @@ def build_request(
         outputs=places,
         insecure=tuple(map(checked_registry, insecure_registries)),
         timeout=timeout,
-        choices=read_choices(**choices),
+        attest=attest,
+        sign_key=sign_key,
+        verify_key=verify_key,
+        choices=read_choices(**{"lifecycle_image": config.lifecycle_image, **_said(choices)}),
         config=config,
         limits=read_limits(memory=memory, cpus=cpus, processes=pids_limit),
         labels=read_labels(labels),
@@ -169,6 +180,10 @@ def build_request(
         ),
         caller=caller,
     )
+
+
+def _said(choices: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in choices.items() if value is not None}
 
 
 def checked_volume(word: str) -> str:
@@ -186,7 +201,9 @@ def checked_volume(word: str) -> str:
     reserved = plain == "/" or any(
         plain == taken or plain.startswith(f"{taken}/") for taken in RESERVED_FOLDERS
     )
-    if reserved and not (plain.startswith("/platform/bindings/") and mode == "ro"):
+    # Below /platform buildpacks find what the platform shows them; only variables have their own way there.
+    shown = plain.startswith("/platform/") and plain != "/platform/bindings"
+    if reserved and not (shown and not f"{plain}/".startswith("/platform/env/") and mode == "ro"):
         raise InvalidInput(
             f"the volume {word!r} would hide {plain}, which the build needs", hint="--volume ./data:/data:ro"
         )

@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pybuild.errors import BuilderUnusable, PybuildError, RegistryError
-from pybuild.events import detail, info
+from pybuild.events import detail, info, warn
 from pybuild.oci.reference import Reference
 from pybuild.platform.pull import PullRefused
+from pybuild.spec.builder import STACK_ID
 from pybuild.spec.run_image import RunImageName
 
 if TYPE_CHECKING:
@@ -83,17 +84,25 @@ def run_image(
             f" the builder {builder.name} for {ours.os}/{ours.arch}",
             hint="choose a --run-image of the builder's platform",
         )
+    stack = image.labels.get(STACK_ID, "")
+    if builder.stack_id and stack != builder.stack_id:
+        warn(
+            f"deprecated usage of stack: the run image {name} is for {stack!r}, the builder for"
+            f" {builder.stack_id!r}"
+        )
     if len(names) > 1:
         info(f"Run image {name} ({image.id[7:19]})")
-    tell_choice(name, builder.run_images[0].image if builder.run_images else "", given=given, own=own)
+    if given:
+        detail(f"Using provided run-image '{name}'")
+    else:
+        first = builder.run_images[0].image
+        tell_choice(name, first, own=own(first))
     return name, image
 
 
-def tell_choice(name: str, image: str, *, given: str, own: Callable[[str], Sequence[str]]) -> None:
-    """Say, to those who want to see every decision, which name of the run image was taken and whose word it was."""
-    if given:
-        detail(f"Using provided run-image '{name}'")
-    elif name in own(image):
+def tell_choice(name: str, image: str, *, own: Sequence[str]) -> None:
+    """Say, to those who want to see every decision, which name of the run image `image` was taken, and whose word it was."""
+    if name in own:
         detail(f"Selected run image mirror '{name}' from local config")
     elif name != image:
         detail(f"Selected run image mirror '{name}'")

@@ -6,10 +6,13 @@ Specification: project descriptor, "io.buildpacks.include and io.buildpacks.excl
 from __future__ import annotations
 
 import os
+import re
+import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 from pybuild.errors import InvalidFile
+from pybuild.spec.patterns import check_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,6 +97,7 @@ class Selection:
 def _rules(line: str, where: str) -> list[_Rule]:
     """The rule of a line; none for a comment or a blank line."""
     text = line.removeprefix("!")
+    check_pattern(text, where)
     if text.startswith("/**"):
         text = text[1:]
     body = text.strip(" ").rstrip("/")
@@ -109,10 +113,13 @@ def _rules(line: str, where: str) -> list[_Rule]:
     from pathspec import GitIgnoreSpec
 
     try:
-        patterns = GitIgnoreSpec.from_lines([text]).patterns
-    except ValueError as exc:
+        with warnings.catch_warnings():
+            # Python warns of brackets that will mean something in some later version.
+            warnings.simplefilter("ignore", FutureWarning)
+            patterns = GitIgnoreSpec.from_lines([text]).patterns
+    except (ValueError, re.error) as exc:
         raise InvalidFile(
-            f"{where}: the pattern {line!r} of include or exclude is none that git knows: {exc}"
+            f"{where}: the pattern {line[:80]!r} of include or exclude is none that git knows: {exc}"
         ) from exc
     return [
         _Rule(

@@ -39,8 +39,19 @@ def libcnb_files() -> dict[str, bytes]:
         if name in found:
             continue
         found[name] = file.read_bytes()
-        waiting += [imported for module in _imports(found[name]) for imported in _files_of(module)]
+        # What pybuild itself offers to programs is no part of libcnb; that there is such a package is.
+        if file != _PACKAGE / "__init__.py":
+            waiting += [imported for module in _imports(found[name]) for imported in _files_of(module)]
     return dict(sorted(found.items()))
+
+
+def carried(folder: Path) -> dict[str, bytes]:
+    """What a buildpack in Python that imports libcnb takes along, if it has no copy of its own; by relative path."""
+    sources = [*folder.glob("lib/**/*.py"), *folder.glob("bin/*")]
+    uses = any(b"pybuild.libcnb" in path.read_bytes() for path in sources if path.is_file())
+    if not uses or (folder / "lib" / "pybuild").exists():
+        return {}
+    return {f"lib/{path}": content for path, content in libcnb_files().items()}
 
 
 def _imports(source: bytes) -> set[str]:

@@ -11,26 +11,13 @@ from typing import TYPE_CHECKING
 
 from pybuild.errors import InvalidReference
 from pybuild.oci.reference import Reference
+from pybuild.platform.known_builders import KNOWN_BUILDERS
 from pybuild.platform.pull import is_ours
 
 if TYPE_CHECKING:
     from pybuild.spec.config import Config
 
-KNOWN = (
-    "gcr.io/buildpacks/builder:google-22",
-    "heroku/builder:26",
-    "heroku/builder:24",
-    "heroku/builder:22",
-    "heroku/builder:20",
-    "paketobuildpacks/builder-jammy-base",
-    "paketobuildpacks/builder-jammy-full",
-    "paketobuildpacks/builder-jammy-tiny",
-    "paketobuildpacks/builder-jammy-buildpackless-static",
-    "paketobuildpacks/ubuntu-noble-builder",
-    "paketobuildpacks/builder-ubi8-base",
-    "paketobuildpacks/ubi-9-builder",
-    "paketobuildpacks/ubi-10-builder",
-)
+KNOWN = tuple(each.image for each in KNOWN_BUILDERS)
 """Builders that `pack` trusts from the start."""
 
 

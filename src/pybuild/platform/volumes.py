@@ -16,12 +16,15 @@ from pybuild.errors import InvalidInput, PybuildError
 from pybuild.platform import extended_images, ownership
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     import docker
 
 PREFIX = "pybuild-cache-"
+KEPT_PREFIX = "pybuild-failed-"
+_SWEPT = ("build", "run", "kept")
+_LOCKING: tuple[ownership.Kind, ...] = ("build", "kept")
 PATIENCE_SECONDS = 900.0
 """How long a build waits for another one of the same app."""
 LOOK_AGAIN_SECONDS = 0.25
@@ -65,18 +68,21 @@ def open_build(
     mount: str,
     image: str,
     builder: str,
+    kind: ownership.Kind = "build",
     patience: float = PATIENCE_SECONDS,
 ) -> Iterator[OpenBuild]:
     """The build container of `spec` with the cache `volume` at `mount`, alone; removed when the block ends.
 
     The container's name is the lock: the engine gives it to one container at a time, and takes it back when
     that is gone. When another build keeps it for longer than `patience` seconds, this one goes on with an
-    empty volume of its own, so that it can be late but not fail.
+    empty volume of its own, so that it can be late but not fail. `kind`: "kept" for one that may be kept if it fails.
     """
     ensure(client, volume, ownership.labels("cache", image=image, builder=builder), kind="cache")
-    labels = {**spec.labels, **ownership.labels("build", image=image, builder=builder)}
+    labels = {**spec.labels, **ownership.labels(kind, image=image, builder=builder)}
     name = f"pybuild-{volume.removeprefix(PREFIX)}"
     locked = replace(spec, name=name, labels=labels, binds=(f"{volume}:{mount}", *spec.binds))
+    # Whoever builds again is done with the last failure, which was kept and shares this volume.
+    _remove_container(client, kept_name(volume))
     env = _create_when_free(client, locked, patience)
     if env is not None:
         with env:
@@ -87,6 +93,16 @@ def open_build(
         alone = replace(locked, name="", binds=(f"{fresh}:{mount}", *spec.binds))
         with ContainerBuildEnv.create(client, alone) as env:
             yield OpenBuild(env=env, volume=fresh, private=True)
+
+
+def kept_name(volume: str) -> str:
+    """The container of a build that failed with this volume and was kept."""
+    return f"{KEPT_PREFIX}{volume.removeprefix(PREFIX)}"
+
+
+def is_kept(container: Mapping[str, Any]) -> bool:
+    """Whether a container, as the engine lists it, was kept for somebody to look into."""
+    return any(name.startswith(f"/{KEPT_PREFIX}") for name in container.get("Names") or ())
 
 
 def ensure(client: docker.APIClient, name: str, labels: dict[str, str], *, kind: ownership.Kind) -> None:
@@ -140,8 +156,12 @@ def remove(client: docker.APIClient, names: Iterable[str], state: Path) -> list[
 
 
 def prune(client: docker.APIClient, state: Path, *, unused_seconds: float, now: float) -> list[CacheVolume]:
-    """Remove the caches that no build has used for that long, and what dead builds left; return the caches."""
+    """Remove the caches that no build has used for that long, and what dead builds left; return the caches.
+
+    Failed builds that were kept for that long go, too.
+    """
     sweep(client)
+    _remove_kept(client, unused_seconds)
     old = [cache for cache in caches(client, state) if now - cache.used >= unused_seconds]
     removed = set(remove(client, [cache.name for cache in old], state))
     return [cache for cache in old if cache.name in removed]
@@ -151,10 +171,13 @@ def sweep(client: docker.APIClient) -> None:
     """Remove containers and private volumes whose build is dead, as kill -9 leaves them. Never fails a build."""
     try:
         with engine.translating("looking for what dead builds left"):
-            containers = client.containers(all=True, filters={"label": f"{ownership.KIND}=build"})
+            found = client.containers(all=True, filters={"label": ownership.KIND})
             volumes = client.volumes(filters={"label": f"{ownership.KIND}=private", "dangling": True})
-        for container in containers:
-            if _is_dead(container.get("Labels") or {}, str(container.get("State"))):
+        for container in found:
+            labels = container.get("Labels") or {}
+            if labels.get(ownership.KIND) not in _SWEPT or is_kept(container):
+                continue
+            if _is_dead(labels, str(container.get("State"))):
                 _remove_container(client, container["Id"])
         for volume in volumes.get("Volumes") or []:
             labels = volume.get("Labels") or {}
@@ -162,6 +185,14 @@ def sweep(client: docker.APIClient) -> None:
                 _remove_volume(client, volume["Name"])
     except PybuildError as exc:
         events.detail(f"leftovers of earlier builds stay for now: {exc}")
+
+
+def _remove_kept(client: docker.APIClient, seconds: float) -> None:
+    with engine.translating("looking for failed builds"):
+        found = client.containers(filters={"label": f"{ownership.KIND}=kept"})
+    for container in found:
+        if is_kept(container) and ownership.age(container.get("Labels") or {}) >= seconds:
+            _remove_container(client, container["Id"])
 
 
 def _create_when_free(
@@ -180,7 +211,7 @@ def _create_when_free(
             time.sleep(LOOK_AGAIN_SECONDS / 5)
             continue
         labels = holder["Config"].get("Labels") or {}
-        if not ownership.is_ours(labels, "build"):
+        if not any(ownership.is_ours(labels, kind) for kind in _LOCKING):
             events.warn(f"the container {spec.name} is not pybuild's, so this build cannot lock its cache")
             return None
         if _is_dead(labels, holder["State"]["Status"]):

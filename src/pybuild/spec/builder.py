@@ -14,13 +14,13 @@ from pybuild.errors import BuilderUnusable, InvalidFile, PybuildError
 from pybuild.gojson import Struct
 from pybuild.spec.api import ApiVersion
 from pybuild.spec.names import check_id, check_version
-from pybuild.spec.order import ModuleRef, Order, System, read_order
+from pybuild.spec.order import Order, System, read_order
 from pybuild.spec.run_image import RunImageName
 from pybuild.spec.target import Distro, Target
 from pybuild.spec.toml import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping, Sequence
 
 METADATA = "io.buildpacks.builder.metadata"
 ORDER = "io.buildpacks.buildpack.order"
@@ -33,6 +33,7 @@ LIFECYCLE_APIS = "io.buildpacks.lifecycle.apis"
 DISTRO_NAME = "io.buildpacks.base.distro.name"
 DISTRO_VERSION = "io.buildpacks.base.distro.version"
 STACK_ID = "io.buildpacks.stack.id"
+MIXINS = "io.buildpacks.stack.mixins"
 
 _HINT = "choose another one with --builder, or leave it out to use pybuild's own"
 
@@ -120,42 +121,46 @@ def target_of(config: Mapping[str, Any], labels: Mapping[str, str]) -> Target:
 def metadata_label(
     *,
     description: str,
-    modules: Iterable[BuilderModule],
+    buildpacks: Sequence[Struct],
+    extensions: Sequence[Struct],
+    stack: RunImageName,
     run_images: tuple[RunImageName, ...],
     lifecycle: Struct,
     created_by: tuple[str, str],
 ) -> str:
-    """The text of `io.buildpacks.builder.metadata`. `lifecycle`: version, api, apis; `created_by`: name, version."""
-    images = [image.tree() for image in run_images]
+    """The text of `io.buildpacks.builder.metadata`.
+
+    `buildpacks`, `extensions`: what `spec.package.info` says of them; `stack`: the run image of a stack, or an empty
+    one; `lifecycle`: version, api, apis; `created_by`: name, version.
+    """
     return gojson.dumps(
         Struct(
             description=description,
-            buildpacks=[
-                Struct(
-                    id=each.id, version=each.version, **({"homepage": each.homepage} if each.homepage else {})
-                )
-                for each in modules
-            ],
-            extensions=None,
-            stack=Struct(runImage=images[0] if images else Struct(image="", mirrors=None)),
+            buildpacks=buildpacks or None,
+            extensions=extensions or None,
+            stack=Struct(runImage=_image(stack)),
             lifecycle=lifecycle,
             createdBy=Struct(name=created_by[0], version=created_by[1]),
-            images=images,
+            images=list(map(_image, run_images)) or None,
         )
     )
 
 
+def _image(name: RunImageName) -> Struct:
+    return Struct(image=name.image, mirrors=list(name.mirrors) or None)
+
+
 def _described(labels: Mapping[str, str]) -> dict[str, Any]:
     """What the labels of a builder say, by field of `Builder`."""
-    metadata = _table(labels, METADATA)
+    metadata = json_table(labels, METADATA)
     lifecycle = metadata.table("lifecycle")
-    order, extensions = _array(labels, ORDER), _array(labels, ORDER_EXTENSIONS)
+    order, extensions = json_tables(labels, ORDER), json_tables(labels, ORDER_EXTENSIONS)
     return {
         "order": read_order(order) if order is not None else None,
         "order_extensions": read_order(extensions) if extensions is not None else (),
-        "system": _system(_table(labels, SYSTEM)),
-        "buildpacks": _modules(_table(labels, LAYERS)),
-        "extensions": _modules(_table(labels, EXTENSION_LAYERS)),
+        "system": System.of(json_table(labels, SYSTEM)),
+        "buildpacks": _modules(json_table(labels, LAYERS)),
+        "extensions": _modules(json_table(labels, EXTENSION_LAYERS)),
         "run_images": _run_images(metadata),
         "platform_apis": _apis(labels, lifecycle, "platform"),
         "buildpack_apis": _apis(labels, lifecycle, "buildpack"),
@@ -186,7 +191,8 @@ def _number(environ: Mapping[str, str], variable: str, name: str) -> int:
     return int(text)
 
 
-def _table(labels: Mapping[str, str], label: str) -> Table:
+def json_table(labels: Mapping[str, str], label: str) -> Table:
+    """A label that holds an object, as a table; an empty one where there is none. Raises `InvalidFile`."""
     text = labels.get(label, "")
     value = gojson.loads(text, where=f"label {label}") if text else {}
     if value is None:
@@ -196,8 +202,8 @@ def _table(labels: Mapping[str, str], label: str) -> Table:
     return Table(_without_nulls(value), file=f"label {label}")
 
 
-def _array(labels: Mapping[str, str], label: str) -> Table | None:
-    """A label that holds the array of an order, as the table it would be in order.toml."""
+def json_tables(labels: Mapping[str, str], label: str) -> Table | None:
+    """A label that holds the array of an order, as the table it would be in order.toml; None where there is none."""
     text = labels.get(label, "")
     value = gojson.loads(text, where=f"label {label}") if text else None
     if value is None:
@@ -214,11 +220,6 @@ def _without_nulls(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_nulls(item) for item in value if item is not None]
     return value
-
-
-def _system(table: Table) -> System:
-    pre, post = (tuple(map(ModuleRef.read, table.table(key).tables("buildpacks"))) for key in ("pre", "post"))
-    return System(pre=pre, post=post)
 
 
 def _modules(table: Table) -> tuple[BuilderModule, ...]:
@@ -247,7 +248,7 @@ def _run_images(metadata: Table) -> tuple[RunImageName, ...]:
 
 
 def _apis(labels: Mapping[str, str], lifecycle: Table, kind: str) -> tuple[ApiVersion, ...]:
-    table = _table(labels, LIFECYCLE_APIS).optional_table(kind) or lifecycle.table("apis").table(kind)
+    table = json_table(labels, LIFECYCLE_APIS).optional_table(kind) or lifecycle.table("apis").table(kind)
     texts = {*table.texts("supported"), *table.texts("deprecated")}
     found = set()
     for text in texts:

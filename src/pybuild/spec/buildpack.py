@@ -52,8 +52,8 @@ class Stack:
 class Descriptor:
     """One buildpack or extension. `api` is the text of the file: whether we speak it, `spec.api` decides.
 
-    `targets` are the declared ones, or those that deprecated stacks stand for; when there are neither,
-    `inferred_targets` goes by the programs in bin/. `exec_envs` empty: every one.
+    `targets` are the declared ones (`declared_targets`), or those that deprecated stacks stand for; when there are
+    neither, `inferred_targets` goes by the programs in bin/. `exec_envs` empty: every one.
     """
 
     kind: Literal["buildpack", "extension"] = "buildpack"
@@ -69,6 +69,7 @@ class Descriptor:
     sbom_formats: tuple[str, ...] = ()
     exec_envs: tuple[str, ...] = ()
     targets: tuple[TargetSpec, ...] = ()
+    declared_targets: tuple[TargetSpec, ...] = ()
     stacks: tuple[Stack, ...] = ()
     order: Order = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
@@ -82,6 +83,7 @@ class Descriptor:
         stacks = tuple(
             Stack(id=entry.text("id"), mixins=entry.texts("mixins")) for entry in document.tables("stacks")
         )
+        declared = tuple(map(TargetSpec.read, document.tables("targets")))
         return cls(
             kind=kind,
             api=api,
@@ -97,7 +99,8 @@ class Descriptor:
             ),
             sbom_formats=about.texts("sbom-formats"),
             exec_envs=read_exec_envs(about),
-            targets=tuple(map(TargetSpec.read, document.tables("targets"))) or _translated(stacks, api),
+            targets=declared or _translated(stacks, api),
+            declared_targets=declared,
             stacks=stacks,
             order=() if kind == "extension" else read_order(document),
             metadata=document.table("metadata").raw(),

@@ -1,6 +1,6 @@
 """What a user has settled for all builds: our config.toml, with the keys and the shape of `pack`'s.
 
-So one file can be taken for the other, and keys that we do not know stay as they are (ADR 10).
+So one file can be taken for the other, and keys that we do not know stay as they are (docs/adr/0011).
 """
 
 from __future__ import annotations

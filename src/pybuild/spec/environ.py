@@ -107,7 +107,7 @@ def check_user_variable(name: str, value: str) -> None:
     """Raise `InvalidInput` unless a user may set this: the name becomes a file in `<platform>/env`."""
     if not _USER_NAME.fullmatch(name) or name in (".", ".."):
         raise InvalidInput(
-            f"{name!r} cannot be the name of an environment variable: expected at least one character, no"
+            f"{name[:80]!r} cannot be the name of an environment variable: expected at least one character, no"
             f" '=', '/', space or control character, and at most 255"
         )
     if "\0" in value:

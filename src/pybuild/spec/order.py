@@ -35,8 +35,23 @@ class ModuleRef:
             exec_envs=read_exec_envs(table),
         )
 
+    def tree(self) -> Struct:
+        """Its table or object: whatever says nothing is left out."""
+        return Struct(
+            {
+                key: value
+                for key, value in (
+                    ("id", self.id),
+                    ("version", self.version),
+                    ("exec-env", list(self.exec_envs)),
+                    ("optional", self.optional),
+                )
+                if value
+            }
+        )
+
     def __str__(self) -> str:
-        return f"{self.id}@{self.version}"
+        return f"{self.id}@{self.version}" if self.version else self.id
 
 
 Order = tuple[tuple[ModuleRef, ...], ...]
@@ -45,6 +60,11 @@ Order = tuple[tuple[ModuleRef, ...], ...]
 def read_order(table: Table, key: str = "order") -> Order:
     """The groups of `[[order]]`, in a platform's order.toml or a composite's buildpack.toml."""
     return tuple(tuple(map(ModuleRef.read, group.tables("group"))) for group in table.tables(key))
+
+
+def order_tree(order: Order) -> list[Struct]:
+    """The groups of an order as they are written: as tables of TOML, and as objects in labels."""
+    return [Struct(group=[ref.tree() for ref in group]) for group in order]
 
 
 def read_exec_envs(table: Table) -> tuple[str, ...]:
@@ -76,10 +96,10 @@ class OrderFile:
 
     def write(self) -> bytes:
         """The file as pack writes it: `optional` only where it is true."""
-        order = [_group(group) for group in self.order]
-        extensions = [
-            _group(tuple(replace(ref, optional=False) for ref in group)) for group in self.order_extensions
-        ]
+        order = order_tree(self.order)
+        extensions = order_tree(
+            tuple(tuple(replace(ref, optional=False) for ref in group) for group in self.order_extensions)
+        )
         tree = Struct({"order": order or None, "order-extensions": extensions or None})
         return toml.dumps(tree).encode()
 
@@ -95,10 +115,30 @@ class System:
     def read(cls, data: bytes, file: str) -> Self:
         """From the file's content; raises `InvalidFile`."""
         system = toml.load(data, file=file).table("system")
+        return cls.of(system)
+
+    @classmethod
+    def of(cls, table: Table) -> Self:
+        """From the table `[system]`, or the object in a builder's label."""
         pre, post = (
-            tuple(map(ModuleRef.read, system.table(key).tables("buildpacks"))) for key in ("pre", "post")
+            tuple(map(ModuleRef.read, table.table(key).tables("buildpacks"))) for key in ("pre", "post")
         )
         return cls(pre=pre, post=post)
+
+    def tree(self) -> Struct:
+        """Its object in the label. Both halves are there, as pack writes them."""
+        halves = (("pre", self.pre), ("post", self.post))
+        return Struct(
+            {
+                key: Struct(buildpacks=[ref.tree() for ref in refs]) if refs else Struct()
+                for key, refs in halves
+            }
+        )
+
+    def write(self) -> bytes:
+        """system.toml, as pack writes it: a half that is empty is left out."""
+        halves = Struct({key: half for key, half in self.tree().items() if half})
+        return toml.dumps(Struct(system=halves)).encode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,19 +208,3 @@ class Group:
         if extensions:
             tree["group-extensions"] = extensions
         return toml.dumps(tree).encode()
-
-
-def _group(group: tuple[ModuleRef, ...]) -> Struct:
-    return Struct(
-        group=[
-            Struct(
-                {
-                    "id": ref.id,
-                    "version": ref.version or None,
-                    "optional": ref.optional or None,
-                    "exec-env": list(ref.exec_envs) or None,
-                }
-            )
-            for ref in group
-        ]
-    )

@@ -8,10 +8,35 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from pybuild.errors import InvalidInput
 from pybuild.gojson import Struct
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pybuild.spec.toml import Table
+
+SYSTEMS = ("linux", "windows", "darwin", "freebsd")
+ARCHITECTURES = frozenset(
+    (
+        "386",
+        "amd64",
+        "arm",
+        "arm64",
+        "loong64",
+        "mips",
+        "mips64",
+        "mips64le",
+        "mipsle",
+        "ppc64",
+        "ppc64le",
+        "riscv64",
+        "s390x",
+    )
+)
+"""In OCI's words, which are Go's; what else there is has no container images."""
+
+_FORM = "expected OS[/ARCH[/VARIANT]][:DISTRO@VERSION[;DISTRO@VERSION]]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +50,12 @@ class Distro:
     def read(cls, table: Table) -> Self:
         """From its table; raises `InvalidFile`."""
         return cls(name=table.text("name"), version=table.text("version"))
+
+    def tree(self) -> Struct:
+        """Its object or table."""
+        return Struct(
+            {key: value for key, value in (("name", self.name), ("version", self.version)) if value}
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +112,43 @@ class TargetSpec:
             variant=table.text("arch-variant") or table.text("variant"),
             distros=tuple(map(Distro.read, table.tables("distros"))),
         )
+
+    @classmethod
+    def parse(cls, word: str) -> Self:
+        """From `os[/arch[/variant]][:distro[@version][;distro[@version]…]]`; raises `InvalidInput`."""
+        place, _, distros = word.partition(":")
+        parts = place.split("/")
+        if len(parts) > 3 or not all(parts) or parts[0] not in SYSTEMS:
+            raise InvalidInput(f"{word[:100]!r} is no target: {_FORM}", hint="--target linux/amd64")
+        os, arch, variant = (*parts, "", "")[:3]
+        if arch and arch not in ARCHITECTURES:
+            raise InvalidInput(
+                f"the target {word[:100]!r} has the unknown architecture {arch!r}",
+                hint=f"known are {', '.join(sorted(ARCHITECTURES))}",
+            )
+        return cls(os=os, arch=arch, variant=variant, distros=tuple(_distros(distros, word)))
+
+    def tree(self) -> Struct:
+        """Its object in a label, or its table in buildpack.toml, as pack writes it."""
+        tree = Struct(os=self.os, arch=self.arch)
+        if self.variant:
+            tree["variant"] = self.variant
+        if self.distros:
+            tree["distros"] = [each.tree() for each in self.distros]
+        return tree
+
+    def __str__(self) -> str:
+        distros = ";".join(f"{each.name}{'@' if each.version else ''}{each.version}" for each in self.distros)
+        place = "/".join(filter(None, (self.os, self.arch, self.variant)))
+        return f"{place}:{distros}" if distros else place
+
+
+def _distros(text: str, word: str) -> Iterator[Distro]:
+    for each in text.split(";") if text else ():
+        name, _, version = each.partition("@")
+        if not name or "@" in version:
+            raise InvalidInput(f"{word[:100]!r} is no target: {_FORM}", hint="--target linux/amd64:debian@12")
+        yield Distro(name=name, version=version)
 
 
 def matches(spec: TargetSpec, target: Target) -> bool:

@@ -163,6 +163,14 @@ class Table:
             if found is not None:
                 yield key, found
 
+    def only(self, *known: str) -> Table:
+        """This table, if it has none but these keys; else `InvalidFile`. For files whose authors want typing errors told."""
+        expected = {key.casefold() for key in known}
+        for key in self._values:
+            if key.casefold() not in expected:
+                raise InvalidFile(f"{self.place(key)}: unknown key; expected one of {', '.join(known)}")
+        return self
+
     def place(self, key: str = "") -> str:
         """File and key path, for messages."""
         path = self._at(key) if key else self.path

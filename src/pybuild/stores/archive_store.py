@@ -21,7 +21,15 @@ from pybuild.stores.files import Archive, read
 from pybuild.stores.image_manifest import Platform
 from pybuild.stores.layout import LayoutReader, never
 from pybuild.stores.layout_index import INDEX_FILE, LAYOUT_FILE, LayoutIndex, blob_name
-from pybuild.stores.layout_write import LAYOUT_TEXT, held_layers, index_text, named, refuse_digests, written
+from pybuild.stores.layout_write import (
+    LAYOUT_TEXT,
+    entry,
+    held_layers,
+    index_text,
+    named,
+    refuse_digests,
+    written,
+)
 from pybuild.stores.saved import MANIFEST_FILE
 
 if TYPE_CHECKING:
@@ -110,16 +118,16 @@ class ArchiveStore(LayoutReader):
         files = {
             blob_name(sha256(done.config)): done.config,
             blob_name(done.manifest.digest): done.text,
-            INDEX_FILE: index_text([named(done, name) for name in names]),
+            INDEX_FILE: index_text([named(done, name) for name in names] or [entry(done, {})]),
             LAYOUT_FILE: LAYOUT_TEXT,
         }
         if self._docker:
-            entry = {
+            image = {
                 "Config": blob_name(sha256(done.config)),
                 "RepoTags": [name.familiar for name in names],
                 "Layers": [blob_name(layer["digest"]) for layer in done.manifest.value["layers"]],
             }
-            files[MANIFEST_FILE] = gojson.dumps([entry]).encode()
+            files[MANIFEST_FILE] = gojson.dumps([image]).encode()
         return files
 
     def _has(self, files: Mapping[str, bytes], done: Assembled) -> bool:

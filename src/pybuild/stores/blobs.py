@@ -65,6 +65,17 @@ class Source(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Bytes:
+    """A source that is at hand."""
+
+    content: bytes
+
+    def pieces(self, start: int = 0) -> Iterator[bytes]:
+        """From byte `start` on."""
+        yield self.content[start:]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blob:
     """Something to be in a repository. `held`: where it is already, if anywhere; `source`: its content."""

@@ -35,13 +35,13 @@ def digest_of(place: Place, reference: str) -> str:
 
 def find(place: Place, reference: str, platform: Platform) -> Manifest | None:
     """The image with that tag or digest; None when there is none. `InvalidArchive` for one that is broken."""
-    found = _get(place, reference)
+    found = read(place, reference)
     if found is None:
         return None
     media_type, digest, value, _ = found
     if media_type in INDEXES:
         chosen = image_manifest.choose(value, platform, f"{place.registry}/{place.repository}")
-        found = _get(place, chosen)
+        found = read(place, chosen)
         if found is None or found[0] not in IMAGES:
             raise InvalidArchive(
                 f"{place.registry}/{place.repository}: the index names {chosen}, which is no image there"
@@ -53,12 +53,29 @@ def find(place: Place, reference: str, platform: Platform) -> Manifest | None:
 
 def get(place: Place, reference: str) -> tuple[str, str, bytes] | None:
     """Media type, digest and text of the manifest or index with that tag or digest; None when there is none."""
-    found = _get(place, reference)
+    found = read(place, reference)
     return None if found is None else (found[0], found[1], found[3])
 
 
-def _get(place: Place, reference: str) -> tuple[str, str, Any, bytes] | None:
-    """Media type, digest, value and text of a manifest."""
+def read(place: Place, reference: str) -> tuple[str, str, Any, bytes] | None:
+    """Media type, digest, value and text of the manifest or index with that tag or digest; None when there is none."""
+    found = _text(place, reference)
+    if found is None:
+        return None
+    where = f"the manifest {reference} of {place.registry}/{place.repository}"
+    told, body = found
+    value = image_manifest.read_object(body, where)
+    inner = value.get("mediaType", told)
+    media_type = told if told in (*IMAGES, *INDEXES) else inner
+    if media_type not in (*IMAGES, *INDEXES) or inner != media_type:
+        raise InvalidArchive(
+            f"{where} has the media type {str(inner)[:80]!r} ({told[:80]!r}), which is no image's"
+        )
+    return media_type, sha256(body), value, body
+
+
+def _text(place: Place, reference: str) -> tuple[str, bytes] | None:
+    """Told media type and text of a manifest, whose digest is what was asked for or is stated."""
     where = f"the manifest {reference} of {place.registry}/{place.repository}"
     for reading in range(_READS):
         answer = place.transport.ask(
@@ -74,20 +91,10 @@ def _get(place: Place, reference: str) -> tuple[str, str, Any, bytes] | None:
         digest = sha256(answer.body)
         stated = reference if is_digest(reference) else answer.headers.get("docker-content-digest") or digest
         if stated == digest:
-            break
+            return answer.headers.get("content-type", "").partition(";")[0].strip().lower(), answer.body
         if reading == _READS - 1:
             raise InvalidArchive(f"{where} is {digest}, but the registry says {stated[:80]!r}")
-    else:
-        raise AssertionError("the last reading breaks off or raises")
-    value = image_manifest.read_object(answer.body, where)
-    told = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-    inner = value.get("mediaType", told)
-    media_type = told if told in (*IMAGES, *INDEXES) else inner
-    if media_type not in (*IMAGES, *INDEXES) or inner != media_type:
-        raise InvalidArchive(
-            f"{where} has the media type {str(inner)[:80]!r} ({told[:80]!r}), which is no image's"
-        )
-    return media_type, digest, value, answer.body
+    raise AssertionError("the last reading breaks off or raises")
 
 
 def _config(place: Place, digest: str, size: int, where: str) -> bytes:

@@ -20,7 +20,7 @@ from pybuild.oci.digest import sha256
 from pybuild.stores import blobs, compress, manifests
 from pybuild.stores.api import StoredImage, Written
 from pybuild.stores.assemble import as_oci
-from pybuild.stores.blobs import Blob, Remote
+from pybuild.stores.blobs import Blob, Bytes, Remote
 from pybuild.stores.exchange import Refused
 from pybuild.stores.image_manifest import Manifest
 from pybuild.stores.senders import Senders
@@ -40,14 +40,6 @@ _UNKNOWN = (400, 404)
 
 class Missing(RegistryError):
     """The registry lacks a blob that an image of its own should have."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Bytes:
-    content: bytes
-
-    def pieces(self, start: int = 0) -> Iterator[bytes]:
-        yield self.content[start:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,11 +230,11 @@ class Push:
         )
 
     def _digest_of(self, name: Reference) -> str:
-        return manifests.digest_of(self._place(name), name.tag)
+        return manifests.digest_of(self._place(name), name.tag) if name.tag else ""
 
     def _complete(self, pending: Sequence[Reference], config: bytes) -> None:
         """Have every repository hold every blob; those of the first are on their way already."""
-        described = Blob(digest=sha256(config), size=len(config), source=_Bytes(config))
+        described = Blob(digest=sha256(config), size=len(config), source=Bytes(config))
         places = {name.repository: self._place(name) for name in pending}
         first = places.pop(self._target.repository, None)
         if first is not None or places:
@@ -288,7 +280,8 @@ class Push:
         try:
             answer = place.transport.ask(
                 "PUT",
-                f"{place.path}/manifests/{name.tag}",
+                # Without a tag it is only to be found by its digest: part of an index.
+                f"{place.path}/manifests/{name.tag or manifest.digest}",
                 scopes=place.push,
                 headers={"Content-Type": manifest.media_type},
                 body=text,

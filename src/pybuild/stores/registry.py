@@ -107,11 +107,11 @@ class RegistryStore:
         ref = name if isinstance(name, Reference) else Reference.parse(name)
         if self._lender is not None and ref in self._lent:
             return self._lender.find(ref)
-        found = self._mirrored(ref) or self._found(self._place(ref), ref)
+        found = self._mirrored(ref) or self._found(self.place(ref), ref)
         if found is None:
             return None
         manifest = found[1]
-        key = _by_digest(self._place(ref), manifest.digest)
+        key = _by_digest(self.place(ref), manifest.digest)
         self._known[key] = found
         return StoredImage(
             id=manifest.digest,
@@ -163,7 +163,7 @@ class RegistryStore:
             Push,
             base=base,
             names=names,
-            place=self._place,
+            place=self.place,
             base_held=self._known.get(base.reference),
             lender=self._lender,
             annotations=self._annotations,
@@ -173,7 +173,7 @@ class RegistryStore:
         except Missing as exc:
             detail(f"{exc}; every layer is looked at anew")
             written, manifest = job(previous=None, doubt=True).carry_out(layers, make_config)
-        place = self._place(names[0])
+        place = self.place(names[0])
         self._known[_by_digest(place, manifest.digest)] = (place, manifest)
         return written
 
@@ -197,8 +197,8 @@ class RegistryStore:
             Push,
             base=_NOTHING,
             names=[name],
-            place=self._place,
-            base_held=(self._place(name), _EMPTY),
+            place=self.place,
+            base_held=(self.place(name), _EMPTY),
             lender=None,
             layer_type=model.OCI_LAYER,
         )
@@ -232,7 +232,7 @@ class RegistryStore:
             Push,
             base=base,
             names=names,
-            place=self._place,
+            place=self.place,
             base_held=self._known.get(base.reference),
             previous=self._known[image.reference],
             lender=self._lender,
@@ -244,13 +244,13 @@ class RegistryStore:
         except Missing as exc:
             detail(f"{exc}; every layer is looked at anew")
             written, manifest = job(doubt=True).carry_out(own, lambda _: config)
-        place = self._place(names[0])
+        place = self.place(names[0])
         self._known[_by_digest(place, manifest.digest)] = (place, manifest)
         return written
 
     def tagged(self, name: Reference) -> str:
         """The digest that a tag has now, of an image or of an index; "" for none."""
-        return manifests.digest_of(self._place(name), name.digest or name.tag)
+        return manifests.digest_of(self.place(name), name.digest or name.tag)
 
     def read_layer(self, image: StoredImage, diff_id: str) -> Iterator[bytes]:
         """See `ImageStore.read_layer`. The blob's digest is checked, too."""
@@ -284,18 +284,15 @@ class RegistryStore:
         """Raise `RegistryDenied` if this user may not write one of these repositories (F-11)."""
         _check_names(names)
         for name in {name.repository: name for name in names}.values():
-            blobs.may_push(self._place(name))
-
-    def place(self, name: Reference) -> Place:
-        """The repository of a name, for what is no image: indexes."""
-        return self._place(name)
+            blobs.may_push(self.place(name))
 
     def close(self) -> None:
         """End all connections."""
         for transport in self._transports.values():
             transport.close()
 
-    def _place(self, name: Reference) -> Place:
+    def place(self, name: Reference) -> Place:
+        """The repository of that name, for what is no image: indexes, attachments."""
         return Place(transport=self._transport(name.registry), repository=name.repository)
 
     def _transport(self, registry: str, *, insecure: bool = False) -> Transport:

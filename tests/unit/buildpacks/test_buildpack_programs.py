@@ -12,7 +12,16 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 NAMES = tuple(sorted(path.parent.name for path in (ROOT / "buildpacks").glob("*/buildpack.toml")))
-MARKS = ("index.php", "go.mod", "pom.xml", "Cargo.toml")
+MARKS = (
+    "Aptfile",
+    "index.php",
+    "Gemfile",
+    "go.mod",
+    "pom.xml",
+    "Cargo.toml",
+    "requirements.txt",
+    "package.json",
+)
 
 pytestmark = pytest.mark.skipif(
     not Path("/usr/bin/python3").exists(), reason="the programs start with /usr/bin/python3"
@@ -65,12 +74,14 @@ def test_a_packaged_buildpack_needs_only_its_own_folder(name: str, tmp_path: Pat
     for mark in MARKS:
         (app / mark).touch()
 
-    done = detect(packaged, app, tmp_path)
+    done = detect(packaged, app, tmp_path, BPE_A="b", BP_RUNTIME_CERT_BINDING="true")
 
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("name", ["php", "procfile"])
+@pytest.mark.parametrize(
+    "name", ["apt", "ca-certificates", "environment-variables", "php", "procfile", "python", "ruby"]
+)
 def test_an_app_of_another_kind_is_left_alone(name: str, tmp_path: Path) -> None:
     (tmp_path / "main.go").touch()
 
@@ -112,6 +123,19 @@ def test_php_without_web_files_or_server_does_not_ask_for_nginx(
     ]
 
 
+def test_a_front_end_offers_its_files_and_can_do_without_a_server_of_them(tmp_path: Path) -> None:
+    (tmp_path / "package.json").write_text(
+        '{"scripts": {"build": "vite build"}, "devDependencies": {"vite": "7"}}'
+    )
+
+    done = detect(ROOT / "buildpacks/nodejs", tmp_path, tmp_path)
+
+    plan = tomllib.loads((tmp_path / "plan.toml").read_text())
+    assert done.returncode == 0
+    assert plan["provides"] == [{"name": "node"}, {"name": "static-files"}]
+    assert [option["provides"] for option in plan["or"]] == [[{"name": "node"}]]
+
+
 def test_a_wrong_setting_passes_detect_so_that_the_build_can_explain_it(tmp_path: Path) -> None:
     (tmp_path / "index.php").touch()
 
@@ -131,6 +155,19 @@ def build_procfile(app: Path, tmp_path: Path, **variables: str) -> subprocess.Co
         text=True,
         check=False,
     )
+
+
+@pytest.mark.parametrize(
+    ("asked", "code", "said"),
+    [("worker", 0, "worker: ./work (default)"), ("wrker", 1, "asks for wrker; the Procfile has web, worker")],
+)
+def test_another_process_can_be_the_default(tmp_path: Path, asked: str, code: int, said: str) -> None:
+    (tmp_path / "Procfile").write_text("web: ./serve\nworker: ./work\n")
+
+    done = build_procfile(tmp_path, tmp_path, BP_PROCFILE_DEFAULT_PROCESS=asked)
+
+    assert done.returncode == code
+    assert said in done.stdout + done.stderr
 
 
 def test_a_procfile_becomes_processes(tmp_path: Path) -> None:

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import shlex
-import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
-from go import contents, credentials, settings, source, targets, versions
+from go import contents, settings, targets, versions
 from go.gomod import GoMod
 from go.layers.programs import remedies
 from go.layers.toolchain import releases
 from go.targets import Package
-from pybuild.libcnb.bindings import Binding
 from pybuild.libcnb.context import BuildContext, Target
 from pybuild.libcnb.layers import Layers
 from pybuild.libcnb.problem import Problem
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 RELEASES = ("1.27.4", "1.27.0", "1.26.11", "1.26.8", "1.25.14", "1.21.13", "1.17.13", "1.9.7")
 
@@ -203,8 +195,6 @@ def test_the_users_flags_come_after_ours(tmp_path: Path) -> None:
     ("setting", "value", "heading"),
     [
         ("BP_GO_BUILD_FLAGS", "-tags 'a", "flags cannot be understood"),
-        ("BP_KEEP_FILES", "../x", "leads out of the app"),
-        ("BP_KEEP_FILES", "/etc/passwd", "leads out of the app"),
         ("BP_GO_WORKDIR", "no/where", "does not exist"),
         ("BP_GO_WORKDIR", "../..", "does not exist"),
     ],
@@ -215,27 +205,7 @@ def test_settings_that_cannot_be_followed_are_refused(
     told = context(tmp_path, **{setting: value})
 
     with pytest.raises(Problem, match=heading):
-        (settings.build_words(told), settings.keep_patterns(told), settings.module_folder(told))
-
-
-def test_only_what_is_to_be_kept_stays_in_the_app(tmp_path: Path) -> None:
-    for name in ("main.go", "Procfile", "web/static/a/b.css", "web/x.go", "templates/t.html", "empty/.keep"):
-        write(tmp_path, name)
-    (tmp_path / "link").symlink_to("/etc")
-
-    kept = source.clear(tmp_path, ("Procfile", "web/static", "templates/*.html", "nothing/*"))
-
-    left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*"))
-    assert left == [
-        "Procfile",
-        "templates",
-        "templates/t.html",
-        "web",
-        "web/static",
-        "web/static/a",
-        "web/static/a/b.css",
-    ]
-    assert {"Procfile", "templates/t.html", "web/static/a/b.css"} <= set(kept)
+        (settings.build_words(told), settings.module_folder(told))
 
 
 def test_a_binary_tells_its_modules_and_its_go() -> None:
@@ -265,53 +235,3 @@ def test_a_binary_tells_its_modules_and_its_go() -> None:
 )
 def test_what_go_says_leads_to_what_to_do(said: str, step: str) -> None:
     assert step in remedies(said)[0]
-
-
-def bound(kind: str, values: Mapping[str, str]) -> Binding:
-    return Binding(name="b", type=kind, provider="", values=values)
-
-
-def test_git_logs_in_with_a_binding_and_only_where_it_is_for(tmp_path: Path) -> None:
-    binding = bound(
-        "git-credentials",
-        {"credentials": "username=ada\npassword=p'a$s", "context": "https://git.example.com"},
-    )
-    variables = credentials.environ((binding,), tmp_path)
-
-    answers = [
-        subprocess.run(
-            ["git", "credential", "fill"],
-            input=f"protocol=https\nhost={host}\n\n",
-            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), **variables},
-            capture_output=True,
-            text=True,
-            check=False,
-        ).stdout
-        for host in ("git.example.com", "elsewhere.example.com")
-    ]
-
-    assert "password=p'a$s\n" in answers[0]
-    assert "password" not in answers[1]
-    assert all(file.stat().st_mode & 0o077 == 0 for file in tmp_path.iterdir())
-
-
-def test_netrc_reaches_go_and_an_incomplete_binding_is_refused(tmp_path: Path) -> None:
-    variables = credentials.environ((bound("netrc", {".netrc": "machine a login b password c"}),), tmp_path)
-
-    assert Path(variables["NETRC"]).read_text() == "machine a login b password c\n"
-    with pytest.raises(Problem, match="not complete"):
-        credentials.environ((bound("git-credentials", {"username": "x"}),), tmp_path)
-
-
-def test_the_runner_of_tests_tells_which_package_failed(tmp_path: Path) -> None:
-    from go.layers import tests
-
-    for name, status in (("good", 0), ("bad", 3)):
-        write(tmp_path, name, f"#!/bin/sh\npwd\nexit {status}\n")
-        (tmp_path / name).chmod(0o755)
-    lines = [f'check {shlex.join([name, "/", str(tmp_path / name)])} "$@"\n' for name in ("good", "bad")]
-    write(tmp_path, "run", f"{tests._SCRIPT}{''.join(lines)}exit $status\n")
-
-    done = subprocess.run(["bash", str(tmp_path / "run")], capture_output=True, text=True, check=False)
-
-    assert (done.returncode, done.stdout) == (1, "/\nok    good\n/\nFAIL  bad\n")

@@ -17,6 +17,7 @@ from php import build
 from php.docroot import DocumentRoot
 from php.layers import composer, config
 from php.layers.runtime import Runtime
+from pybuild.libcnb import connections
 from pybuild.libcnb.context import BuildContext, Target
 from pybuild.libcnb.layers import Layer, Layers, Types
 
@@ -87,7 +88,8 @@ def test_the_layer_has_settings_scripts_and_variables(context: BuildContext, run
         "etc/php-fpm.conf",
         "etc/php.ini",
         "etc/site",
-        "exec.d/mysql-binding",
+        "exec.d/service-bindings",
+        "exec.d/variables-of-frameworks",
     }
     assert (layer.path / "env/PHP_INI_SCAN_DIR.override").read_text() == (
         f"{layer.path}/etc/conf.d:{context.app}/.php.ini.d"
@@ -131,7 +133,8 @@ def test_processes_are_web_and_tests_where_there_are_any(context: BuildContext) 
     (context.app / "vendor/bin").mkdir(parents=True)
     (context.app / "vendor/bin/phpunit").touch()
 
-    web, tests = build.processes(context, SITE)
+    layer = context.layers.fresh_layer("php-conf", Types(launch=True, build=True))
+    web, tests = build.processes(context, SITE, None, layer)
 
     assert (web.type, web.command, web.default) == ("web", ("php-web",), True)
     assert (tests.type, tests.command, tests.exec_envs) == ("test", ("php", "vendor/bin/phpunit"), ("test",))
@@ -227,18 +230,30 @@ def test_a_program_that_dies_at_once_ends_the_container_with_70(web: Web) -> Non
 
 
 def binding_variables(root: Path, **values: str) -> dict[str, str]:
+    """What both exec.d programs set, one after the other as the launcher runs them."""
     for key, value in values.items():
         (root / "db").mkdir(exist_ok=True)
         (root / "db" / key).write_text(f"{value}\n")
-    out = root / "out"
-    done = subprocess.run(
-        ["bash", "-c", f'bash "{PHP}/templates/mysql-binding" 3> "{out}"'],
-        env={"PATH": os.environ["PATH"], "SERVICE_BINDING_ROOT": str(root), "DB_HOST": "set-by-user"},
-        check=True,
-        capture_output=True,
-    )
-    assert done.stdout == b""
-    return {name: str(value) for name, value in tomllib.loads(out.read_text()).items()}
+    script = root / connections.NAME
+    script.write_text(connections.SCRIPT)
+    names = sorted([script, PHP / "templates/variables-of-frameworks"], key=lambda path: path.name)
+    assert names[0] == script
+    found: dict[str, str] = {}
+    for name in names:
+        done = subprocess.run(
+            ["bash", "-c", f'bash "{name}" 3> "{root}/out"'],
+            env={
+                "PATH": os.environ["PATH"],
+                "SERVICE_BINDING_ROOT": str(root),
+                "DB_HOST": "set-by-user",
+                **found,
+            },
+            check=True,
+            capture_output=True,
+        )
+        assert done.stdout == b""
+        found |= {key: str(value) for key, value in tomllib.loads((root / "out").read_text()).items()}
+    return found
 
 
 def test_a_bound_database_reaches_the_app_as_variables(tmp_path: Path) -> None:
@@ -259,8 +274,17 @@ def test_a_nonstandard_type_counts_by_its_provider(tmp_path: Path) -> None:
     assert binding_variables(tmp_path, type="managed", provider="MariaDB", host="h")["DB_PORT"] == "3306"
 
 
-@pytest.mark.parametrize("values", [{}, {"type": "postgresql", "host": "h"}])
-def test_without_a_mysql_binding_nothing_is_set(values: dict[str, str], tmp_path: Path) -> None:
+def test_laravel_finds_postgresql_under_its_own_names(tmp_path: Path) -> None:
+    found = binding_variables(
+        tmp_path, type="postgresql", host="h", username="me", password='p"w', database="d"
+    )
+
+    assert (found["DB_CONNECTION"], found["DB_PORT"], found["DB_PASSWORD"]) == ("pgsql", "5432", 'p"w')
+    assert "WORDPRESS_DB_HOST" not in found
+
+
+@pytest.mark.parametrize("values", [{}, {"type": "ca-certificates", "ca.pem": "x"}])
+def test_without_a_database_nothing_is_set(values: dict[str, str], tmp_path: Path) -> None:
     assert binding_variables(tmp_path, **values) == {}
 
 

@@ -14,6 +14,7 @@ import requests.adapters  # noqa: F401
 import pybuild.stores.registry  # noqa: F401 - beforehand: this Python may be closed to the build user
 from pybuild.buildenv.local import LocalBuildEnv
 from pybuild.cli import phases
+from pybuild.lifecycle import inputs
 from pybuild.lifecycle.image_layers import PLACEHOLDER, LauncherSource, launcher_source
 from pybuild.oci.digest import sha256
 from pybuild.oci.reference import Reference
@@ -60,7 +61,7 @@ def run_as_user(*words: str, api: str = "0.12", **environ: str) -> tuple[int, st
 
 @pytest.mark.parametrize("words", [("/cnb/lifecycle/detector", "-version"), ("lifecycle", "-version"), ("lifecycle", "detect", "--version")])  # fmt: skip
 def test_the_version_says_what_platforms_compare(words: Sequence[str]) -> None:
-    assert run(*words) == (0, f"{phases.VERSION}\n")
+    assert run(*words) == (0, f"{inputs.VERSION}\n")
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,7 @@ def test_a_build_writes_all_its_files(buildpack: Buildpack) -> None:
     buildpack.program("build", BUILD)
     buildpack.plan.write_text('[[entries]]\nname = "go"\n[[entries]]\nname = "other"\n')
     (buildpack.layers / "store.toml").write_text("[metadata]\nruns = 4\n")
+    (buildpack.layers / "launch.sbom.cdx.json").write_text("of the build before")
 
     done = buildpack.run("build")
 

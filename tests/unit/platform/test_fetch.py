@@ -242,10 +242,10 @@ def test_a_path_wins_over_an_id(tmp_path: Path) -> None:
         ("a/one@9", InvalidInput, "has no version 9 of a/one"),
         ("a/two", BuilderUnusable, "has several versions of a/two"),
         ("file://nope", InvalidInput, "neither a folder nor an archive"),
-        ("https://example.com/bp.tgz", InvalidInput, "not supported yet"),
-        ("docker://acme/bp", InvalidInput, "not supported yet"),
-        ("urn:cnb:registry:a/b", InvalidInput, "not supported yet"),
-        ("from=builder", InvalidInput, "not supported yet"),
+        ("https://example.com/bp.tgz", InvalidInput, "is not on this machine"),
+        ("docker://acme/bp", InvalidInput, "is not on this machine"),
+        ("urn:cnb:registry:a/b", InvalidInput, "is not on this machine"),
+        ("git://example.com/bp", InvalidInput, "there is no buildpack git://"),
     ],
 )
 def test_a_word_that_means_nothing_says_what_would(
@@ -293,7 +293,7 @@ def test_an_entry_may_name_a_folder_in_the_app(tmp_path: Path) -> None:
         "ci/../../bp",
         "link",
         "nothing",
-        "docker://x",
+        "http://example.com/bp.tgz",
     ],
 )
 def test_an_entry_reaches_nothing_outside_the_app(tmp_path: Path, uri: str) -> None:

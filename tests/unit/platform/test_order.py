@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pybuild.errors import BuilderUnusable, InvalidInput
+from pybuild.platform.choices import Choices
 from pybuild.platform.order import ChosenOrder, chosen_order
 from pybuild.spec.builder import Builder, BuilderModule
 from pybuild.spec.order import ModuleRef
@@ -106,3 +107,40 @@ def test_a_builder_without_an_order_needs_words(tmp_path: Path, order: tuple[()]
 
     assert "--buildpack" in caught.value.hint
     assert choose(tmp_path, ["a/one"], builder=builder).order.order == ((A,),)
+
+
+@pytest.mark.parametrize("word", ["from=builder", "urn:cnb:builder"])
+def test_the_whole_builder_has_a_place_among_the_users_words(tmp_path: Path, word: str) -> None:
+    """T3-18: what stands before and after it is in each of the builder's groups."""
+    project = Project(pre=(entry(B),), post=(entry(B),))
+
+    chosen = choose(tmp_path, ["a/three", word, "a/two"], project)
+
+    assert [[ref.id for ref in group] for group in chosen.order.order] == [
+        ["a/three", "a/one", "a/two", "a/two"],
+        ["a/three", "a/three", "a/two"],
+    ]
+    with pytest.raises(InvalidInput, match="may be in the list once"):
+        choose(tmp_path, [word, word])
+
+
+def test_named_extensions_take_the_place_of_the_builders(tmp_path: Path) -> None:
+    """T2-07."""
+    builder = replace(BUILDER, order_extensions=((ModuleRef(id="e/own", version="1", optional=True),),))
+    folder = tmp_path / "ext"
+    folder.mkdir()
+    (folder / "extension.toml").write_text('api = "0.10"\n[extension]\nid = "e/mine"\nversion = "2"\n')
+    (tmp_path / "scratch").mkdir()
+
+    chosen = chosen_order(
+        [],
+        Project(),
+        builder,
+        app=tmp_path,
+        scratch=tmp_path / "scratch",
+        choices=Choices(extensions=(str(folder),)),
+    )
+
+    assert chosen.order.order_extensions == ((ModuleRef(id="e/mine", version="2", optional=True),),)
+    assert chosen.order.order == BUILDER.order
+    assert b"cnb/extensions/e_mine/2/extension.toml" in b"".join(chosen.fetched[0].tar())

@@ -48,6 +48,8 @@ def minimal(rest: str = "", *, api: str = "0.10", module_id: str = "a") -> str:
 
 def test_every_key_is_read() -> None:
     """BPT-06, BPT-12, BPT-17."""
+    targets = (TargetSpec(os="linux", variant="v8", distros=(Distro(name="debian", version="12"),)),)
+
     assert read(WHOLE) == Descriptor(
         api="0.12",
         id="acme/go",
@@ -60,7 +62,8 @@ def test_every_key_is_read() -> None:
         sbom_formats=("application/spdx+json",),
         exec_envs=("test",),
         licenses=(License(type="MIT"),),
-        targets=(TargetSpec(os="linux", variant="v8", distros=(Distro(name="debian", version="12"),)),),
+        targets=targets,
+        declared_targets=targets,
         metadata={"anything": {"at": "all"}},
     )
     assert str(read(WHOLE)) == "acme/go@1.2.3"

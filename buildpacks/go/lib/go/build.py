@@ -6,10 +6,10 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from go import credentials, errors, settings, source, targets
+from go import errors, settings, targets
 from go.gomod import GoMod
 from go.layers import caches, programs, tests, toolchain
-from pybuild.libcnb import command, connections, output, start
+from pybuild.libcnb import command, connections, logins, output, source, start
 from pybuild.libcnb.launch import Built, Process
 
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ def build(context: BuildContext) -> Built:
     output.heading(f"Go buildpack {context.version}")
     folder = settings.module_folder(context)
     module = GoMod.read(folder)
-    keep = settings.keep_patterns(context)
+    keep = source.kept_patterns(context)
     go = toolchain.install(context, module)
     with tempfile.TemporaryDirectory(prefix="go-") as scratch:
-        environ = {**caches.environ(context, go), **credentials.environ(context.bindings, Path(scratch))}
+        environ = {**caches.environ(context, go), **logins.environ(context.bindings, Path(scratch))}
         roots, chosen = find(context, go, module, folder, environ)
         default = chosen[0] if context.setting("BP_GO_TARGETS") else targets.default(chosen, roots)
         output.section(

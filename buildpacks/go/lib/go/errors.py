@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pybuild.libcnb.problem import Paste, Problem
+from pybuild.libcnb.problem import Problem
 
 
 def no_module() -> Problem:
@@ -116,27 +116,4 @@ def bad_flags(setting: str, value: str, reason: str) -> Problem:
         "The build flags cannot be understood",
         f"{setting} is {value!r}: {reason}.",
         steps=("Write it as in a shell, with a closing quote for each one.",),
-    )
-
-
-def bad_keep(pattern: str) -> Problem:
-    """`BP_KEEP_FILES` leads out of the app."""
-    return Problem(
-        "A pattern leads out of the app",
-        f"BP_KEEP_FILES has {pattern!r}; expected patterns relative to the root of the app.",
-        steps=("Write for example BP_KEEP_FILES=templates/*:static/*.",),
-    )
-
-
-def no_credentials(binding: str, key: str) -> Problem:
-    """A binding lacks what its type is for."""
-    example = (
-        "username=someone\npassword=token"
-        if key == "credentials"
-        else "machine example.com login someone password token"
-    )
-    return Problem(
-        "The binding with Git's credentials is not complete",
-        f"The binding {binding!r} has no file {key}.",
-        paste=Paste(file=f"{key} in the binding", text=example, action="For example, write this to"),
     )

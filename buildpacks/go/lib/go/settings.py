@@ -31,15 +31,6 @@ def build_words(context: BuildContext) -> tuple[str, ...]:
     return ("-trimpath", "-buildvcs=false", f"-ldflags={ldflags}", *_split(context, "BP_GO_BUILD_FLAGS"))
 
 
-def keep_patterns(context: BuildContext) -> tuple[str, ...]:
-    """What of the app stays in the image, as patterns relative to it; the Procfile always does. Raises a `Problem`."""
-    patterns = tuple(part for part in context.setting("BP_KEEP_FILES").split(":") if part)
-    for pattern in patterns:
-        if pattern.startswith("/") or ".." in pattern.split("/"):
-            raise errors.bad_keep(pattern)
-    return ("Procfile", *patterns)
-
-
 def _split(context: BuildContext, setting: str) -> tuple[str, ...]:
     value = context.setting(setting)
     try:

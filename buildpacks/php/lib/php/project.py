@@ -20,7 +20,8 @@ class Project:
     """`php`: constraint → the place that states it, first wins. `extensions`: name → the first place that asks.
 
     `provided`: extensions for which a locked package brings a substitute. `lock`: the bytes of composer.lock.
-    `volatile`: what is installed depends on more than the two files: packages inside the app, patches.
+    `volatile`: what is installed depends on more than the two files: packages inside the app, patches. `names`: all
+    packages that are asked for or locked.
     """
 
     has_manifest: bool = False
@@ -31,6 +32,7 @@ class Project:
     lock: bytes | None = None
     volatile: bool = False
     manifest: bytes = b""
+    names: frozenset[str] = frozenset()
 
     @classmethod
     def read(cls, app: Path, *, dev: bool) -> Self:
@@ -60,6 +62,7 @@ class Project:
             volatile=any(_map(package, "dist").get("type") == "path" for package in locked)
             or bool(_map(_map(manifest, "extra"), "patches")),
             manifest=manifest_bytes,
+            names=frozenset((*asked, *(str(package.get("name", "")) for package in locked))),
         )
 
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from pybuild.libcnb.context import BuildContext
 
 
+WANTED = "BP_PROCFILE_DEFAULT_PROCESS"
+
+
 def build(context: BuildContext) -> Built:
     """One process for each line; `web` is the default, or the only one if nothing else starts the app."""
     output.heading(f"Procfile buildpack {context.version}")
@@ -25,7 +28,10 @@ def build(context: BuildContext) -> Built:
         raise errors.empty()
     for name in repeated(text):
         output.warning(f"The Procfile has {name} more than once; the last one counts.")
-    default = default_type(lines, context.setting(start.DEFAULT_PROCESS))
+    asked = context.setting(WANTED)
+    if asked and asked not in [line.type for line in lines]:
+        raise errors.no_such_type(asked, [line.type for line in lines])
+    default = asked or default_type(lines, context.setting(start.DEFAULT_PROCESS))
     layer = context.layers.fresh_layer("procfile", Types(launch=True))
     output.section("Process types")
     for line in lines:

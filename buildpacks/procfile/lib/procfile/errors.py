@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pybuild.libcnb.problem import Paste, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _EXAMPLE = "web: ./serve --port $PORT\nworker: ./work"
 
@@ -32,4 +37,13 @@ def unreadable(reason: str) -> Problem:
     """A Procfile that is no text, or too long."""
     return Problem(
         "The Procfile cannot be read", reason, steps=("Save it as UTF-8 text, one process type a line.",)
+    )
+
+
+def no_such_type(asked: str, types: Sequence[str]) -> Problem:
+    """`BP_PROCFILE_DEFAULT_PROCESS` names a type that is not there."""
+    return Problem(
+        "The process to start by default is not in the Procfile",
+        f"BP_PROCFILE_DEFAULT_PROCESS asks for {asked}; the Procfile has {', '.join(types)}.",
+        steps=("Correct the variable, or add a line for that process type.",),
     )

@@ -5,11 +5,10 @@ Compiled tests need no toolchain in the image. Each runs in its package's folder
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 from go.layers import programs
-from pybuild.libcnb import command, output
+from pybuild.libcnb import command, output, test_runner
 from pybuild.libcnb.layers import Types, write_file
 
 if TYPE_CHECKING:
@@ -22,16 +21,6 @@ if TYPE_CHECKING:
 RUNNER = "go-test"
 
 _FORMAT = "{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}\t{{.Dir}}{{end}}"
-_SCRIPT = """\
-#!/bin/bash
-# Runs every package's tests, each in its folder; further words go to all of them. Ends with 1 if one failed.
-status=0
-check() {
-    local name=$1 folder=$2 program=$3
-    shift 3
-    if (cd "$folder" && "$program" "$@"); then echo "ok    $name"; else echo "FAIL  $name"; status=1; fi
-}
-"""
 
 
 def build(
@@ -47,7 +36,7 @@ def build(
     if not found:
         return False
     layer = context.layers.fresh_layer("tests", Types(launch=True))
-    lines = []
+    compiled = []
     with output.timed(f"Compiled the tests of {len(found)} package{'s' if len(found) > 1 else ''}"):
         for number, (path, place) in enumerate(found):
             program = layer.path / f"tests/{number:03}.test"
@@ -62,6 +51,6 @@ def build(
                 path,
             ]
             programs.run(words, folder, environ)
-            lines.append(f'check {shlex.join([path, place, str(program)])} "$@"\n')
-    write_file(layer.path / "bin" / RUNNER, f"{_SCRIPT}{''.join(lines)}exit $status\n", mode=0o755)
+            compiled.append((path, place, str(program)))
+    write_file(layer.path / "bin" / RUNNER, test_runner.script(compiled), mode=0o755)
     return True

@@ -11,17 +11,18 @@ import json
 import re
 import shutil
 import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from php import errors
-from pybuild.libcnb import command, debs, output
+from pybuild.libcnb import command, debs, output, purl
 from pybuild.libcnb.bindings import of_type
 from pybuild.libcnb.dpkg import as_installed, upstream
 from pybuild.libcnb.layers import Empty, Types
+from pybuild.libcnb.sbom import Component
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from php.layers.runtime import Runtime
     from php.project import Project
@@ -51,6 +52,7 @@ def install(
     words += context.setting("BP_COMPOSER_INSTALL_OPTIONS").split()
     output.section("Composer packages")
     with tempfile.TemporaryDirectory(prefix="composer-") as home:
+        (Path(home) / "config.json").write_text(own_config(project))
         variables = {**environ, **_variables(context, home), **_auth(context)}
         try:
             command.run(words, cwd=context.app, environ=variables)
@@ -58,9 +60,36 @@ def install(
             raise _explained(exc) from exc
     if not vendor.is_dir():
         return False
+    # `vendor` is no layer, so what is in it is told with what else the image has.
+    context.sbom("launch", components(vendor / "composer/installed.json"))
     if isinstance(cache, Empty):
         shutil.copytree(vendor, cache.layer.path / VENDOR, symlinks=True)
     return True
+
+
+def components(installed: Path) -> list[Component]:
+    """The packages that Composer says it has installed."""
+    if not installed.is_file():
+        return []
+    packages = json.loads(installed.read_bytes()).get("packages", [])
+    return [
+        Component(
+            name=package["name"],
+            version=package["version"].removeprefix("v"),
+            purl=purl.composer(package["name"], package["version"].removeprefix("v")),
+            licences=tuple(package.get("license", ())),
+            description=package.get("description", ""),
+            homepage=package.get("homepage", ""),
+            where="vendor/composer/installed.json",
+        )
+        for package in packages
+    ]
+
+
+def own_config(project: Project) -> str:
+    """Composer's configuration where the app has none: without this, its autoloader gets another name at every build."""
+    digest = hashlib.sha256(project.manifest + (project.lock or b"")).hexdigest()
+    return json.dumps({"config": {"autoloader-suffix": digest[:32]}})
 
 
 def check_lock(project: Project) -> None:

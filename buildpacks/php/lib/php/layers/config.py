@@ -7,7 +7,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from pybuild.errors import BuildError
-from pybuild.libcnb import command
+from pybuild.libcnb import command, connections
 from pybuild.libcnb.layers import Types, write_file
 from pybuild.libcnb.problem import Problem
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from php.docroot import DocumentRoot
+    from php.frameworks import Framework
     from php.layers.runtime import Runtime
     from pybuild.libcnb.context import BuildContext
     from pybuild.libcnb.layers import Layer
@@ -37,7 +38,14 @@ _PRIVATE = """
 """
 
 
-def write(context: BuildContext, runtime: Runtime, site: DocumentRoot | None, *, server: bool) -> Layer:
+def write(
+    context: BuildContext,
+    runtime: Runtime,
+    site: DocumentRoot | None,
+    *,
+    server: bool,
+    framework: Framework | None = None,
+) -> Layer:
     """Write the layer anew. `server`: with nginx and php-fpm."""
     layer = context.layers.fresh_layer("php-conf", Types(launch=True, build=True))
     etc = layer.path / "etc"
@@ -50,7 +58,13 @@ def write(context: BuildContext, runtime: Runtime, site: DocumentRoot | None, *,
     layer.env("PHP_INI_SCAN_DIR", f"{etc}/conf.d:{context.app / USER_INI}")
     layer.env("PHP_MEMORY_LIMIT", "128M", operation="default")
     layer.env("PHP_POST_MAX_SIZE", "64M", operation="default")
-    layer.exec_d("mysql-binding", _template(context, "mysql-binding"))
+    layer.exec_d(connections.NAME, connections.SCRIPT)
+    # The launcher runs them by name, and this one reads what the first has set.
+    layer.exec_d("variables-of-frameworks", _template(context, "variables-of-frameworks"))
+    if framework:
+        for name, value in framework.environ.items():
+            layer.env(name, value, operation="default")
+        layer.exec_d(framework.script, _template(context, framework.script))
     if server and site:
         _write_server(context, layer, runtime, site)
     return layer

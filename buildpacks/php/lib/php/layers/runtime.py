@@ -45,6 +45,12 @@ def install(context: BuildContext, project: Project, apt: Apt) -> Runtime:
     version = upstream(choice.version)
     output.section(f"PHP {version} ({choice.why}; {release(context)} has {choice.series})")
     asked = {**dict.fromkeys(extension_names(context.environ), "BP_PHP_EXTENSIONS"), **project.extensions}
+    if not context.dev:
+        # It makes everything slower, and shows what should stay inside.
+        for name in [name for name in ("xdebug", "pcov") if name in asked]:
+            output.step(
+                f"Extension {name} is left out: {asked.pop(name)} asks for it, and it is for development"
+            )
     known = apt.names(f"php{choice.series}-")
     selection = extensions.select(choice.series, asked, project.provided, known)
     for name, place in selection.added.items():

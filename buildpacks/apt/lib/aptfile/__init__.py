@@ -1,0 +1,1 @@
+"""The apt buildpack: Debian packages that an app asks for by name, in layers."""

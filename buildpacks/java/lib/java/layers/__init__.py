@@ -1,0 +1,1 @@
+"""One module for each layer of the Java buildpack."""

@@ -1,0 +1,149 @@
+"""From JavaScript source to an image that runs it, or to the files of a front end: Node.js, packages, scripts, processes."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+from nodejs import bill, errors, explain, frontend, registry, scripts, settings
+from nodejs.detect import FILES
+from nodejs.layers import build_cache, config, modules, runtime, tool
+from nodejs.manifest import Lock, Manifest
+from nodejs.processes import processes
+from pybuild.libcnb import command, fetch, output, start
+from pybuild.libcnb.launch import Built
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from nodejs.layers.runtime import Runtime
+    from nodejs.layers.tool import PackageTool
+    from pybuild.libcnb.context import BuildContext
+
+# What the server of files reads beside the built folder.
+_KEPT = ("Staticfile", "Procfile", "_headers", "_redirects", "project.toml")
+
+
+def build(context: BuildContext) -> Built:
+    """The whole build, top to bottom."""
+    output.heading(f"Node.js buildpack {context.version}")
+    settings.refuse_forbidden(context.environ)
+    manifest = Manifest.read(context.app)
+    lock = Lock.read(context.app, manifest)
+    to_build = scripts.to_build(manifest, context.environ) if context.exec_env != "development" else ()
+    front_end = frontend.find(context.app, manifest) if offers_files(context) else None
+    if front_end is None and is_served_by_nobody(context, manifest):
+        raise errors.no_file_server()
+    # A script that starts or tests the app through the tool needs it in the image.
+    first = scripts.script(manifest, lock.tool, "start")
+    with_tool = front_end is None and (context.dev or bool(first and first.needs_tool))
+
+    with fetch.opened(context) as downloads:
+        source = registry.open_registry(context, downloads)
+        node = runtime.install(context, manifest, source, launch=front_end is None)
+        pm = tool.install(context, manifest, lock, node, source, launch=with_tool)
+    variables = modules.environ(context, node, pm)
+    install(context, manifest, lock, node, pm, variables, to_build)
+    parts = bill.components(context.app, manifest)
+    context.sbom("launch", parts)
+    if front_end:
+        return deliver_files(context, front_end)
+
+    modules.tidy(context.app)
+    conf = config.write(context, manifest)
+    found = processes(context, conf, manifest, _start(context, manifest, lock), pm)
+    if any(process.type == "web" for process in found) or "web" in start.procfile_types(context.app):
+        config.serve(conf)
+    has_modules = (context.app / modules.FOLDER).is_dir()
+    return Built(
+        processes=start.beside_procfile(context, found), slices=((modules.FOLDER,),) if has_modules else ()
+    )
+
+
+def offers_files(context: BuildContext) -> bool:
+    """Whether a later buildpack is going to serve the files of a front end."""
+    return any(entry.name == FILES for entry in context.plan)
+
+
+def is_served_by_nobody(context: BuildContext, manifest: Manifest) -> bool:
+    """Whether the app is a front end, and no buildpack of this builder serves files."""
+    return (
+        context.exec_env == "production"
+        and settings.wants_front_end(context.environ)
+        and "web" not in start.procfile_types(context.app)
+        and frontend.find(context.app, manifest) is not None
+    )
+
+
+def install(
+    context: BuildContext,
+    manifest: Manifest,
+    lock: Lock,
+    node: Runtime,
+    pm: PackageTool,
+    variables: Mapping[str, str],
+    to_build: Sequence[str],
+) -> None:
+    """Install the packages, run the scripts, and remove what only developers need."""
+    if "heroku-prebuild" in manifest.scripts:
+        run_script(context, pm, "heroku-prebuild", variables)
+    if not manifest.packages and not manifest.workspaces:
+        output.step(
+            "package.json asks for no packages"
+            if manifest.exists
+            else "There is no package.json, so there are no packages"
+        )
+        for name in to_build:
+            run_script(context, pm, name, variables)
+        return
+    # Where nothing is built, what only developers need is not even installed.
+    dev = context.dev or bool(to_build or manifest.installs) or not settings.wants_pruning(context.environ)
+    output.section("Packages")
+    modules.install(context, manifest, lock, node, pm, variables, dev=dev)
+    if to_build:
+        build_cache.restore(context)
+        for name in to_build:
+            run_script(context, pm, name, variables)
+        build_cache.save(context)
+    if dev and not context.dev and settings.wants_pruning(context.environ) and not offers_files(context):
+        modules.prune(context, lock, pm, variables)
+
+
+def run_script(context: BuildContext, pm: PackageTool, name: str, variables: Mapping[str, str]) -> None:
+    """Run a script of package.json. Raises a `Problem`."""
+    output.section(f"Script {name}")
+    environ = {"NODE_ENV": context.environ.get("NODE_ENV") or context.exec_env, **variables}
+    try:
+        command.run([pm.name, "run", name], cwd=context.app, environ=environ)
+    except command.ToolFailed as exc:
+        raise explain.script_failed(exc, name, pm.name) from exc
+
+
+def deliver_files(context: BuildContext, front_end: frontend.FrontEnd) -> Built:
+    """Leave the built files and nothing else in the app. Raises a `Problem` where there are none."""
+    asked = context.setting("BP_WEB_SERVER_ROOT").strip("/")
+    folder = asked or frontend.built_folder(context.app, front_end)
+    if not folder or not (context.app / folder).is_dir():
+        raise errors.nothing_built(front_end.name, (asked,) if asked else front_end.folders)
+    output.section(f"{front_end.name}: the files in {folder} are what the image serves")
+    config.hand_over(context, folder, single_page=front_end.single_page)
+    top = folder.split("/")[0]
+    for entry in context.app.iterdir():
+        if entry.name in (top, *_KEPT) or entry.name.startswith(".nginx"):
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+    return Built()
+
+
+def _start(context: BuildContext, manifest: Manifest, lock: Lock) -> scripts.Start | None:
+    """How the app is started; None where a Procfile says so, or only tests are run. Raises a `Problem`."""
+    if "web" in start.procfile_types(context.app):
+        return None
+    names = ("dev",) if context.exec_env == "development" else ()
+    found = scripts.script(manifest, lock.tool, *names) or scripts.start(context.app, manifest, lock.tool)
+    if found is None and not start.procfile_types(context.app) and context.exec_env != "test":
+        raise errors.no_start()
+    return found

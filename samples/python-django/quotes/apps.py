@@ -1,0 +1,9 @@
+"""The app of quotes."""
+
+from django.apps import AppConfig
+
+
+class QuotesConfig(AppConfig):
+    """Its name."""
+
+    name = "quotes"

@@ -1,0 +1,93 @@
+"""What a published image brings along as referrers: its provenance, and a signature where there is a key for it.
+
+Specification: OCI distribution-spec 1.1, "Listing Referrers"; SLSA v1; in-toto. Reliability: G7, S-49.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from pybuild.errors import RegistryError
+from pybuild.events import info, warn
+from pybuild.oci.statement import DSSE, IN_TOTO, Envelope, pre_authentication, statement
+from pybuild.platform import keys, signatures
+from pybuild.platform.provenance import PREDICATE, Material, source_material
+from pybuild.stores import attachments
+from pybuild.stores.attachments import Attachment, Part
+from pybuild.stores.keychain import Keychain
+from pybuild.stores.registry import RegistryStore
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pybuild.platform.keys import PrivateKey
+    from pybuild.platform.outputs import Delivered
+    from pybuild.platform.provenance import Provenance
+    from pybuild.platform.request import BuildRequest
+    from pybuild.spec.builder import Builder
+    from pybuild.spec.order import GroupElement
+
+_PREDICATE_TYPE = "in-toto.io/predicate-type"
+
+
+def materials(
+    request: BuildRequest,
+    builder: Builder,
+    buildpacks: Sequence[GroupElement],
+    run_image: str,
+    run_digest: str,
+) -> tuple[Material, ...]:
+    """What the image was made of: builder, run image, buildpacks, and the commit of the source."""
+    diff_ids = {(each.id, each.version): each.diff_id for each in builder.buildpacks}
+    listed = [
+        Material(name="builder", uri=f"docker-image:{builder.name}", digest=builder.image_id),
+        Material(name="run-image", uri=f"docker-image:{run_image}", digest=run_digest),
+        *(
+            Material(name="buildpack", uri=f"urn:cnb:builder:{each.id}@{each.version}", digest=digest)
+            for each in buildpacks
+            if (digest := diff_ids.get((each.id, each.version), ""))
+        ),
+        *source_material(request.path),
+    ]
+    return tuple(each for each in listed if each.digest)
+
+
+def attest(request: BuildRequest, outputs: Sequence[Delivered], provenance: Provenance) -> None:
+    """Attach to each published image what it lacks. Where that fails a warning is given: the image is there.
+
+    With a key to sign with, a failure is an error.
+    """
+    published = [each for each in outputs if each.output.kind == "registry"]
+    key = None
+    if request.sign_key is not None:
+        key = keys.read_private(request.sign_key, password=request.caller.get(keys.PASSWORD, ""))
+    for each in published:
+        store = RegistryStore(Keychain(request.caller), environ=request.caller, insecure=request.insecure)
+        with closing(store):
+            try:
+                _attach(store, each, provenance, key)
+            except RegistryError as exc:
+                if key is not None:
+                    raise
+                warn(f"the provenance of {each.output.names[0]} could not be attached to it: {exc}")
+
+
+def _attach(
+    store: RegistryStore, delivered: Delivered, provenance: Provenance, key: PrivateKey | None
+) -> None:
+    repositories = {name.repository: name for name in delivered.output.names}
+    for name in repositories.values():
+        place, digest = store.place(name), delivered.digest
+        kind = DSSE if key else IN_TOTO
+        if delivered.changed or not attachments.attached(place, digest, kind):
+            content = statement([name.full_repository], digest, PREDICATE, provenance.predicate())
+            if key:
+                signature = key.sign(pre_authentication(IN_TOTO, content))
+                content = Envelope(payload_type=IN_TOTO, payload=content, signature=signature).write()
+            notes = {_PREDICATE_TYPE: PREDICATE}
+            part = Part(media_type=kind, content=content, annotations=notes)
+            attachments.attach(place, digest, Attachment(artifact_type=kind, parts=[part], annotations=notes))
+            info(f"Attached the provenance of {name}")
+        if key and signatures.sign(store, name, digest, key):
+            info(f"Signed {name}@{digest}")
