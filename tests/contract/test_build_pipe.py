@@ -59,13 +59,15 @@ def test_the_container_may_only_write_to_it(env: ContainerBuildEnv) -> None:
 def test_nothing_of_it_is_left_on_this_machine(env: ContainerBuildEnv, tmp_path: Path) -> None:
     packed(env)
     (there,) = tmp_path.iterdir()
-    dead = tmp_path / "pybuild-pipe-4194304-killed"
-    dead.mkdir()
+    (tmp_path / "pybuild-pipe-4194304-killed").mkdir()
+    kept = tmp_path / "pybuild-pipe-4194304-kept"
+    kept.mkdir()
+    (kept / "kept").touch()
 
     sweep()
-    assert list(tmp_path.iterdir()) == [there]
+    assert sorted(tmp_path.iterdir()) == sorted([there, kept])
     env.close()
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [kept]
 
 
 def test_what_a_program_wrote_there_before_counts_for_nothing(env: ContainerBuildEnv) -> None:

@@ -137,6 +137,8 @@ class ContainerBuildEnv:
         """Remove the container and all that runs in it; it may be gone already. May be called again."""
         if self._left and self._session is not None:
             self._session.close()
+            if self._direct is not None:
+                self._direct.leave()
             return
         # A start under way in the other thread comes to its end, or finds that it is too late.
         waited = self._starting.acquire(timeout=seconds / 3)

@@ -18,6 +18,7 @@ INSIDE = "/dev/pybuild-output"
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _SIZE = 1 << 20
 _PREFIX = "pybuild-pipe-"
+_KEPT = "kept"
 
 
 class Pipe:
@@ -56,6 +57,15 @@ class Pipe:
     def close(self) -> None:
         """Nothing more is read, and who still writes ends. May be called again."""
         shutil.rmtree(self._folder, ignore_errors=True)
+        self._hang_up()
+
+    def leave(self) -> None:
+        """The same for a container that outlives us: the engine cannot copy out of one that lacks a mounted path."""
+        with suppress(OSError):
+            (self._folder / _KEPT).touch()
+        self._hang_up()
+
+    def _hang_up(self) -> None:
         if self._end >= 0:
             os.close(self._end)
             self._end = -1
@@ -65,7 +75,8 @@ def sweep() -> None:
     """Remove the folders of processes that are dead, as kill -9 leaves them."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
         process = folder.name.removeprefix(_PREFIX).partition("-")[0]
-        if process.isdigit() and not Path("/proc", process).exists():
+        dead = process.isdigit() and not Path("/proc", process).exists()
+        if dead and not (folder / _KEPT).exists():
             # Another user's cannot be removed, and is theirs to sweep.
             shutil.rmtree(folder, ignore_errors=True)
 
