@@ -60,6 +60,8 @@ def create_builder(request: BuilderRequest) -> Outcome:
     """Make the builder, for each target. Raises `PybuildError` with nothing written."""
     for warning in request.toml.warnings:
         warn(f"builder configuration: {warning}")
+    if not (request.toml.lifecycle_uri or request.toml.lifecycle_version):
+        info("The builder gets pybuild's own lifecycle, which needs Python 3.11 or later in the build image")
     with tempfile.TemporaryDirectory(prefix="pybuild-") as scratch:
         return made.make(
             request.where,
@@ -212,7 +214,6 @@ def _lifecycle(request: BuilderRequest, base: StoredImage, remote: Remote) -> Li
         url = _RELEASE.format(version=config.lifecycle_version.removeprefix("v"), arch=arch)
         return lifecycle_archive.read(remote.file(url))
     if not config.lifecycle_uri:
-        info("The builder gets pybuild's own lifecycle, which needs Python 3.11 or later in the build image")
         return lifecycle_archive.ours()
     found = locate(config.lifecycle_uri, folder=request.folder)
     if found.kind == "image":
