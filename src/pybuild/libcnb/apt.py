@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from pybuild.libcnb import command, fetch, output
 from pybuild.libcnb.answers import Answers
-from pybuild.libcnb.dpkg import Deb, installed, stand_in
+from pybuild.libcnb.dpkg import Deb, essential, installed, stand_in
 from pybuild.libcnb.layers import Types
 from pybuild.libcnb.problem import Problem
 
@@ -186,12 +186,13 @@ def _configure(scratch: Path, lists: Path, archives: Path, environ: Mapping[str,
 
 def _status(run_status: Path, stand_ins: Sequence[str]) -> str:
     if not run_status.is_file():
-        output.warning(
-            f"This builder has no {run_status}, so packages are chosen for what the build image has installed.\n"
-            "If the run image has less, libraries may be missing when the app starts."
+        output.step(
+            f"The builder has no {run_status}: the run image is taken to have the least that there is"
         )
-        run_status = OWN_STATUS
-    text = run_status.read_text(errors="surrogateescape").rstrip("\n") + "\n\n"
+    source = run_status if run_status.is_file() else OWN_STATUS
+    text = source.read_text(errors="surrogateescape").rstrip("\n") + "\n\n"
+    # A build image has more than a run image, such as Python itself, which would then be missing when the app starts.
+    text = text if source == run_status else essential(text)
     arch = command.read(["dpkg", "--print-architecture"]).strip()
     there = installed(text)
     return text + "".join(stand_in(name, arch) for name in stand_ins if name not in there)

@@ -77,6 +77,30 @@ def installed(status: str) -> dict[str, str]:
     }
 
 
+def essential(status: str) -> str:
+    """The stanzas of what no installation can do without, and of what that needs: a status file as small as can be."""
+    blocks = {}
+    for block in re.split(r"\n[ \t]*\n", status):
+        fields = next(stanzas(block), {})
+        if fields.get("Status", "").endswith(" installed"):
+            blocks[fields.get("Package", "")] = (fields, block)
+    waiting = [
+        name
+        for name, (fields, _) in blocks.items()
+        if fields.get("Essential") == "yes" or fields.get("Priority") == "required"
+    ]
+    kept: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name not in kept and name in blocks:
+            kept.add(name)
+            fields = blocks[name][0]
+            waiting += _NAME.findall(
+                re.sub(r"\([^)]*\)|:\w+", "", f"{fields.get('Pre-Depends', '')},{fields.get('Depends', '')}")
+            )
+    return "".join(f"{block.strip()}\n\n" for name, (_, block) in blocks.items() if name in kept)
+
+
 def stand_in(name: str, arch: str) -> str:
     """A stanza that makes apt believe a package to be installed, in a version newer than anyone asks for."""
     return (

@@ -14,7 +14,16 @@ import pytest
 from pybuild.errors import InvalidFile
 from pybuild.libcnb import apt, debs
 from pybuild.libcnb.context import BuildContext, Target
-from pybuild.libcnb.dpkg import Deb, begins_with, components, installed, stand_in, stanzas, upstream
+from pybuild.libcnb.dpkg import (
+    Deb,
+    begins_with,
+    components,
+    essential,
+    installed,
+    stand_in,
+    stanzas,
+    upstream,
+)
 from pybuild.libcnb.layers import Layer, Layers, Types
 from pybuild.libcnb.problem import Problem
 from pybuild.libcnb.resolved import Resolved
@@ -197,6 +206,27 @@ def context(root: Path, **environ: str) -> BuildContext:
     )
 
 
+def test_the_least_that_an_installation_has_is_what_is_essential_and_what_that_needs() -> None:
+    status = "".join(
+        f"Package: {name}\nStatus: install ok {state}\nPriority: {priority}\n{more}Version: 1\n\n"
+        for name, state, priority, more in [
+            (
+                "dash",
+                "installed",
+                "required",
+                "Essential: yes\nDepends: debianutils (>= 5), libx:any | liby\n",
+            ),
+            ("debianutils", "installed", "optional", "Pre-Depends: libc6 (>= 2.34)\n"),
+            ("libc6", "installed", "optional", ""),
+            ("liby", "installed", "optional", ""),
+            ("gone", "deinstall", "required", ""),
+            ("python3.11", "installed", "optional", "Depends: libc6\n"),
+        ]
+    )
+
+    assert sorted(installed(essential(status))) == ["dash", "debianutils", "libc6", "liby"]
+
+
 def test_packages_are_resolved_for_the_run_image_and_stand_ins(tmp_path: Path, debian: FakeDebian) -> None:
     debian.uris.write_text(
         "'http://h/pool/libmagic1_5.44-3_amd64.deb' libmagic1_1%3a5.44-3_amd64.deb 103752 MD5Sum:90\n"
@@ -271,7 +301,7 @@ def test_a_source_without_a_trusted_signature_is_refused_even_offline(
         pass
 
 
-def test_a_builder_without_the_run_images_status_is_warned_about(
+def test_a_builder_without_the_run_images_status_says_what_it_takes_for_it(
     tmp_path: Path, debian: FakeDebian, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(apt, "OWN_STATUS", debian.status)
@@ -279,7 +309,7 @@ def test_a_builder_without_the_run_images_status_is_warned_about(
     with apt.opened(context(tmp_path), run_status=tmp_path / "none"):
         pass
 
-    assert "packages are chosen for what the build image has installed" in capsys.readouterr().err
+    assert "the run image is taken to have the least that there is" in capsys.readouterr().out
 
 
 @pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="needs dpkg-deb to make a package")
