@@ -17,14 +17,13 @@ import click
 from pybuild import __version__, events
 from pybuild.cli import pack_arguments
 from pybuild.cli.options import CONTEXT, shown_by
-from pybuild.cli.pack_build import NO_BUILDER, typed
+from pybuild.cli.pack_arguments import NO_BUILDER
 from pybuild.cli.signals import Stopped, listen
 from pybuild.errors import InvalidFile, PybuildError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from pybuild.cli.console import Console
     from pybuild.cli.pack_arguments import PackCall
 
 PACK_VERSION = "0.40.5"
@@ -129,7 +128,10 @@ def run_ours(call: PackCall) -> int:
     if call.command not in _DATA:
         # A group that is called without a verb shows a list, and has no options of its own.
         words += call.flags if _takes_options(words) else []
-    with shown_by(_console_maker(call, typed(call.rest))):
+    from pybuild.cli.pack_build import typed
+    from pybuild.cli.pack_words import console_maker
+
+    with shown_by(console_maker(call, typed(call.rest))):
         result: Any = cli.main(args=words, prog_name="pack", standalone_mode=False)
     return result if isinstance(result, int) else 0
 
@@ -145,36 +147,16 @@ def _takes_options(words: Sequence[str]) -> bool:
     return not isinstance(command, click.Group)
 
 
-def _console_maker(call: PackCall, names: dict[str, str]) -> Callable[..., Console]:
-    """What makes the console of a command: `pack` writes all but errors to standard output."""
-    from pybuild.cli.pack_words import PackConsole
-
-    terminal = sys.stdout.isatty()
-
-    def make(**words: Any) -> Console:
-        # As no-color.org asks; pack itself does not look at the variable.
-        wanted = call.force_color or (terminal and not os.environ.get("NO_COLOR"))
-        words |= {
-            "stream": sys.stdout.buffer,
-            "terminal": terminal,
-            "colour": wanted and not call.no_color,
-            "timestamps": call.timestamps,
-        }
-        return PackConsole(**words, names=names, plain=call.no_color)
-
-    return make
-
-
 def _build(call: PackCall) -> int:
     from pybuild.cli.pack_build import build
 
-    return build(call, _console_maker)
+    return build(call)
 
 
 def _rebase(call: PackCall) -> int:
     from pybuild.cli.pack_build import rebase
 
-    return rebase(call, _console_maker)
+    return rebase(call)
 
 
 def _builder(call: PackCall) -> int:

@@ -11,6 +11,7 @@ import tempfile
 import time
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -122,7 +123,7 @@ def prepared(request: BuildRequest) -> Iterator[Prepared]:
             app=request.path,
             scratch=Path(scratch),
             choices=request.choices,
-            remote=_remote(client, request),
+            remote=partial(_remote, client, request),
         )
         yield Prepared(
             client=client,

@@ -149,6 +149,7 @@ def test_suggestions_are_a_list(words_lab: Lab) -> None:
         (["builder", "create", "x", "-c", "{root}/b.toml"], 3, "b.toml: build.image: expected the image"),
         (["builder", "create", "X", "-c", "{root}/good.toml"], 3, "has the capital letter 'X'"),
         (["builder", "create", "x", "-c", "{root}/good.toml"], 4, "there is no Docker Engine"),
+        (["builder", "create", "pybuild/x", "-c", "{root}/good.toml"], 3, "are pybuild's own"),
         (
             ["builder", "create", "x", "-c", "{root}/good.toml", "--publish", "--pull-policy", "never"],
             3,

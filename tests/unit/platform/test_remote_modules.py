@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -137,6 +138,17 @@ def test_redirects_are_followed_and_what_is_missing_is_told() -> None:
     assert caught.value.exit_code == 10
     assert seen.count("/none") == 1
     assert seen.count("/bad") == 3
+
+
+def test_a_url_may_say_what_is_meant() -> None:
+    """Issue 5, 8: nothing is taken for what it is not."""
+    digest = hashlib.sha256(b"one").hexdigest()
+    with web({"/bp.tgz": (200, {}, b"one")}) as (url, _):
+        assert download(f"{url}/bp.tgz#sha256={digest}", environ={}).read_bytes() == b"one"
+        with pytest.raises(DownloadFailed, match=f"has the digest {digest}, expected {'0' * 64}"):
+            download(f"{url}/bp.tgz#sha256={'0' * 64}", environ={})
+        with pytest.raises(InvalidInput, match="after # stands 'md5=1'"):
+            download(f"{url}/bp.tgz#md5=1", environ={})
 
 
 def archive(*names: str, text: str = "") -> bytes:

@@ -42,7 +42,7 @@ def build(context: BuildContext) -> Built:
         source = registry.open_registry(context, downloads)
         node = runtime.install(context, manifest, source, launch=front_end is None)
         pm = tool.install(context, manifest, lock, node, source, launch=with_tool)
-    variables = modules.environ(context, node, pm)
+    variables = modules.environ(context, node, pm, source)
     install(context, manifest, lock, node, pm, variables, to_build)
     parts = bill.components(context.app, manifest)
     context.sbom("launch", parts)
