@@ -185,14 +185,13 @@ def _configure(scratch: Path, lists: Path, archives: Path, environ: Mapping[str,
 
 
 def _status(run_status: Path, stand_ins: Sequence[str]) -> str:
-    if not run_status.is_file():
-        output.step(
-            f"The builder has no {run_status}: the run image is taken to have the least that there is"
-        )
-    source = run_status if run_status.is_file() else OWN_STATUS
-    text = source.read_text(errors="surrogateescape").rstrip("\n") + "\n\n"
-    # A build image has more than a run image, such as Python itself, which would then be missing when the app starts.
-    text = text if source == run_status else essential(text)
+    if run_status.is_file():
+        text = run_status.read_text(errors="surrogateescape")
+    else:
+        # A builder that is not ours does not say what its run image has. The smallest of the release is a safe guess:
+        # what the run image has beyond that is in the layer once more.
+        text = essential(OWN_STATUS.read_text(errors="surrogateescape"))
+    text = text.rstrip("\n") + "\n\n"
     arch = command.read(["dpkg", "--print-architecture"]).strip()
     there = installed(text)
     return text + "".join(stand_in(name, arch) for name in stand_ins if name not in there)
