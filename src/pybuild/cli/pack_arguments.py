@@ -26,6 +26,9 @@ COMMANDS = (
 )
 """The commands of `pack` that there are here, too."""
 
+NO_BUILDER = 2
+"""Exit code where nobody has chosen a builder; `pack` calls it a soft error."""
+
 ALIASES = {
     "inspect-image": ("inspect",),
     "inspect-builder": ("builder", "inspect"),

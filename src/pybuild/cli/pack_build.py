@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pybuild.cli.options import console, shown_by
+from pybuild.cli.pack_arguments import NO_BUILDER
 from pybuild.cli.pack_texts import no_builder
 from pybuild.cli.pack_words import console_maker
 from pybuild.errors import PybuildError
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from pybuild.platform.build import BuildResult
     from pybuild.platform.request import BuildRequest
 
-
-NO_BUILDER = 2
-"""Exit code where nobody has chosen a builder; `pack` calls it a soft error."""
 
 _ALWAYS = "always"
 

@@ -17,7 +17,7 @@ import click
 from pybuild import __version__, events
 from pybuild.cli import pack_arguments
 from pybuild.cli.options import CONTEXT, shown_by
-from pybuild.cli.pack_build import NO_BUILDER, typed
+from pybuild.cli.pack_arguments import NO_BUILDER
 from pybuild.cli.signals import Stopped, listen
 from pybuild.errors import InvalidFile, PybuildError
 
@@ -128,6 +128,7 @@ def run_ours(call: PackCall) -> int:
     if call.command not in _DATA:
         # A group that is called without a verb shows a list, and has no options of its own.
         words += call.flags if _takes_options(words) else []
+    from pybuild.cli.pack_build import typed
     from pybuild.cli.pack_words import console_maker
 
     with shown_by(console_maker(call, typed(call.rest))):

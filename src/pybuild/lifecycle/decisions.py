@@ -20,7 +20,7 @@ def tell_layers(new: ImageLayers, sha: Mapping[ImageLayer, str], previous: Colle
     of_buildpacks = set(new.buildpacks.values())
     for each, diff_id in sha.items():
         reused = diff_id in previous
-        made = each.rewritten or (not reused and each.reason != reasons.UNCHANGED)
+        made = each.missed or (not reused and each.reason != reasons.UNCHANGED)
         emit(
             LayerDecided(
                 action="reused" if reused else "added",
@@ -52,6 +52,6 @@ def tell_cached(inputs: ExportInputs, new: CacheIndex) -> None:
                     owner=built.module.id,
                     layer=layer.name,
                     reason=reasons.UNCHANGED if same else made,
-                    rebuilt=not same,
+                    rebuilt=reasons.is_missed(kept, layer.toml.metadata),
                 )
             )

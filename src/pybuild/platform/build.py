@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pybuild import __version__, events
-from pybuild.errors import BuildpackFailed, ExportError, InvalidInput
+from pybuild.errors import BuildpackFailed, ExportError, InvalidInput, PybuildError
 from pybuild.oci.reference import Reference
 from pybuild.platform import sbom_dir
 from pybuild.platform.caches import read_index, write_index
@@ -134,9 +134,7 @@ def build(request: BuildRequest, *, failed: Callable[[FailedBuild], None] | None
                 created = create(held.env, ready.store, inputs, extender)
             except BuildpackFailed as exc:
                 if failed is not None:
-                    from pybuild.platform.failed import failed_build
-
-                    failed(failed_build(exc, ready, held))
+                    _hand_over(failed, exc, ready, held)
                 raise
         if not held.private:
             write_index(ready.volume, created.exported.index)
@@ -149,6 +147,18 @@ def build(request: BuildRequest, *, failed: Callable[[FailedBuild], None] | None
     if request.attest and any(each.output.kind == "registry" for each in outputs):
         _attest(ready, created, outputs, time.time() - (time.monotonic() - start))
     return _result(ready, created, outputs, seconds=time.monotonic() - start)
+
+
+def _hand_over(
+    failed: Callable[[FailedBuild], None], exc: BuildpackFailed, ready: Prepared, held: OpenBuild
+) -> None:
+    """Let somebody look into the failed build. That it is impossible is no news beside the failure."""
+    from pybuild.platform.failed import failed_build
+
+    try:
+        failed(failed_build(exc, ready, held))
+    except PybuildError as why:
+        events.warn(str(why), hint=why.hint)
 
 
 def _result(
