@@ -89,7 +89,8 @@ class LayerDecided:
 
     `action`: "added" to the image, "reused" from the previous one, "restored" for the build, "cached" for the
     next (in the image or not), "dropped". `owner`: a buildpack's id, "app", or the lifecycle's own.
-    `size`: bytes of its uncompressed tar, 0 when unknown. `rebuilt`: its buildpack made its contents in this build.
+    `size`: bytes of its uncompressed tar, 0 when unknown. `rebuilt`: its buildpack made
+    it in this build, from nothing that an earlier one had kept, or with other contents.
     """
 
     action: Literal["added", "reused", "restored", "cached", "dropped"]

@@ -70,6 +70,22 @@ def test_the_page_names_everything_that_is_public() -> None:
     assert [name for name in (*options, *pybuild.__all__) if f"`{name}`" not in page] == ["__version__"]
 
 
+def test_the_examples_pass_a_strict_type_check(tmp_path: Path) -> None:
+    program = tmp_path / "examples.py"
+    program.write_text("\n".join(text for text, _ in examples()), "utf-8")
+    words = ["--strict", "--config-file=", "--python-executable", sys.executable]
+
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", *words, "--cache-dir", str(tmp_path / "cache"), str(program)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_every_option_is_one_of_the_command() -> None:
     from pybuild.cli.build import command
 

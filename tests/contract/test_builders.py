@@ -143,6 +143,40 @@ def test_each_image_of_an_index_may_have_a_tag_of_its_own(
     assert tags == {"1", "1-linux-amd64", "1-linux-arm64"}
 
 
+def test_a_builder_on_a_builder_has_the_buildpacks_of_both(
+    tmp_path: Path, registry: Registry, lifecycle_archive: Path
+) -> None:
+    """As pack does it; but other content under a name that is taken is refused."""
+    buildpack(tmp_path, "one")
+    buildpack(tmp_path, "two")
+    create_builder(request(registry, tmp_path, lifecycle_archive))
+    below = f"{registry.host}/acme/builder:1"
+    text = (
+        f'[build]\nimage = "{below}"\n[run]\n[[run.images]]\nimage = "{registry.host}/acme/build:1"\n'
+        f'[lifecycle]\nuri = "{lifecycle_archive}"\n[[buildpacks]]\nuri = "one"\n[[buildpacks]]\nuri = "two"\n'
+        '[[order]]\n[[order.group]]\nid = "acme/two"\n[[order.group]]\nid = "acme/one"\n'
+    )
+    name = Reference.parse(f"{registry.host}/acme/second:1")
+    second = BuilderRequest(
+        toml=BuilderToml.read(text.encode(), "builder.toml"),
+        folder=tmp_path,
+        where=made.Where(names=(name,), publish=True, environ=ENVIRON),
+    )
+
+    create_builder(second)
+
+    first, made_now = store("amd64").find(below), store("amd64").find(name)
+    assert first is not None
+    assert made_now is not None
+    one = json.loads(first.labels["io.buildpacks.buildpack.layers"])["acme/one"]["1.0.0"]["layerDiffID"]
+    assert made_now.diff_ids.count(one) == 1
+    assert set(json.loads(made_now.labels["io.buildpacks.buildpack.layers"])) == {"acme/one", "acme/two"}
+    assert [str(each) for each in inspect(made_now).buildpacks] == ["acme/one@1.0.0", "acme/two@1.0.0"]
+    (tmp_path / "one/bin/build").write_text("#!/bin/sh\n# changed\n")
+    with pytest.raises(BuilderUnusable, match=r"has acme/one@1\.0\.0 already, with other content"):
+        create_builder(second)
+
+
 @pytest.mark.parametrize(
     ("more", "rest", "error", "message"),
     [
@@ -168,6 +202,8 @@ def test_each_image_of_an_index_may_have_a_tag_of_its_own(
             BuilderUnusable,
             "unable to satisfy target os/arch constraints",
         ),
+        ('[[buildpacks]]\nuri = "old-stack"\n', "", BuilderUnusable, "does not support stack 's'"),
+        ('[[buildpacks]]\nuri = "mixed"\n', "", BuilderUnusable, r"requires missing mixin\(s\): build:git"),
         ('[stack]\nid = "other"\n', "", BuilderUnusable, "stack 'other' from builder config is incompatible"),
     ],
 )
@@ -183,6 +219,8 @@ def test_a_builder_that_could_not_work_is_not_made(
     """BTM-07."""
     buildpack(tmp_path, "one", rest)
     buildpack(tmp_path, "old", api="0.6")
+    buildpack(tmp_path, "old-stack", '[[stacks]]\nid = "bionic"\n')
+    buildpack(tmp_path, "mixed", '[[stacks]]\nid = "s"\nmixins = ["build:git", "run:x"]\n')
     buildpack(tmp_path, "arm", '[[targets]]\nos = "linux"\narch = "arm64"\n')
 
     with pytest.raises(error, match=message) as caught:

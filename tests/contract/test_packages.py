@@ -12,6 +12,7 @@ from pybuild.oci.reference import Reference
 from pybuild.platform import fetch_archive, made, package
 from pybuild.platform.fetch import fetch
 from pybuild.platform.package import PackageRequest, make_package
+from pybuild.platform.package_inspect import Question, inspect
 from pybuild.platform.registry_index import commit, find
 from pybuild.platform.remote import Remote, in_engine, in_registry
 from pybuild.spec.config import IndexRegistry
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import docker
 
     from pybuild.platform.modules import Module
+    from support.cli import Lab
     from support.registry import Registry
 
 ENVIRON = {"HOME": "/nonexistent"}
@@ -120,6 +122,24 @@ def test_a_package_in_an_engine_gives_back_its_buildpacks(
 
     assert tars(fetched.modules) == originals(tmp_path, file)
     assert (second.images[0].image_id, second.images[0].changed) == (first.images[0].image_id, False)
+
+
+@pytest.mark.docker
+def test_a_package_on_the_engine_is_built_with(lab: Lab, tmp_path: Path) -> None:
+    """T1-04."""
+    root, name = buildpack(tmp_path, "one"), lab.name("package")
+    (root / "bin/build").write_text(
+        '#!/bin/sh\nprintf \'[[processes]]\\ntype = "web"\\ncommand = ["/bin/cat", "file.txt"]\\n'
+        'default = true\\n\' > "$1/launch.toml"\n'
+    )
+    assert lab.run("buildpack", "package", name, "--path", str(root)).code == 0
+
+    words = ("--builder", lab.builder, "--network", "none", "--path", str(lab.app), "--buildpack")
+    outcome = lab.run("build", lab.name(), *words, f"docker://{name}")
+
+    assert outcome.code == 0, outcome.text()
+    assert "acme/one 1.0.0" in outcome.stderr
+    assert lab.output_of() == "an app\n"
 
 
 def test_several_targets_are_published_under_one_index(tmp_path: Path, registry: Registry) -> None:
@@ -245,6 +265,8 @@ def test_a_package_is_registered_found_yanked_and_found_no_more(
     remote = Remote(find=in_registry(environ), environ=environ, registry=index)
     fetched = fetch("acme/one@1.0.0", folder=tmp_path / "seed", builder=None, scratch=tmp_path, remote=remote)
     assert str(fetched.ref) == "acme/one@1.0.0"
+    (shown,) = inspect(Question(word="acme/one", environ=environ, registry=index))
+    assert (shown.place, str(shown.main)) == ("REGISTRY IMAGE", "acme/one@1.0.0")
 
     with pytest.raises(InvalidInput, match=r"has acme/one@1\.0\.0 already"):
         register(name, index, environ=environ)

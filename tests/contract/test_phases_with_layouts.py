@@ -23,7 +23,9 @@ from pybuild.oci import validate
 from pybuild.oci.reference import Reference
 from pybuild.stores.places import open_place
 from support import phase_programs
+from support.exports import IDENTITY
 from support.layouts import LAYER, REF_NAME, LayoutMaker, digest_of, layer_of
+from support.peers import identity_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -144,7 +146,8 @@ class Build:
                 words, executable=GO, env=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
             )
             return Ended(done.returncode, done.stdout.decode())
-        ours = phase_programs.call(words, given, None)
+        identity = identity_of(GO) if GO.is_file() else IDENTITY
+        ours = phase_programs.call(words, given, None, identity=identity)
         return Ended(ours.exit_code, ours.output)
 
     def text(self, name: str) -> str:
@@ -484,3 +487,32 @@ def test_go_takes_our_image_for_the_previous_one_and_we_take_gos(ours: Build) ->
         assert [each.code for each in ended] == [0, 0], "".join(each.said for each in ended)
         assert "Reusing layer 'acme/one:dep'" in ended[1].said
     assert Reference.parse("acme/app").layout_path == "index.docker.io/acme/app/latest"
+
+
+def test_another_run_image_in_the_analyzed_ones_place_is_used_and_said_so(ours: Build) -> None:
+    """GO-34: the Go lifecycle looks only at the path."""
+    ours.put_base()
+    ours.analyze()
+    (old,) = _json(ours.base / "index.json")["manifests"]
+    shutil.rmtree(ours.base)
+    ours.put_base(kind="docker")
+    (new,) = _json(ours.base / "index.json")["manifests"]
+
+    exported = ours.export()
+
+    assert exported.code == 0, exported.said
+    assert f"holds {new['digest']} instead of {old['digest']}" in exported.said
+    blobs = [path.read_bytes() for path in (ours.app / "blobs").rglob("*") if path.is_file()]
+    assert any(new["digest"].encode() in blob for blob in blobs), "the label names it"
+    assert not any(old["digest"].encode() in blob for blob in blobs)
+
+
+def test_a_run_image_that_is_in_no_layout_any_more_is_one_clear_error(ours: Build) -> None:
+    ours.put_base()
+    ours.analyze()
+    shutil.rmtree(ours.base)
+
+    exported = ours.export()
+
+    assert exported.code == 62, exported.said
+    assert "is not there any more" in exported.said

@@ -76,6 +76,7 @@ TOML"""
         (["app", "--workspace", "a/../../b"], "--workspace"),
         (["app", "--creation-time", "yesterday"], "yesterday"),
         (["app", "--descriptor", "no.toml"], "no.toml"),
+        (["app", "--pull-policy", "sometimes"], "sometimes"),
     ],
 )
 def test_words_that_mean_nothing_are_refused_by_name(words_lab: Lab, words: list[str], said: str) -> None:
@@ -86,7 +87,6 @@ def test_words_that_mean_nothing_are_refused_by_name(words_lab: Lab, words: list
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["app", "--pull-policy", "sometimes"], "sometimes"),
         (["app", "--no-such-option"], "--no-such-option"),
         (["app", "another"], "another"),
         (["--path", "."], "IMAGE"),

@@ -249,3 +249,12 @@ def _rows(text: str) -> dict[str, str]:
         row[0]: " ".join(word for word in row[1:] if not word[0].isdigit() and word not in ("B", "kB", "MB"))
         for row in rows
     }
+
+
+def test_buildpacks_see_the_home_that_the_engine_gives_their_user(lab: Lab) -> None:
+    says = 'echo "at home in $HOME"'
+
+    outcome = lab.build("--buildpack", lab.buildpack(detect=f"{says}; exit 0", build=says), "--verbose")
+
+    assert outcome.code == 0, outcome.text()
+    assert "at home in /" in outcome.stderr

@@ -81,6 +81,17 @@ def test_a_plan_that_fails_says_what_each_buildpack_said(lab: Lab) -> None:
     )
 
 
+def test_a_build_that_nothing_fits_says_so_to_people_and_to_programs(lab: Lab) -> None:
+    outcome = lab.build("--buildpack", lab.buildpack(detect=DETECT), "--json", "--log-format", "json")
+    shown = lab.build("--buildpack", lab.buildpack(detect=DETECT))
+
+    assert outcome.code == 20
+    (group,) = json.loads(outcome.stdout)["groups"]
+    assert group["buildpacks"][0]["reason"] == "no go.mod here"
+    assert json.loads(outcome.stderr.splitlines()[-1])["event"] == "failed"
+    assert " ".join(shown.stderr.split()).count("acme/bp@1 failed no go.mod here") == 1
+
+
 def test_an_images_size_is_told_by_layer_maker_and_kind_of_file(lab: Lab) -> None:
     (lab.app / "go.mod").write_text("")
     lab.build("--buildpack", lab.buildpack(detect=DETECT, build=BUILD))

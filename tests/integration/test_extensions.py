@@ -64,6 +64,19 @@ def test_both_images_are_extended_and_the_second_build_changes_nothing(extending
     assert "Layer: 'COPY given /given', Created by extension: tool" in [it["CreatedBy"] for it in history]
 
 
+def test_secrets_reach_buildpacks_in_the_extended_build_image_and_no_dockerfile(
+    extending: ExtendingLab,
+) -> None:
+    extending.extension("tool", dockerfile("build", "RUN touch /tool && [ ! -e /run/secrets ]\n" + RESET))
+    extending.buildpack(f'[ -e /tool ]; echo "token: $(cat /run/secrets/token)"; {WEB % "/tool"}')
+
+    outcome = extending.lab.run(*extending.words("--secret", "id=token,env=TOKEN"), TOKEN="of-an-extension")
+
+    assert outcome.code == 0, outcome.text()
+    assert "token: ***\n" in outcome.stderr
+    assert "of-an-extension" not in json.dumps(extending.lab.engine.inspect_image(extending.lab.image_id()))
+
+
 def test_a_layer_that_depends_on_build_id_and_those_after_it_are_made_anew(extending: ExtendingLab) -> None:
     body = (
         "ARG build_id=0\nRUN head -c 16 /dev/urandom > /kept\n"

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.buildpacks import Folders
+
 if TYPE_CHECKING:
     from support.cli import Lab, Outcome
 
@@ -57,3 +59,62 @@ def test_a_failed_build_ends_with_1_and_packs_beginning_of_the_sentence(lab: Lab
 
     assert told.code == 1
     assert told.stderr.startswith("ERROR: failed to build: ")
+
+
+def test_sboms_and_the_report_of_a_build_are_written_where_the_user_wants_them(lab: Lab) -> None:
+    folders = Folders(lab.root / "cnb")
+    folders.buildpack(
+        "acme/sbom",
+        about='sbom-formats = ["application/vnd.cyclonedx+json"]',
+        build=f'{KEEPS}; echo \'{{"a": 1}}\' > "$1/deps.sbom.cdx.json"',
+    )
+    out = lab.root / "out"
+
+    done = lab.run(
+        *(
+            "build",
+            lab.name(),
+            "--builder",
+            lab.builder,
+            "--network",
+            "none",
+            "--sbom-output-dir",
+            str(out / "sbom"),
+        ),
+        *("--buildpack", str(folders.buildpacks / "acme_sbom" / "1"), "--report-output-dir", str(out)),
+    )
+
+    assert done.code == 0, done.text()
+    assert (out / "sbom/launch/acme_sbom/deps/sbom.cdx.json").read_text() == '{"a": 1}\n'
+    assert f'tags = ["{lab.name()}:latest"]' in (out / "report.toml").read_text()
+
+
+def test_an_execution_environment_chooses_variables_and_buildpacks_of_project_toml(lab: Lab) -> None:
+    for name in ("one", "two"):
+        Folders(lab.app / "cnb").buildpack(
+            f"acme/{name}", build=f'echo "ran {name}, MODE=$MODE, for $CNB_EXEC_ENV"'
+        )
+    (lab.app / "project.toml").write_text(
+        """\
+[_]
+schema-version = "0.3"
+[[io.buildpacks.group]]
+uri = "cnb/buildpacks/acme_one/1"
+exec-env = ["test"]
+[[io.buildpacks.group]]
+uri = "cnb/buildpacks/acme_two/1"
+[[io.buildpacks.build.env]]
+name = "MODE"
+value = "testing"
+exec-env = ["test"]
+"""
+    )
+    words = ("build", lab.name(), "--builder", lab.builder, "--network", "none")
+
+    usual = lab.run(*words)
+    test = lab.run(*words, "--exec-env", "test")
+
+    assert usual.code == test.code == 0, usual.text() + test.text()
+    assert "ran one" not in usual.stderr
+    assert "ran two, MODE=, for " in usual.stderr
+    assert "ran one, MODE=testing, for " in test.stderr

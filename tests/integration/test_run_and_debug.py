@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pybuild.platform import ownership
+from pybuild.platform import ownership, volumes
 from pybuild.platform.volumes import KEPT_PREFIX
 from support.cli import PROGRAM
 
@@ -171,6 +172,31 @@ def test_a_failed_build_is_kept_entered_and_removed(failing: Lab, engine: docker
     failing.run("debug", failing.name()).failed(3, "no failed build of", "was kept")
 
 
+def test_an_old_failure_goes_with_old_caches(failing: Lab, engine: docker.APIClient, tmp_path: Path) -> None:
+    failing.build("--buildpack", failing.buildpack(build=FAILS), "--on-failure", "keep")
+    before = kept(engine, failing)
+
+    volumes.prune(engine, tmp_path, unused_seconds=1e12, now=0)
+    young = kept(engine, failing)
+    volumes._remove_kept(only_of(engine, failing), 0)
+
+    assert (len(before), young) == (1, before)
+    assert kept(engine, failing) == []
+
+
+def only_of(engine: docker.APIClient, lab: Lab) -> docker.APIClient:
+    """The engine, on which failed builds of others do not show."""
+    ours = set(kept(engine, lab))
+
+    class Ours(type(engine)):  # type: ignore[misc]
+        def containers(self, *args: object, **words: object) -> object:
+            return [item for item in super().containers(*args, **words) if item["Id"] in ours]
+
+    seen = object.__new__(Ours)
+    seen.__dict__.update(engine.__dict__)
+    return seen
+
+
 def test_a_terminal_gets_a_shell_in_the_failed_build(failing: Lab, engine: docker.APIClient) -> None:
     words = failing.build_words(
         "--buildpack", failing.buildpack(build=FAILS), "--env", "GREETING=hi", "--on-failure", "shell"
@@ -182,6 +208,19 @@ def test_a_terminal_gets_a_shell_in_the_failed_build(failing: Lab, engine: docke
     assert "bin/build of acme/bp@1 failed with exit code 7" in shown
     assert code == 51
     assert failing.leftovers() == []
+
+
+def test_a_build_that_is_stopped_says_so_as_an_event(lab: Lab) -> None:
+    started = lab.start_build(
+        "--buildpack", lab.buildpack(build="touch /marks/begun; exec sleep 60"), "--log-format", "json"
+    )
+    started.wait_for_file(lab.marks / "begun")
+
+    outcome = started.stop(signal.SIGINT)
+
+    last = json.loads(outcome.stderr.splitlines()[-1])
+    assert (outcome.code, last["event"], last["exit_code"]) == (130, "failed", 130)
+    assert lab.leftovers() == []
 
 
 def test_a_shell_without_a_terminal_is_refused_before_the_build(failing: Lab) -> None:

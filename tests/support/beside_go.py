@@ -29,11 +29,13 @@ from support import phase_programs
 from support.chroot import inside, plant
 from support.exports import clear
 from support.images import FolderStore
+from support.peers import identity_of
 from support.random_builds import GID, ROUNDS, UID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from pybuild.spec.labels import LauncherIdentity
     from support.random_builds import Build
     from support.registry import Registry
 
@@ -84,10 +86,11 @@ def by_go(root: Path, registry: Registry, build: Build) -> list[Done]:
 
 def by_us(root: Path, registry: Registry, build: Build) -> list[Done]:
     """The same as our programs do it."""
-    return list(inside(root, lambda: _ours(build, registry.host)))
+    identity = identity_of(root / _GO.removeprefix("/"))
+    return list(inside(root, lambda: _ours(build, registry.host, identity)))
 
 
-def _ours(build: Build, host: str) -> list[Done]:
+def _ours(build: Build, host: str, identity: LauncherIdentity) -> list[Done]:
     shutil.rmtree("/tmp/store", ignore_errors=True)
     store = FolderStore(Path("/tmp/store"))
     config = _base_config(build)
@@ -99,7 +102,7 @@ def _ours(build: Build, host: str) -> list[Done]:
 
     def run(words: Sequence[str], environ: Mapping[str, str], uid: int) -> tuple[int, str]:
         nonlocal store
-        ended = phase_programs.call(words, environ, store, opened=lambda it: it, uid=uid)
+        ended = phase_programs.call(words, environ, store, opened=lambda it: it, uid=uid, identity=identity)
         store = ended.store
         return ended.exit_code, ended.output
 

@@ -52,10 +52,14 @@ def root_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def own_root(root_folder: Path, tmp_path: Path) -> Path:
     """A folder like `root_folder`, for one test alone to change; root and cnb (1000:1000) are its users."""
     mine = tmp_path / "root"
-    shutil.copytree(root_folder, mine, symlinks=True, ignore=shutil.ignore_patterns("dev", "store"))
+    mine.mkdir(0o755)
+    # The programs, and nothing that other tests have left beside them.
+    for name in sorted({path.split("/")[0] for path in _gnu_files()}):
+        shutil.copytree(root_folder / name, mine / name, symlinks=True)
     (mine / "dev").mkdir()
     os.mknod(mine / "dev/null", 0o666 | stat.S_IFCHR, os.makedev(1, 3))
     (mine / "dev/null").chmod(0o666)
+    (mine / "tmp").mkdir()
     (mine / "tmp").chmod(0o1777)
     (mine / "etc").mkdir(exist_ok=True)
     (mine / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\ncnb:x:1000:1000::/home/cnb:/bin/sh\n")

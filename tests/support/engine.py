@@ -47,6 +47,7 @@ GNU_PROGRAMS = (
     "sleep",
     "stat",
     "tail",
+    "tar",
     "touch",
     "truncate",
     "yes",

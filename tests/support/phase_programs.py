@@ -32,6 +32,7 @@ from support.exports import IDENTITY, clear
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from pybuild.spec.labels import LauncherIdentity
     from pybuild.stores.api import ImageStore
 
 Store = TypeVar("Store")
@@ -55,10 +56,11 @@ def call(
     opened: Callable[[Store], ImageStore] | None = None,
     read: Sequence[str] = (),
     uid: int = 0,
+    identity: LauncherIdentity = IDENTITY,
 ) -> Ended[Store]:
     """Run the program `words[0]` with `words`, its images in what `opened(store)` gives, or where they really are.
 
-    `uid`: of the user who starts it, if not root.
+    `uid`: of the user who starts it, if not root. `identity`: whose launcher it says it has.
     """
 
     def body() -> Ended[Store]:
@@ -70,7 +72,7 @@ def call(
         stores = dict(STORES)
         if opened is not None:
             stores |= dict.fromkeys(("daemon", "registry"), lambda _run: lambda: opened(store))
-        code = phases.run(words, environ, told, stores=stores, identity=IDENTITY)
+        code = phases.run(words, environ, told, stores=stores, identity=identity)
         return Ended(code, told.getvalue().decode(errors="surrogateescape"), store, {})
 
     ended: Ended[Store] = phase.in_child(body)

@@ -5,14 +5,22 @@ Reliability: G3, G8, S-16, S-28, S-36, S-44.
 
 from __future__ import annotations
 
+import io
+import zipfile
+from typing import TYPE_CHECKING
+
 import pytest
 
-from pybuild.errors import InvalidFile, InvalidReference, PybuildError
+from pybuild.errors import InvalidFile, InvalidReference, PybuildError, SourceUnusable
 from pybuild.lifecycle.dockerignore import Ignore
 from pybuild.oci.reference import Reference
 from pybuild.oci.statement import Envelope
+from pybuild.platform import source_zip
 from pybuild.platform.selection import Selection
 from support.fuzzing import Target, mutated, probe, search, targets
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TARGETS = targets()
 
@@ -90,6 +98,24 @@ def test_an_envelope_with_letters_of_no_base64_is_none() -> None:
     """Found by the fuzzer: beyond ASCII it is another error of Python's."""
     with pytest.raises(InvalidFile, match="no DSSE envelope"):
         Envelope.read('{"payloadType":"a","payload":"\u202e","signatures":[{"sig":""}]}'.encode(), where="f")
+
+
+def test_a_zip_with_damaged_content_is_told_as_one(tmp_path: Path) -> None:
+    """Found by the fuzzer: zlib's own error came through."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("file", b"content " * 200)
+    data = bytearray(packed.getvalue())
+    start = 30 + len("file")
+    data[start : start + 12] = b"\xff" * 12
+    (tmp_path / "app.zip").write_bytes(data)
+
+    reader = source_zip.reader(tmp_path / "app.zip", Selection())
+    opened = reader.open(next(iter(reader.walk())))
+
+    assert opened is not None
+    with pytest.raises(SourceUnusable, match="file"):
+        opened.read(1 << 16)
 
 
 def test_an_error_about_a_name_shows_its_beginning_only() -> None:

@@ -250,10 +250,10 @@ def can_pack(path: str) -> str:
     )
 
 
-def pack(path: str) -> str:
-    """Write a tar of the tree, in the order of its layer, so that nothing has to wait for its turn."""
+def pack(path: str, *, to: str = "-") -> str:
+    """Write a tar of the tree to a path, in the order of its layer, so that nothing has to wait for its turn."""
     folder, _, name = path.rpartition("/")
-    return f"(exec tar -C {quote(folder or '/')} -b 256 --sort=name --format=gnu -cf - -- {quote(name)})"
+    return f"(exec tar -C {quote(folder or '/')} -b 256 --sort=name --format=gnu -cf {to} -- {quote(name)})"
 
 
 class _Records(Sequence[Entry]):

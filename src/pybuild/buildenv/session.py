@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Generator
 
+    from pybuild.buildenv.pipe import Pipe
+
 # Read by POSIX shells without any other program. k: the key; h n m: a message's head, n lines, its mark;
 # p: the subshell that carries it out. A head of 0 lines asks whether that subshell still lives; t: the
 # container is to outlive the connection, for who wants to look into it. `kill -9 -1`
@@ -66,6 +68,7 @@ ASK_SECONDS = 3.0
 SILENCE_SECONDS = 60.0
 """An engine that does not pass on an answer for this long is taken for dead."""
 POLL_SECONDS = 0.5
+_PAUSE_SECONDS = 0.01
 _DIAGNOSTIC_BYTES = 4096
 _WORD_BYTES = 24
 
@@ -184,10 +187,11 @@ class Session:
                 status: int = end.value
                 return status
 
-    def stream(self, script: bytes, *, doing: str) -> Generator[bytes, None, int]:
+    def stream(self, script: bytes, *, doing: str, pipe: Pipe | None = None) -> Generator[bytes, None, int]:
         """As `carry_out`, with what the script writes as it is asked for; the status is what the generator returns.
 
-        One that is given up in the middle does no harm: the next message kills what still writes.
+        With `pipe`, an empty one, also what it writes there. One that is given up in the middle does no harm:
+        the next message kills what still writes.
         """
         before, self._mark = self._mark, secrets.token_hex(16)
         mark, stale = self._mark, f"\0{before or 'start'} ".encode()
@@ -201,10 +205,17 @@ class Session:
         self._send(f"{greeting}{self._key} {lines} {mark}\n".encode() + body, doing)
         asked: float | None = None
         while True:
-            data = self._receive(time.monotonic() + ASK_SECONDS, doing)
+            data = self._receive(time.monotonic() + ASK_SECONDS, doing, pipe)
             if data is None:
                 asked = self._ask_whether_alive(asked, doing)
                 continue
+            if pipe is not None:
+                # Before an answer is looked at: what was written comes before the end of who wrote it.
+                while piece := pipe.read():
+                    yield piece
+                    self._check_deadline(doing)
+                if not data:
+                    continue
             passed_on, complained = self._frames.split(data)
             if asked is not None and stale in passed_on:
                 # The shell speaks of the message before this one: it never got this one.
@@ -260,8 +271,8 @@ class Session:
             )
         return asked
 
-    def _receive(self, until: float, doing: str) -> bytes | None:
-        """The next bytes, or None when none came before `until`."""
+    def _receive(self, until: float, doing: str, pipe: Pipe | None = None) -> bytes | None:
+        """The next bytes, b"" when there may be some in `pipe`, or None when none came before `until`."""
         while True:
             self._check_deadline(doing)
             try:
@@ -269,7 +280,11 @@ class Session:
             except (BlockingIOError, ssl.SSLWantReadError):
                 if (left := until - time.monotonic()) <= 0:
                     return None
-                self._wait(select.POLLIN, min(left, POLL_SECONDS))
+                seconds = min(left, POLL_SECONDS)
+                if pipe is None:
+                    self._wait(select.POLLIN, seconds)
+                elif self._has_come(pipe, seconds):
+                    return b""
                 continue
             except OSError as exc:
                 raise SessionEnded(str(exc)) from exc
@@ -299,6 +314,20 @@ class Session:
     def _wait(self, event: int, seconds: float) -> bool:
         self._poll.register(self._connection, event)
         return bool(self._poll.poll(seconds * 1000))
+
+    def _has_come(self, pipe: Pipe, seconds: float) -> bool:
+        """Wait for the connection or the pipe; whether it is the pipe that has something."""
+        self._poll.register(self._connection, select.POLLIN)
+        self._poll.register(pipe, select.POLLIN)
+        try:
+            events = dict(self._poll.poll(seconds * 1000))
+        finally:
+            self._poll.unregister(pipe)
+        if list(events) == [pipe.fileno()] and not events[pipe.fileno()] & select.POLLIN:
+            # Nobody writes any more, or yet: that is no reason not to wait.
+            self._wait(select.POLLIN, min(seconds, _PAUSE_SECONDS))
+            return False
+        return bool(events.get(pipe.fileno(), 0) & select.POLLIN)
 
     def _check_deadline(self, doing: str) -> None:
         if self.deadline is not None and time.monotonic() > self.deadline:

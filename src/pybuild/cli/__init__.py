@@ -3,7 +3,8 @@
 | module | holds |
 |---|---|
 | `main` | the `pybuild` command: chooses a subcommand, prints errors, exits |
-| `build`, `detect`, `inspect`, `manifest`, `config`, `report`, … | one command each; `config_lists` is the lists of `config` |
+| `build`, `detect`, `inspect`, `manifest`, `config`, `report`, … | one command each; `config_lists`, `config_mirrors` are the lists of `config` |
+| `builder`, `buildpack`, `extension` | groups of them; `making`, `packaging`, `scaffolding` is what they share, `*_text` what they print |
 | `pack_compat` | the program `pybuild-pack`; `pack_arguments`, `pack_words`, `pack_texts`, `pack_build` its parts |
 | `options` | options that several commands share |
 | `console` | shows events to a person |

@@ -22,8 +22,8 @@ from pybuild.cli.debug import chosen_handler, on_failure_option
 from pybuild.cli.file_list import list_files
 from pybuild.cli.id_files import id_files
 from pybuild.cli.options import console, output_options
-from pybuild.cli.pack_options import choice_options, previous_image_option, report_option
-from pybuild.cli.trail import groups_of, next_step, trail_lines
+from pybuild.cli.pack_options import choice_options, previous_image_option, report_option, sbom_option
+from pybuild.cli.trail import failure_data, groups_of, next_step, trail_lines
 from pybuild.cli.why import Decisions
 from pybuild.events import listening
 
@@ -114,6 +114,7 @@ def source_options(function: Any) -> Any:
 @click.option("-t", "--tag", "tags", multiple=True, metavar="NAME", help="A further name for the image.")
 @previous_image_option
 @report_option
+@sbom_option
 @click.option("-D", "--default-process", default="", metavar="TYPE", help="Process that the image starts.")
 @image_options
 @cache_options
@@ -169,9 +170,11 @@ def command(
             with listening(decisions):
                 result = build(request, failed=handler)
         except NothingDetected as exc:
-            # The table of `pybuild detect`, where a build ends for want of a group.
-            show_lines(shown, trail_lines(groups_of(exc), width=shown.width))
+            # What `pybuild detect` shows, where a build ends for want of a group.
             exc.hint = next_step(exc, request.path, image)
+            show_lines(shown, trail_lines(groups_of(exc), width=shown.width))
+            if as_json:
+                sys.stdout.write(json.dumps(failure_data(exc), indent=2) + "\n")
             raise
         files.write(result)
         if explain_cache:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pybuild import __version__
 from pybuild.cli.making import made_data, making_options, registry_option
 from pybuild.cli.options import console, insecure_registry_option, output_options
 from pybuild.cli.structured import HUMAN, output_format_option, write
@@ -49,6 +50,9 @@ def command() -> None:
     metavar="ID@VERSION,…",
     help="Put these buildpacks into one layer; repeatable.",
 )
+@click.option(
+    "--made-by", default=f"pybuild@{__version__}", hidden=True, help="Which program it says made it."
+)
 @registry_option
 @making_options
 @output_options
@@ -57,6 +61,7 @@ def create(
     *,
     config: Path | None,
     flatten: tuple[str, ...],
+    made_by: str,
     registry: str | None,
     as_json: bool,
     quiet: bool,
@@ -88,6 +93,7 @@ def create(
                 flatten=flatten_groups(flatten),
                 targets=parse_targets(making["targets"]),
                 registry=chosen_registry(registry),
+                made_by=(made_by.partition("@")[0], made_by.partition("@")[2]),
             )
         )
         shown.line(f"Successfully created builder image '{name}'", style="32")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pybuild.cli import config_lists
+from pybuild.cli import config_lists, config_mirrors
 from pybuild.cli.options import CONTEXT, Aliased, console, output_options, unset_option, usual
 from pybuild.errors import InvalidInput
 from pybuild.platform import config as settings
@@ -195,5 +195,5 @@ def _as_data(config: Config) -> dict[str, Any]:
     return dict(toml.load(config.write(), file="config").raw())
 
 
-for each in config_lists.GROUPS:
+for each in (*config_lists.GROUPS, *config_mirrors.GROUPS):
     command.add_command(each)

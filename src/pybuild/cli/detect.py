@@ -62,11 +62,11 @@ def command(
 
 def show_failure(failure: NothingDetected, path: Path, image: str, *, as_json: bool) -> None:
     """Print what every buildpack said, and give the failure the next step as its hint."""
-    from pybuild.cli.trail import groups_of, next_step, trail_data
+    from pybuild.cli.trail import failure_data, groups_of, next_step
 
     failure.hint = next_step(failure, path, image)
     if as_json:
-        _print_json({"detected": False, "groups": trail_data(groups_of(failure)), "hint": failure.hint})
+        _print_json(failure_data(failure))
     else:
         _print_trail(groups_of(failure))
 

@@ -38,6 +38,11 @@ class Aliased(click.Group):
         return super().get_command(ctx, self._aliases.get(cmd_name, cmd_name))
 
 
+def listed(name: str, text: str) -> Callable[[Any], click.Group]:
+    """A group of commands that shows its list when none of them is given."""
+    return click.group(name, cls=Aliased, context_settings=CONTEXT, invoke_without_command=True, help=text)
+
+
 unset_option = click.option("-u", "--unset", is_flag=True, help="Take the setting back.")
 
 

@@ -26,8 +26,12 @@ COMMANDS = (
 )
 """The commands of `pack` that there are here, too."""
 
+NO_BUILDER = 2
+"""Exit code where nobody has chosen a builder; `pack` calls it a soft error."""
+
 ALIASES = {
     "inspect-image": ("inspect",),
+    "inspect-builder": ("builder", "inspect"),
     "builders": ("builder",),
     "buildpacks": ("buildpack",),
     "extensions": ("extension",),
@@ -37,7 +41,6 @@ ALIASES = {
 DEPRECATED = {
     "create-builder": ("builder", "create"),
     "package-buildpack": ("buildpack", "package"),
-    "inspect-builder": ("builder", "inspect"),
     "inspect-buildpack": ("buildpack", "inspect"),
     "suggest-builders": ("builder", "suggest"),
     "set-default-builder": ("config", "default-builder"),

@@ -9,28 +9,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pybuild.cli.options import console, shown_by
+from pybuild.cli.pack_arguments import NO_BUILDER
 from pybuild.cli.pack_texts import no_builder
+from pybuild.cli.pack_words import console_maker
 from pybuild.errors import PybuildError
 from pybuild.oci.reference import Reference
 from pybuild.platform import config as settings
 from pybuild.platform.trust import is_trusted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from typing import Any
 
-    from pybuild.cli.console import Console
     from pybuild.cli.pack_arguments import PackCall
     from pybuild.platform.build import BuildResult
     from pybuild.platform.request import BuildRequest
 
-    Maker = Callable[..., Console]
 
-_NO_BUILDER = 2  # what pack calls a soft error
 _ALWAYS = "always"
 
 
-def build(call: PackCall, make: Callable[[PackCall, dict[str, str]], Maker]) -> int:
+def build(call: PackCall) -> int:
     """Build as `pack build` would: with a builder that somebody chose, and asking registries each time."""
     from pybuild.cli import build as ours
     from pybuild.platform.build import build as carry_out
@@ -40,12 +39,12 @@ def build(call: PackCall, make: Callable[[PackCall, dict[str, str]], Maker]) -> 
     image = str(words["image"])
     names = typed([image, *words["tags"]])
     words |= _layout(image, words["outputs"])
-    with shown_by(make(call, names)), _console(call) as shown:
+    with shown_by(console_maker(call, names)), _console(call) as shown:
         request = _request(words)
         builder = builder_name(request)
         if not builder:
             print(no_builder())
-            return _NO_BUILDER
+            return NO_BUILDER
         shown.by_phase = not (words["trust_builder"] or is_trusted(builder, request.config))
         result = carry_out(request)
         if not call.quiet:
@@ -56,12 +55,12 @@ def build(call: PackCall, make: Callable[[PackCall, dict[str, str]], Maker]) -> 
     return 0
 
 
-def rebase(call: PackCall, make: Callable[[PackCall, dict[str, str]], Maker]) -> int:
+def rebase(call: PackCall) -> int:
     """Rebase as `pack rebase` would."""
     from pybuild.cli.main import cli
 
     words = [word for word in call.rest if not word.startswith("-")]
-    with shown_by(make(call, typed(words))):
+    with shown_by(console_maker(call, typed(words))):
         cli.main(args=[*call.words, *call.flags], prog_name="pack", standalone_mode=False)
     return 0
 

@@ -17,14 +17,13 @@ import click
 from pybuild import __version__, events
 from pybuild.cli import pack_arguments
 from pybuild.cli.options import CONTEXT, shown_by
-from pybuild.cli.pack_build import typed
+from pybuild.cli.pack_arguments import NO_BUILDER
 from pybuild.cli.signals import Stopped, listen
 from pybuild.errors import InvalidFile, PybuildError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from pybuild.cli.console import Console
     from pybuild.cli.pack_arguments import PackCall
 
 PACK_VERSION = "0.40.5"
@@ -40,6 +39,11 @@ _READING: dict[tuple[str, ...], str] = {
 }
 # Commands whose output is data: details would stand in the middle of it.
 _DATA = {"inspect", "report", "version", "completion", "help", "stack"}
+VERSION = f"{PACK_VERSION}+pybuild-{__version__}"
+"""What is said of the version, here and in builders that are made."""
+
+# Commands that ask registries each time, unless told otherwise.
+_PULLING = {("builder", "create"), ("buildpack", "package"), ("extension", "package")}
 _NO_SUCH = 'Error: unknown command "{0}" for "pack"\nRun \'pack --help\' for usage.\n'
 
 
@@ -79,6 +83,9 @@ def pack(args: Sequence[str]) -> int:
             return exc.exit_code
         except click.exceptions.Exit as exc:
             return exc.exit_code
+        except click.NoSuchOption as exc:
+            _print_error(f"Error: unknown flag: {exc.option_name}")
+            return _FAILED
         except click.ClickException as exc:
             _print_error(f"Error: {exc.format_message()}")
             return _FAILED
@@ -112,10 +119,19 @@ def run_ours(call: PackCall) -> int:
     from pybuild.cli.main import cli
 
     words = [*call.words]
+    if call.words[:2] in _PULLING and not any(word.startswith("--pull-policy") for word in words):
+        from pybuild.platform import config
+
+        words += ["--pull-policy", config.load(os.environ).pull_policy or "always"]
+    if call.words[:2] == ("builder", "create"):
+        words += ["--made-by", f"Pack CLI@{VERSION}"]
     if call.command not in _DATA:
         # A group that is called without a verb shows a list, and has no options of its own.
         words += call.flags if _takes_options(words) else []
-    with shown_by(_console_maker(call, typed(call.rest))):
+    from pybuild.cli.pack_build import typed
+    from pybuild.cli.pack_words import console_maker
+
+    with shown_by(console_maker(call, typed(call.rest))):
         result: Any = cli.main(args=words, prog_name="pack", standalone_mode=False)
     return result if isinstance(result, int) else 0
 
@@ -131,40 +147,31 @@ def _takes_options(words: Sequence[str]) -> bool:
     return not isinstance(command, click.Group)
 
 
-def _console_maker(call: PackCall, names: dict[str, str]) -> Callable[..., Console]:
-    """What makes the console of a command: `pack` writes all but errors to standard output."""
-    from pybuild.cli.pack_words import PackConsole
-
-    terminal = sys.stdout.isatty()
-
-    def make(**words: Any) -> Console:
-        # As no-color.org asks; pack itself does not look at the variable.
-        wanted = call.force_color or (terminal and not os.environ.get("NO_COLOR"))
-        words |= {
-            "stream": sys.stdout.buffer,
-            "terminal": terminal,
-            "colour": wanted and not call.no_color,
-            "timestamps": call.timestamps,
-        }
-        return PackConsole(**words, names=names, plain=call.no_color)
-
-    return make
-
-
 def _build(call: PackCall) -> int:
     from pybuild.cli.pack_build import build
 
-    return build(call, _console_maker)
+    return build(call)
 
 
 def _rebase(call: PackCall) -> int:
     from pybuild.cli.pack_build import rebase
 
-    return rebase(call, _console_maker)
+    return rebase(call)
+
+
+def _builder(call: PackCall) -> int:
+    from pybuild.cli.pack_texts import no_builder
+    from pybuild.platform import config
+
+    named = [word for word in call.rest[1:] if not word.startswith("-")]
+    if call.rest[:1] == ("inspect",) and not named and not config.load(os.environ).default_builder:
+        print(no_builder())
+        return NO_BUILDER
+    return run_ours(call)
 
 
 def _version(_call: PackCall) -> int:
-    print(f"{PACK_VERSION}+pybuild-{__version__}")
+    print(VERSION)
     return 0
 
 
@@ -181,11 +188,7 @@ def _help(words: Sequence[str]) -> int:
 def _report(call: PackCall) -> int:
     from pybuild.cli.pack_texts import report
 
-    print(
-        report(
-            f"{PACK_VERSION}+pybuild-{__version__}", explicit="-e" in call.rest or "--explicit" in call.rest
-        )
-    )
+    print(report(VERSION, explicit="-e" in call.rest or "--explicit" in call.rest))
     return 0
 
 
@@ -217,6 +220,7 @@ def _config(call: PackCall) -> int:
 
 _OWN: dict[str, Callable[[PackCall], int]] = {
     "build": _build,
+    "builder": _builder,
     "rebase": _rebase,
     "version": _version,
     "help": lambda call: _help(call.rest),

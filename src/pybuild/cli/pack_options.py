@@ -99,3 +99,10 @@ report_option = click.option(
     metavar="PATH",
     help="Folder for report.toml.",
 )
+sbom_option = click.option(
+    "--sbom-output-dir",
+    "sbom_dir",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Folder for the SBOMs of the build, in launch/, build/ and cache/.",
+)

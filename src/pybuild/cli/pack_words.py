@@ -5,23 +5,27 @@ Only texts change. What happened is the same, and what `pack` says but did not h
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pybuild.cli.console import Console
 from pybuild.events import Detail, LayerDecided, PhaseFinished, PhaseStarted, Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from pybuild import events
+    from pybuild.cli.pack_arguments import PackCall
 
 LINES: tuple[tuple[str, str], ...] = (
     (r"Pulling (\S+) for (\S+)", r"Pulling image '\1' with platform '\2'"),
     (r"Pulling (\S+)", r"Pulling image '\1'"),
     (r"Successfully published image '(.*)'", r"Successfully built image '\1'"),
     (r"'(\S+)' stands on the newest .* already: nothing to do", r"Successfully rebased image '\1'"),
+    (r"Pushed the index (\S+)@sha256:\w+", r"Successfully pushed manifest list '\1' to registry"),
     (r"Using mirror '(\S+)' for '(\S+)'", r"Using mirror '\1' for \2"),
     (
         r"Adding (\w+) '(\S+)' version '(\S+)' to builder's container",
@@ -130,3 +134,21 @@ class PackConsole(Console):
 
     def _prefix(self) -> str:
         return f"[{self._phase}] " if self.by_phase and self._phase else ""
+
+
+def console_maker(call: PackCall, names: dict[str, str]) -> Callable[..., Console]:
+    """What makes the console of a command: `pack` writes all but errors to standard output."""
+    terminal = sys.stdout.isatty()
+
+    def make(**words: Any) -> Console:
+        # As no-color.org asks; pack itself does not look at the variable.
+        wanted = call.force_color or (terminal and not os.environ.get("NO_COLOR"))
+        words |= {
+            "stream": sys.stdout.buffer,
+            "terminal": terminal,
+            "colour": wanted and not call.no_color,
+            "timestamps": call.timestamps,
+        }
+        return PackConsole(**words, names=names, plain=call.no_color)
+
+    return make

@@ -92,8 +92,6 @@ def make(
             registry=chosen_registry(registry),
         )
     )
-    if outcome.index:
-        shown.line(f"Successfully pushed manifest list '{name}' to registry")
     done = "published" if making["publish"] else "created"
     where_to = "file" if output else "registry" if making["publish"] else "docker daemon"
     shown.line(f"Successfully {done} package '{output or name}' and saved to {where_to}", style="32")

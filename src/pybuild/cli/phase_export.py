@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from pybuild.lifecycle.extended import ExtendedRunImage
     from pybuild.spec.analyzed import Analyzed, RunImage
     from pybuild.spec.report import Report
-    from pybuild.stores.api import ImageStore, LayerCache
+    from pybuild.stores.api import ImageStore, LayerCache, StoredImage
 
 _EPOCH_SINCE = 9  # minor version of the Platform API
 _EXTENDS_SINCE = ApiVersion(0, 12)
@@ -176,7 +176,7 @@ def _analysis(store: ImageStore, analyzed: Analyzed) -> Analysis:
     """What the analyzer found, looked up once more."""
     assert analyzed.run_image is not None
     reference = analyzed.run_image.reference
-    base = store.find(by_id(reference))
+    base = store.find(by_id(reference)) or _in_its_layout(store, reference)
     if base is None:
         raise ExportError(
             f"the run image {analyzed.run_image.image or reference} is not there any more",
@@ -192,6 +192,18 @@ def _analysis(store: ImageStore, analyzed: Analyzed) -> Analysis:
         previous=previous,
         metadata=analyzed.metadata if previous else None,
     )
+
+
+def _in_its_layout(store: ImageStore, reference: str) -> StoredImage | None:
+    """The image that is now where `reference` says that another one was; None if that is no layout's path.
+
+    The Go lifecycle looks only at the path. What is written of the run image is what was found (GO-34).
+    """
+    path, at, digest = reference.rpartition("@")
+    found = store.find(path) if at and path.startswith("/") else None
+    if found is not None:
+        warn(f"the layout {path} holds {found.id} instead of {digest}; it is used as it is now")
+    return found
 
 
 def _run_image_names(run: PhaseRun, analyzed: Analyzed, built: Built) -> RunImageName:

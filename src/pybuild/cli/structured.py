@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +39,8 @@ def _text(data: Mapping[str, Any], form: str) -> str:
     if form == "toml":
         from pybuild.spec import toml
 
-        return toml.dumps(_ordered(data))
+        # A blank line before every table, as pack's writer has it, and people like it.
+        return re.sub(r"(?<=[^\n])\n( *\[[^\[\n]+\]\n)", r"\n\n\1", toml.dumps(_ordered(data)))
     return json.dumps(data, indent=2) + "\n"
 
 

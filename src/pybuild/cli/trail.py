@@ -95,6 +95,11 @@ def trail_data(groups: Iterable[GroupTrail]) -> list[dict[str, Any]]:
     ]
 
 
+def failure_data(failure: NothingDetected) -> dict[str, Any]:
+    """A failed detection as data; its hint must be the next step already."""
+    return {"detected": False, "groups": trail_data(groups_of(failure)), "hint": failure.hint}
+
+
 def next_step(failure: NothingDetected, path: Path, image: str) -> str:
     """What to try after this failure: a folder that looks like an app, or a look at what the buildpacks said."""
     if isinstance(failure, DetectionFailed):

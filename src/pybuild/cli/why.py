@@ -9,6 +9,7 @@ from pybuild.cli.console import human_size
 from pybuild.cli.table import table
 from pybuild.errors import LayersRebuilt
 from pybuild.events import LayerDecided
+from pybuild.lifecycle.reasons import UNCHANGED
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -56,7 +57,11 @@ class Decisions:
 
     def check(self, buildpacks: Collection[str]) -> None:
         """Raise `LayersRebuilt` if one of these buildpacks, by id, made a layer in this build."""
-        rebuilt = [each for each in self.found if each.rebuilt and each.owner in buildpacks]
+        rebuilt = [
+            each
+            for each in self.found
+            if (each.rebuilt or each.action == "dropped") and each.owner in buildpacks
+        ]
         if rebuilt:
             named = "; ".join(f"{_name(each)}: {each.reason}" for each in rebuilt[:_MOST_NAMED])
             more = f"; and {len(rebuilt) - _MOST_NAMED} more" if len(rebuilt) > _MOST_NAMED else ""
@@ -70,8 +75,8 @@ def _name(each: LayerDecided) -> str:
 
 def _verdict(each: LayerDecided) -> str:
     """One word: a cached layer that nobody touched is reused, too."""
+    if each.rebuilt:
+        return "rebuilt"
     if each.action == "cached":
-        return "rebuilt" if each.rebuilt else "reused"
-    if each.action == "added":
-        return "rebuilt" if each.rebuilt else "added"
+        return "reused" if each.reason == UNCHANGED else "updated"
     return each.action

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from pybuild.libcnb import command, fetch, output
 from pybuild.libcnb.answers import Answers
-from pybuild.libcnb.dpkg import Deb, installed, stand_in
+from pybuild.libcnb.dpkg import Deb, essential, installed, stand_in
 from pybuild.libcnb.layers import Types
 from pybuild.libcnb.problem import Problem
 
@@ -185,13 +185,13 @@ def _configure(scratch: Path, lists: Path, archives: Path, environ: Mapping[str,
 
 
 def _status(run_status: Path, stand_ins: Sequence[str]) -> str:
-    if not run_status.is_file():
-        output.warning(
-            f"This builder has no {run_status}, so packages are chosen for what the build image has installed.\n"
-            "If the run image has less, libraries may be missing when the app starts."
-        )
-        run_status = OWN_STATUS
-    text = run_status.read_text(errors="surrogateescape").rstrip("\n") + "\n\n"
+    if run_status.is_file():
+        text = run_status.read_text(errors="surrogateescape")
+    else:
+        # A builder that is not ours does not say what its run image has. The smallest of the release is a safe guess:
+        # what the run image has beyond that is in the layer once more.
+        text = essential(OWN_STATUS.read_text(errors="surrogateescape"))
+    text = text.rstrip("\n") + "\n\n"
     arch = command.read(["dpkg", "--print-architecture"]).strip()
     there = installed(text)
     return text + "".join(stand_in(name, arch) for name in stand_ins if name not in there)

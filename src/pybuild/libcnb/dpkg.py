@@ -77,6 +77,36 @@ def installed(status: str) -> dict[str, str]:
     }
 
 
+def essential(status: str) -> str:
+    """Of a dpkg status, the stanzas of essential packages and of all that they depend on: what every image has."""
+    blocks: dict[str, tuple[str, dict[str, str]]] = {}
+    for block in re.split(r"\n[ \t]*\n", status):
+        for fields in stanzas(block):
+            if fields.get("Status", "").endswith(" installed"):
+                blocks.setdefault(fields["Package"], (block.strip("\n"), fields))
+    # Who may be depended on by a name: the package itself, else those that provide it, as mawk does awk.
+    known = {name: name for name in blocks}
+    for name, (_, fields) in blocks.items():
+        for provided in _names(fields.get("Provides", "")):
+            known.setdefault(provided, name)
+    waiting = [name for name, (_, fields) in blocks.items() if fields.get("Essential") == "yes"]
+    kept: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name in kept:
+            continue
+        kept.add(name)
+        fields = blocks[name][1]
+        for group in re.split(r"[,\n]", f"{fields.get('Pre-Depends', '')},{fields.get('Depends', '')}"):
+            waiting += [known[choice] for choice in _names(group, "|") if choice in known][:1]
+    return "\n\n".join(text for name, (text, _) in blocks.items() if name in kept)
+
+
+def _names(text: str, separator: str = ",") -> list[str]:
+    """The names in a list of packages, versions and architectures left out."""
+    return [word.split()[0].split(":")[0] for word in text.split(separator) if word.strip()]
+
+
 def stand_in(name: str, arch: str) -> str:
     """A stanza that makes apt believe a package to be installed, in a version newer than anyone asks for."""
     return (

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 
 from pybuild import gojson
 from pybuild.errors import ExportError
-from pybuild.events import ImageWritten, LayerDecided, emit, info, warn
-from pybuild.lifecycle import image_config, reasons
+from pybuild.events import ImageWritten, emit, info, warn
+from pybuild.lifecycle import image_config
 from pybuild.lifecycle.cache import CacheIndex, KeptApp, KeptLayer
+from pybuild.lifecycle.decisions import tell_cached, tell_layers
 from pybuild.lifecycle.exportable import add_lifecycle_sboms, collect
 from pybuild.lifecycle.extended import ExtendedRunImage
 from pybuild.lifecycle.image_layers import ImageLayer, ImageLayers, LauncherSource, image_layers
@@ -38,7 +39,7 @@ from pybuild.spec.report import Report
 from pybuild.spec.run_image import RunImageName
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from pybuild.buildenv.api import BuildEnv
     from pybuild.lifecycle.analyze import Analysis
@@ -146,9 +147,9 @@ def export(env: BuildEnv, store: ImageStore, inputs: ExportInputs) -> Exported:
     written = store.write(base, layers, make_config, inputs.names, inputs.analysis.previous)
     sha = new.known_as(written.diff_ids[below:])
     previous = set(inputs.analysis.previous.diff_ids) if inputs.analysis.previous else set()
-    _tell(new, sha, previous)
+    tell_layers(new, sha, previous)
     index = _index(inputs, found, new, sha)
-    _tell_cached(inputs, index)
+    tell_cached(inputs, index)
     names = tuple(name.familiar for name in inputs.names)
     emit(ImageWritten(names=names, image_id=written.image_id, changed=written.changed, size=written.size))
     return Exported(
@@ -284,48 +285,6 @@ def _lifecycle_metadata(
         ),
         stack=inputs.run_image,
     )
-
-
-def _tell(new: ImageLayers, sha: Mapping[ImageLayer, str], previous: Collection[str]) -> None:
-    """What became of each layer of the image, and why. `previous`: diff ids of the image from before."""
-    of_buildpacks = set(new.buildpacks.values())
-    for each, diff_id in sha.items():
-        reused = diff_id in previous
-        made = each.rewritten or (not reused and each.reason != reasons.UNCHANGED)
-        emit(
-            LayerDecided(
-                action="reused" if reused else "added",
-                owner=each.owner,
-                layer=each.name,
-                reason=reasons.after_all(each.reason, reused=reused, earlier=bool(previous)),
-                size=each.layer.size,
-                rebuilt=made and each in of_buildpacks,
-            )
-        )
-
-
-def _tell_cached(inputs: ExportInputs, new: CacheIndex) -> None:
-    """What is kept for later builds, and whether it is what was kept before."""
-    for built in inputs.built.buildpacks:
-        for layer in built.layers:
-            now = new.layer(built.module.id, layer.name)
-            if now is None or not now.cache:
-                continue
-            kept = inputs.cache.layer(built.module.id, layer.name) if inputs.cache else None
-            # A layer that came from a cache elsewhere has no stamp here from before: then its metadata must do.
-            same = kept is not None and (
-                now.stamp == kept.stamp if kept.stamp and now.stamp else kept.metadata == now.metadata
-            )
-            made = reasons.why_made(kept, inputs.cache, layer.toml.metadata, cached=True)
-            emit(
-                LayerDecided(
-                    action="cached",
-                    owner=built.module.id,
-                    layer=layer.name,
-                    reason=reasons.UNCHANGED if same else made,
-                    rebuilt=not same,
-                )
-            )
 
 
 def _index(

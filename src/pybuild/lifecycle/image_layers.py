@@ -82,14 +82,14 @@ def launcher_source(env: BuildEnv, path: str, sboms: str) -> LauncherSource:
 class ImageLayer:
     """One layer of the new image. `owner`: a buildpack's id, "app", or ours; `reason`: why it is what it is.
 
-    `rewritten`: it was there from the last build, and files of it are other ones now, whatever they hold.
+    `missed`: it is a cached layer, and what the last build left of it could not serve.
     """
 
     owner: str
     name: str
     layer: Layer
     reason: str = ""
-    rewritten: bool = False
+    missed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,16 +144,19 @@ class _Plan:
 
     def buildpack_layer(self, module: GroupElement, built: BuiltLayer) -> ImageLayer:
         created_by = f"Layer: '{built.name}', Created by buildpack: {module.id}@{module.version}"
-        rewritten = False
         if built.has_directory:
             layer, reason = self._folder(module, built, created_by)
-            kept = self._kept(module, built)
-            rewritten = bool(kept and kept.cache and kept.stamp) and reason != reasons.UNCHANGED
             if built.toml.cache and (tars := self.inputs.tars):
                 layer = _copied(layer, tars)
         else:
             layer, reason = self._previous(module, built, created_by), reasons.KEPT_IN_IMAGE
-        return ImageLayer(owner=module.id, name=built.name, layer=layer, reason=reason, rewritten=rewritten)
+        return ImageLayer(
+            owner=module.id, name=built.name, layer=layer, reason=reason, missed=self._missed(module, built)
+        )
+
+    def _missed(self, module: GroupElement, built: BuiltLayer) -> bool:
+        kept = self._kept(module, built)
+        return built.toml.cache and reasons.is_missed(kept, built.toml.metadata)
 
     def _folder(self, module: GroupElement, built: BuiltLayer, created_by: str) -> tuple[Layer, str]:
         found, kept = self.found, self._kept(module, built)

@@ -38,6 +38,14 @@ def why_made(kept: KeptLayer | None, index: CacheIndex | None, metadata: Any, *,
     return "its buildpack changed files of it"
 
 
+def is_missed(kept: KeptLayer | None, metadata: Any) -> bool:
+    """Whether a cached layer was made from nothing: metadata is what buildpacks know their own layers by.
+
+    One that has the same metadata and other files was brought up to date, as caches of downloads are in every build.
+    """
+    return kept is None or not kept.cache or kept.metadata != metadata
+
+
 def why_app(kept: KeptApp | None, upload: str) -> str:
     """Why the app's layers were packed. `upload`: digest of what was sent, "" when it is not what is exported."""
     if kept is None:

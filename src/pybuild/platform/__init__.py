@@ -4,8 +4,12 @@
 |---|---|
 | `source`, `source_folder`, `source_zip`, `source_entry`, `selection` | which files of the app are sent, and how |
 | `environment`, `certificates` | variables and CA certificates of a build |
-| `fetch`, `fetch_archive`, `modules` | a buildpack that the user names, as files to install |
-| `builder` | reading a builder image, and making one |
+| `locator`, `fetch`, `fetch_archive`, `modules` | a buildpack that the user names, as files to install |
+| `remote`, `download`, `registry_index`, `registering` | those that are elsewhere: images, URLs, buildpack registries |
+| `builder`, `builder_inspect`, `two_places` | reading a builder image |
+| `builder_create`, `builder_image`, `lifecycle_archive`, `lifecycle_program` | making one, with its lifecycle |
+| `package`, `package_inspect`, `made` | packages; where they and builders go, for which targets |
+| `scaffold`, `buildpack_tests`, `fixture_checks`, `lint` | what authors of buildpacks have |
 | `bootstrap` | the default builder, made on first use |
 | `bases`, `debian`, `recipe` | the Debian images it stands on |
 | `run_image` | which run image and mirror, and pulling images |

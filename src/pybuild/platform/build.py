@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pybuild import __version__, events
-from pybuild.errors import BuildpackFailed, ExportError, InvalidInput
+from pybuild.errors import BuildpackFailed, ExportError, InvalidInput, PybuildError
 from pybuild.oci.reference import Reference
+from pybuild.platform import sbom_dir
 from pybuild.platform.caches import read_index, write_index
 from pybuild.platform.confided import confide
 from pybuild.platform.elsewhere import opened_elsewhere
-from pybuild.platform.environment import proxy_environ
-from pybuild.platform.failed import failed_build
+from pybuild.platform.environment import home_environ, proxy_environ
 from pybuild.platform.outputs import delivered
 from pybuild.platform.prepare import LAYERS_DIR, looked_into, opened, prepared
 from pybuild.platform.report_dir import make_folder, write_report
@@ -116,6 +116,8 @@ def build(request: BuildRequest, *, failed: Callable[[FailedBuild], None] | None
     start = time.monotonic()
     if request.choices.report_dir is not None:
         make_folder(request.choices.report_dir)
+    if request.choices.sbom_dir is not None:
+        sbom_dir.make_folder(request.choices.sbom_dir)
     with (
         prepared(request) as ready,
         opened_elsewhere(request, ready.store) as elsewhere,
@@ -132,19 +134,41 @@ def build(request: BuildRequest, *, failed: Callable[[FailedBuild], None] | None
                 created = create(held.env, ready.store, inputs, extender)
             except BuildpackFailed as exc:
                 if failed is not None:
-                    failed(failed_build(exc, ready, held))
+                    _hand_over(failed, exc, ready, held)
                 raise
         if not held.private:
             write_index(ready.volume, created.exported.index)
         if request.choices.report_dir is not None:
             write_report(request.choices.report_dir, created.exported.report, failure=ExportError)
+        if request.choices.sbom_dir is not None:
+            copied = sbom_dir.copy_sboms(held.env, LAYERS_DIR, request.choices.sbom_dir)
+            events.detail(f"{copied} SBOM files copied to {request.choices.sbom_dir}")
     outputs = delivered(request.places, created.exported.written)
-    exported, run_image = created.exported, created.analysis.run_image_name
     if request.attest and any(each.output.kind == "registry" for each in outputs):
         _attest(ready, created, outputs, time.time() - (time.monotonic() - start))
+    return _result(ready, created, outputs, seconds=time.monotonic() - start)
+
+
+def _hand_over(
+    failed: Callable[[FailedBuild], None], exc: BuildpackFailed, ready: Prepared, held: OpenBuild
+) -> None:
+    """Let somebody look into the failed build. That it is impossible is no news beside the failure."""
+    from pybuild.platform.failed import failed_build
+
+    try:
+        failed(failed_build(exc, ready, held))
+    except PybuildError as why:
+        events.warn(str(why), hint=why.hint)
+
+
+def _result(
+    ready: Prepared, created: Created, outputs: tuple[Delivered, ...], *, seconds: float
+) -> BuildResult:
+    exported, run_image = created.exported, created.analysis.run_image_name
+    of_registry = ready.request.places[0].kind == "registry"
     return BuildResult(
         names=exported.names,
-        image_id=exported.written.digest if request.places[0].kind == "registry" else outputs[0].image_id,
+        image_id=exported.written.digest if of_registry else outputs[0].image_id,
         changed=exported.written.changed,
         size=exported.written.size,
         sent=exported.written.sent_bytes,
@@ -155,7 +179,7 @@ def build(request: BuildRequest, *, failed: Callable[[FailedBuild], None] | None
         buildpacks=created.detected.group.buildpacks,
         builder=ready.builder.name,
         run_image=run_image,
-        seconds=time.monotonic() - start,
+        seconds=seconds,
         base_size=ready.run_image_size if run_image == ready.run_image else 0,
         digest=exported.written.digest,
         outputs=outputs,
@@ -251,7 +275,7 @@ def _create_inputs(env: ContainerBuildEnv, ready: Prepared) -> tuple[CreateInput
         order=ready.chosen.order,
         system=builder.system,
         platform_api=ready.api,
-        environ={**builder.environ, **proxy_environ(request.caller)},
+        environ={**home_environ(env), **builder.environ, **proxy_environ(request.caller)},
         trust=readied.delivery.environ,
         places=Places(layers=LAYERS_DIR, app=ready.app_dir),
         default_process=request.default_process,

@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pybuild import __version__
 from pybuild.errors import BuilderUnusable, InvalidInput, PybuildError
 from pybuild.events import detail, info, warn
 from pybuild.oci.reference import Reference
 from pybuild.platform import builder_image, lifecycle_archive, made
+from pybuild.platform.builder_inspect import mixins
 from pybuild.platform.fetch import fetch
 from pybuild.platform.locator import locate
 from pybuild.platform.remote import Remote
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from pybuild.platform.made import Outcome, Place, Where
     from pybuild.platform.modules import Kind, Module
     from pybuild.spec.builder_toml import BuilderToml, ModuleSource
+    from pybuild.spec.buildpack import Descriptor
     from pybuild.spec.target import TargetSpec
     from pybuild.stores.api import StoredImage, Written
 
@@ -50,12 +53,15 @@ class BuilderRequest:
     flatten: tuple[frozenset[str], ...] = ()
     targets: tuple[TargetSpec, ...] = ()
     registry: IndexRegistry = field(default=OFFICIAL_REGISTRY)
+    made_by: tuple[str, str] = ("pybuild", __version__)
 
 
 def create_builder(request: BuilderRequest) -> Outcome:
     """Make the builder, for each target. Raises `PybuildError` with nothing written."""
     for warning in request.toml.warnings:
         warn(f"builder configuration: {warning}")
+    if not (request.toml.lifecycle_uri or request.toml.lifecycle_version):
+        info("The builder gets pybuild's own lifecycle, which needs Python 3.11 or later in the build image")
     with tempfile.TemporaryDirectory(prefix="pybuild-") as scratch:
         return made.make(
             request.where,
@@ -100,6 +106,7 @@ def _create(request: BuilderRequest, place: Place, scratch: Path) -> Written:
         lifecycle=lifecycle,
         labels=request.labels,
         flatten=request.flatten,
+        made_by=request.made_by,
     )
     _check(definition, lifecycle, base)
     return builder_image.create(place.store, base, definition, *place.names)
@@ -130,7 +137,7 @@ def _modules(
 
 def _check(definition: Definition, lifecycle: Lifecycle, base: StoredImage) -> None:
     """Raise `BuilderUnusable` for what would fail in every build with this builder."""
-    builder_image.check_order(definition)
+    builder_image.check_order(definition, base)
     spoken = {
         ApiVersion.parse(text) for text in (*lifecycle.buildpack.supported, *lifecycle.buildpack.deprecated)
     }
@@ -145,6 +152,8 @@ def _check(definition: Definition, lifecycle: Lifecycle, base: StoredImage) -> N
             )
         if about.api in lifecycle.buildpack.deprecated:
             warn(f"{about.kind} '{about}' is using deprecated Buildpacks API version '{about.api}'")
+        if about.kind == "buildpack" and about.stacks:
+            _check_module_stack(about, base)
         if (
             about.kind == "buildpack"
             and about.declared_targets
@@ -157,6 +166,24 @@ def _check(definition: Definition, lifecycle: Lifecycle, base: StoredImage) -> N
                 f" is {target.os}/{target.arch}{distro}",
                 hint="take another build image, or another version of the buildpack",
             )
+
+
+def _check_module_stack(about: Descriptor, base: StoredImage) -> None:
+    """Raise `BuilderUnusable` for a buildpack of other stacks, or one that needs mixins which the base lacks (T2-49)."""
+    own = base.labels.get(STACK_ID, "")
+    stack = next((each for each in about.stacks if each.id in (own, "*")), None)
+    if stack is None:
+        raise BuilderUnusable(
+            f"buildpack '{about}' does not support stack '{own}' of the build image",
+            hint="take another build image, or a version of the buildpack that goes by [[targets]]",
+        )
+    wanted = {each for each in stack.mixins if not each.startswith("run:")}
+    missing = sorted(wanted - set(mixins(base.labels)))
+    if missing:
+        raise BuilderUnusable(
+            f"buildpack '{about}' requires missing mixin(s): {', '.join(missing)}",
+            hint="take another build image",
+        )
 
 
 def _check_run_images(request: BuilderRequest, place: Place) -> None:
@@ -187,7 +214,6 @@ def _lifecycle(request: BuilderRequest, base: StoredImage, remote: Remote) -> Li
         url = _RELEASE.format(version=config.lifecycle_version.removeprefix("v"), arch=arch)
         return lifecycle_archive.read(remote.file(url))
     if not config.lifecycle_uri:
-        info("The builder gets pybuild's own lifecycle, which needs Python 3.11 or later in the build image")
         return lifecycle_archive.ours()
     found = locate(config.lifecycle_uri, folder=request.folder)
     if found.kind == "image":

@@ -24,7 +24,7 @@ from pybuild.spec import builder as labels
 from pybuild.spec import package, toml
 from pybuild.spec.analyzed import RunToml, StackToml
 from pybuild.spec.api import BUILDPACK_APIS, PLATFORM_APIS
-from pybuild.spec.builder import Builder, metadata_label
+from pybuild.spec.builder import Builder, json_table, metadata_label
 from pybuild.spec.order import Order, OrderFile, System, order_tree
 from pybuild.spec.run_image import RunImageName
 from pybuild.stores.api import Layer
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from pybuild.oci.reference import Reference
     from pybuild.platform.modules import Module
+    from pybuild.spec.builder import BuilderModule
     from pybuild.spec.order import ModuleRef
     from pybuild.stores.api import ImageStore, StoredImage, Written
 
@@ -50,6 +51,7 @@ class Definition:
 
     `order`: may leave out versions. `files`: further files of root's, by absolute path. `flatten`: modules (`id@version`) that share a layer. `lifecycle` None: only a description of ours. `stack`:
     the run image of a builder that still names a stack. `build_env`: files of the build configuration, by name.
+    `made_by`: name and version of the program that it says made it.
     """
 
     description: str
@@ -65,46 +67,54 @@ class Definition:
     build_env: Mapping[str, bytes] = field(default_factory=dict)
     lifecycle: Lifecycle | None = None
     flatten: tuple[frozenset[str], ...] = ()
+    made_by: tuple[str, str] = ("pybuild", pybuild.__version__)
 
 
 def create(store: ImageStore, base: StoredImage, definition: Definition, *names: Reference) -> Written:
     """Make a builder on the build image `base` and give it its names.
 
-    The same inputs give the same image. Raises `BuilderUnusable` for a base that is no build image.
+    The same inputs give the same image. What the base has of modules, if it is a builder itself, stays. Raises
+    `BuilderUnusable` for a base that is no build image.
     """
     about = Builder.read(str(names[0]) if names else base.id, base.id, base.config, base.labels)
-    buildpacks = _Installed.of(definition.modules, definition.flatten)
-    extensions = _Installed.of(definition.extensions, ())
+    buildpacks = _Installed.of(definition.modules, definition.flatten, about.buildpacks)
+    extensions = _Installed.of(definition.extensions, (), about.extensions)
     layers = [
         _layer(_folders(about.uid, about.gid), "Folders"),
         _layer((definition.lifecycle or described_lifecycle()).layer, "Lifecycle"),
         *buildpacks.layers,
         *extensions.layers,
-        *_control_layers(definition),
+        *_control_layers(definition, about),
     ]
     added = _labels(base, definition, buildpacks, extensions)
     return store.write(base, layers, partial(_config, base, layers, added), names, None)
 
 
-def check_order(definition: Definition) -> None:
-    """Raise `BuilderUnusable` for an order that names what is missing or ambiguous."""
+def check_order(definition: Definition, base: StoredImage) -> None:
+    """Raise `BuilderUnusable` for an order that names what is missing, in the base too, or ambiguous."""
+    about = Builder.read(base.id, base.id, base.config, base.labels)
     system = (definition.system.pre, definition.system.post)
+    buildpacks = _names(about.buildpacks, definition.modules)
     for group in (*definition.order, *system):
-        _check_group(group, definition.modules, "buildpacks")
+        _check_group(group, buildpacks, "buildpacks")
     for group in definition.order_extensions:
-        _check_group(group, definition.extensions, "extensions")
+        _check_group(group, _names(about.extensions, definition.extensions), "extensions")
     for module in definition.modules:
         for group in module.descriptor.order:
-            _check_group(group, definition.modules, "buildpacks", who=str(module.descriptor))
+            _check_group(group, buildpacks, "buildpacks", who=str(module.descriptor))
+
+
+def _names(held: Sequence[BuilderModule], modules: Sequence[Module]) -> list[tuple[str, str]]:
+    """Id and version of each."""
+    own = [(module.descriptor.id, module.descriptor.version) for module in modules]
+    return [*((each.id, each.version) for each in held), *own]
 
 
 def _check_group(
-    group: Sequence[ModuleRef], modules: Sequence[Module], key: str, *, who: str = "the order"
+    group: Sequence[ModuleRef], present: Sequence[tuple[str, str]], key: str, *, who: str = "the order"
 ) -> None:
     for ref in group:
-        versions = dict.fromkeys(
-            module.descriptor.version for module in modules if module.descriptor.id == ref.id
-        )
+        versions = dict.fromkeys(version for name, version in present if name == ref.id)
         if not versions or (ref.version and ref.version not in versions):
             known = ", ".join(f"{ref.id}@{each}" for each in versions)
             raise BuilderUnusable(
@@ -126,8 +136,14 @@ class _Installed:
     described: list[tuple[Module, str]]
 
     @classmethod
-    def of(cls, modules: Sequence[Module], flatten: Sequence[frozenset[str]]) -> _Installed:
-        """Flattened layers first, then one layer for each module, sorted. Of equal names the last module counts."""
+    def of(
+        cls, modules: Sequence[Module], flatten: Sequence[frozenset[str]], held: Sequence[BuilderModule]
+    ) -> _Installed:
+        """Flattened layers first, then one layer for each module, sorted. Of equal names the last module counts.
+
+        `held`: what the base has already; the very same is not added again, another one of that name is refused.
+        """
+        known = {f"{each.id}@{each.version}": each.diff_id for each in held}
         by_name = {str(module.descriptor): module for module in modules}
         groups = [[module for name, module in by_name.items() if name in group] for group in flatten]
         together = {name for group in flatten for name in group}
@@ -138,19 +154,33 @@ class _Installed:
             layer = spooled_layer(
                 layer_tar(group), f"pybuild: {group[0].descriptor.kind.capitalize()}: {names}"
             )
-            layers.append(layer)
+            other = next(
+                (name for name in map(_name, group) if known.get(name, layer.diff_id) != layer.diff_id), ""
+            )
+            if other:
+                raise BuilderUnusable(
+                    f"the build image has {other} already, with other content", hint="give it another version"
+                )
+            if not all(_name(module) in known for module in group):
+                layers.append(layer)
             described += [(module, str(layer.diff_id)) for module in group]
         return cls(layers, described)
 
-    def label(self) -> str:
-        return gojson.dumps(
-            package.layers_label((module.descriptor, diff_id) for module, diff_id in self.described)
-        )
+    def label(self, base: StoredImage, label: str) -> str:
+        """The text of the label, with what the base has in it."""
+        found = dict(json_table(base.labels, label).raw())
+        own = package.layers_label((module.descriptor, diff_id) for module, diff_id in self.described)
+        merged = {name: {**found.get(name, {}), **versions} for name, versions in own.items()}
+        return gojson.dumps({**found, **merged})
 
 
-def _control_layers(definition: Definition) -> list[Layer]:
+def _name(module: Module) -> str:
+    return str(module.descriptor)
+
+
+def _control_layers(definition: Definition, about: Builder) -> list[Layer]:
     """What tells the phases what to do: one layer for each file, and an empty one for `/platform/env`, as pack has them."""
-    files = [{path: content} for path, content in _control_files(definition).items()]
+    files = [{path: content} for path, content in _control_files(definition, about).items()]
     if definition.build_env:
         files.append({f"{BUILD_CONFIG_DIR}/{name}": text for name, text in definition.build_env.items()})
     layers = [_layer(_files(each), ", ".join(each)) for each in files]
@@ -160,18 +190,18 @@ def _control_layers(definition: Definition) -> list[Layer]:
     return layers
 
 
-def _control_files(definition: Definition) -> dict[str, bytes]:
+def _control_files(definition: Definition, about: Builder) -> dict[str, bytes]:
     images = definition.run_images
     stack = definition.stack if definition.stack.image else images[0] if images else RunImageName()
+    buildpacks = _names(about.buildpacks, definition.modules)
+    extensions = _names(about.extensions, definition.extensions)
     order = OrderFile(
-        order=tuple(_resolved(group, definition.modules) for group in definition.order),
-        order_extensions=tuple(
-            _resolved(group, definition.extensions) for group in definition.order_extensions
-        ),
+        order=tuple(_resolved(group, buildpacks) for group in definition.order),
+        order_extensions=tuple(_resolved(group, extensions) for group in definition.order_extensions),
     )
     system = System(
-        pre=_resolved(definition.system.pre, definition.modules),
-        post=_resolved(definition.system.post, definition.modules),
+        pre=_resolved(definition.system.pre, buildpacks),
+        post=_resolved(definition.system.post, buildpacks),
     )
     return {
         "/cnb/order.toml": order.write(),
@@ -181,9 +211,9 @@ def _control_files(definition: Definition) -> dict[str, bytes]:
     }
 
 
-def _resolved(group: Sequence[ModuleRef], modules: Sequence[Module]) -> tuple[ModuleRef, ...]:
+def _resolved(group: Sequence[ModuleRef], present: Sequence[tuple[str, str]]) -> tuple[ModuleRef, ...]:
     """The group with the versions that it leaves out."""
-    versions = {module.descriptor.id: module.descriptor.version for module in modules}
+    versions = dict(present)
     return tuple(replace(ref, version=ref.version or versions.get(ref.id, "")) for ref in group)
 
 
@@ -255,15 +285,15 @@ def _labels(
         **definition.labels,
         labels.METADATA: metadata_label(
             description=definition.description,
-            buildpacks=list(map(_info, definition.modules)),
-            extensions=list(map(_info, definition.extensions)),
+            buildpacks=_infos(base, "buildpacks", definition.modules),
+            extensions=_infos(base, "extensions", definition.extensions),
             stack=definition.stack,
             run_images=definition.run_images,
             lifecycle=lifecycle.tree(),
-            created_by=("pybuild", pybuild.__version__),
+            created_by=definition.made_by,
         ),
-        labels.LAYERS: buildpacks.label(),
-        labels.EXTENSION_LAYERS: extensions.label(),
+        labels.LAYERS: buildpacks.label(base, labels.LAYERS),
+        labels.EXTENSION_LAYERS: extensions.label(base, labels.EXTENSION_LAYERS),
         # As they were written: what leaves out a version says that there is only one.
         labels.ORDER: gojson.dumps(order or None),
         labels.ORDER_EXTENSIONS: gojson.dumps(extension_order or None),
@@ -274,8 +304,10 @@ def _labels(
     }
 
 
-def _info(module: Module) -> Struct:
-    return package.info(module.descriptor)
+def _infos(base: StoredImage, key: str, modules: Sequence[Module]) -> list[Struct]:
+    """Who the modules are, those of the base first."""
+    held = json_table(base.labels, labels.METADATA).tables(key)
+    return [*(Struct(each.raw()) for each in held), *(package.info(module.descriptor) for module in modules)]
 
 
 def _config(

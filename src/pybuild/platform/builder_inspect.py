@@ -112,7 +112,7 @@ def _read(found: Mapping[str, str], depth: int) -> BuilderInfo:
         description=metadata.text("description"),
         created_by=(created.text("name"), created.text("version")),
         stack=found.get(labels.STACK_ID, ""),
-        mixins=_mixins(found),
+        mixins=mixins(found),
         lifecycle=lifecycle.text("version"),
         buildpack_apis=_apis(lifecycle, "buildpack"),
         platform_apis=_apis(lifecycle, "platform"),
@@ -194,11 +194,12 @@ def _order(found: Mapping[str, str], label: str) -> Order:
     return read_order(table) if table is not None else ()
 
 
-def _mixins(found: Mapping[str, str]) -> tuple[str, ...]:
+def mixins(found: Mapping[str, str]) -> tuple[str, ...]:
+    """What a base of a stack says that it has besides; those of the build image alone come last."""
     value = gojson.loads(found.get(labels.MIXINS) or "null", where=f"label {labels.MIXINS}")
-    mixins = [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
-    build = [each for each in mixins if each.startswith("build:")]
-    return (*(each for each in mixins if each not in build), *build)
+    names = [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
+    build = [each for each in names if each.startswith("build:")]
+    return (*(each for each in names if each not in build), *build)
 
 
 def _apis(lifecycle: Table, kind: str) -> Apis:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 PRODUCTION = "production"
 
 _EXEC_ENV = re.compile(r"[a-zA-Z0-9.-]+")
-_PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9_]+(?:/[a-z0-9.]+)?")
+_PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9_-]+(?:/[a-z0-9.]+)?")
 _HIGHEST_ID = (1 << 31) - 1
 
 
@@ -27,7 +27,7 @@ class Choices:
 
     `system` False: the builder's system buildpacks take no part. `previous_image`: whose layers may serve again, ""
     for the image itself. `uid`, `gid`: whom buildpacks run as, None for the builder's user. `platform`: `os/arch` with
-    an optional `/variant`, "" for the builder's. `report_dir`: where report.toml goes. `host_users`: the build
+    an optional `/variant`, "" for the builder's. `report_dir`, `sbom_dir`: where report.toml and the SBOMs go. `host_users`: the build
     container shares the machine's user namespace where the engine has another one for containers. `registry`: of
     buildpacks, a name in the settings or a URL, "" for the default one.
     """
@@ -43,6 +43,7 @@ class Choices:
     host_users: bool = False
     platform: str = ""
     report_dir: Path | None = None
+    sbom_dir: Path | None = None
     registry: str = ""
 
 
@@ -59,6 +60,7 @@ def read_choices(
     userns_host: bool = False,
     platform: str | None = None,
     report_dir: Path | None = None,
+    sbom_dir: Path | None = None,
     registry: str | None = None,
     trust_builder: bool = False,
     trust_extra_buildpacks: bool = False,
@@ -105,6 +107,7 @@ def read_choices(
         host_users=userns_host,
         platform=platform or "",
         report_dir=report_dir,
+        sbom_dir=sbom_dir,
         registry=registry or "",
     )
 

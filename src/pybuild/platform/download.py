@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +18,7 @@ from urllib.parse import urljoin, urlsplit
 import platformdirs
 
 from pybuild import __version__
-from pybuild.errors import PybuildError
+from pybuild.errors import InvalidInput, PybuildError
 from pybuild.events import Progress, detail, emit, info, redact, warn
 from pybuild.stores.state import read_state, write_state
 from pybuild.stores.trust import trust_for
@@ -30,6 +31,7 @@ _PIECE = 1 << 20
 _TIMEOUT = (20, 60)
 _MOST_HOPS = 5
 _TRIES = 3
+_DIGEST = re.compile(r"sha256=[0-9a-f]{64}")
 
 
 class DownloadFailed(PybuildError):
@@ -48,8 +50,32 @@ class NotThere(DownloadFailed):
 def download(url: str, *, environ: Mapping[str, str], most: int = MOST_BYTES) -> Path:
     """The file behind a URL: a path in our cache. Raises `DownloadFailed`.
 
-    Where the server cannot be reached, a copy from an earlier time is used, with a warning.
+    Where the server cannot be reached, a copy from an earlier time is used, with a warning. A URL that ends with
+    `#sha256=HEX` is for that content alone.
     """
+    url, _, wanted = url.partition("#")
+    if wanted and not _DIGEST.fullmatch(wanted):
+        raise InvalidInput(
+            f"{redact(url)}: after # stands {wanted[:80]!r}, expected sha256= and 64 hexadecimal digits",
+            hint="sha256sum FILE tells them",
+        )
+    file = _current(url, environ, most)
+    if wanted:
+        _check(file, wanted.removeprefix("sha256="), url)
+    return file
+
+
+def _check(file: Path, wanted: str, url: str) -> None:
+    with file.open("rb") as content:
+        found = hashlib.file_digest(content, "sha256").hexdigest()
+    if found != wanted:
+        raise DownloadFailed(
+            f"{redact(url)} has the digest {found}, expected {wanted}",
+            hint="it is not the file that was meant: see what its makers say",
+        )
+
+
+def _current(url: str, environ: Mapping[str, str], most: int) -> Path:
     folder = cache_folder() / "downloads"
     name = hashlib.sha256(url.encode()).hexdigest()
     file, about = folder / name, folder / f"{name}.json"

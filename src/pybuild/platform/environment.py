@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from pybuild.buildenv.api import BuildEnv
+
 MAX_FILE = 1 << 20
 LOCKED = "BP_LOCKED"
 """Tells buildpacks to take the versions of the build before; those written with libcnb do."""
@@ -85,6 +87,12 @@ def proxy_environ(caller: Mapping[str, str]) -> dict[str, str]:
         if value:
             environ |= {name: value, name.lower(): value}
     return environ
+
+
+def home_environ(env: BuildEnv) -> dict[str, str]:
+    """HOME, which no image names: the engine sets it for the user of a container, and git, Go and others want one."""
+    home = env.script('printf %s "${HOME-}"').decode(errors="surrogateescape")
+    return {"HOME": home} if home else {}
 
 
 def _value(text: str, where: str) -> str:

@@ -23,7 +23,7 @@ from pybuild.oci.reference import Reference
 from pybuild.platform import certificates, extended_images
 from pybuild.platform.confided import confide
 from pybuild.platform.engine_builds import EngineApplier, EngineOptions
-from pybuild.platform.environment import proxy_environ
+from pybuild.platform.environment import home_environ, proxy_environ
 from pybuild.platform.prepare import LAYERS_DIR, container_spec, owner_labels, start
 from pybuild.platform.publish import destination
 from pybuild.platform.pull import present
@@ -138,7 +138,8 @@ class EngineExtender:
             delivery=self._readied.delivery,
         ).finish()
         environ = dict(item.split("=", 1) for item in config.get("Env") or () if "=" in item)
-        return ExtendedBuild(env=env, environ={**environ, **proxy_environ(ready.request.caller)})
+        environ = {**home_environ(env), **environ, **proxy_environ(ready.request.caller)}
+        return ExtendedBuild(env=env, environ=environ)
 
     def _extended(
         self, kind: Kind, base: StoredImage, files: Mapping[str, bytes], applications: Sequence[Application]

@@ -6,6 +6,7 @@ which APIs it speaks. Specification: pack's format (GO-90, GO-91, BTM-02).
 
 from __future__ import annotations
 
+import functools
 import io
 import re
 import zlib
@@ -117,6 +118,7 @@ def from_image(reader: ImageReader, image: StoredImage, origin: str) -> Lifecycl
     return _from_tar(data, f"the last layer of {origin}")
 
 
+@functools.cache
 def ours() -> Lifecycle:
     """pybuild's own, made of this program: it needs Python 3.11 or later in the build image."""
     from pybuild.platform.lifecycle_program import members, program

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import subprocess
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -215,12 +218,39 @@ def _program(folder: Path, name: str) -> Iterator[Finding]:
             "it has Windows line ends, so no system finds its interpreter",
             f"sed -i 's/\\r$//' {name}",
         )
-    elif first.split(b"/")[-1].split()[-1:] in ([b"sh"], [b"bash"]) and not _stops_at_errors(data):
+    else:
+        yield from _source(path, name, first, data)
+
+
+def _source(path: Path, name: str, first: bytes, data: bytes) -> Iterator[Finding]:
+    """What is wrong with a script, by its interpreter; it is not run."""
+    words = first.removeprefix(b"#!").replace(b"/", b" ").split()
+    shell = next((each.decode() for each in (b"bash", b"sh") if each in words), "")
+    if any(word.startswith(b"python") for word in words):
+        yield from _python(name, data)
+    elif shell and shutil.which(shell):
+        done = subprocess.run([shell, "-n", path], capture_output=True, text=True, timeout=10, check=False)
+        if done.returncode != 0:
+            said = " ".join(done.stderr.replace(str(path), name).split())[:300]
+            yield _error("syntax", name, said, f"{shell} -n {name}")
+    # A detect is all conditions; there a command that fails is an answer.
+    if shell and name != "bin/detect" and not _stops_at_errors(data):
         yield _warning(
             "errexit",
             name,
             "a shell script without set -e goes on after a command that failed",
             "write below the first line: set -eu",
+        )
+
+
+def _python(name: str, data: bytes) -> Iterator[Finding]:
+    try:
+        compile(data, name, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError) as exc:
+        line = exc.lineno if isinstance(exc, SyntaxError) else 1
+        said = exc.msg if isinstance(exc, SyntaxError) else exc
+        yield _error(
+            "syntax", f"{name}:{line}", f"Python {sys.version_info[0]}.{sys.version_info[1]} says: {said}"
         )
 
 
@@ -236,6 +266,9 @@ def _files(folder: Path) -> Iterator[Finding]:
         for name in sorted(names):
             path = os.path.join(root, name)  # noqa: PTH118 (os.walk)
             place = os.path.relpath(path, folder)
+            if name.endswith(".py") and os.path.isfile(path):  # noqa: PTH113
+                with open(path, "rb") as file:
+                    yield from _python(place, file.read(_MOST_BYTES))
             if name in _SECRET_NAMES:
                 yield _warning(
                     "secret", place, "it would go into every package", "keep it outside of the buildpack"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pybuild import engine
 from pybuild.errors import InvalidInput
 from pybuild.platform import ownership
-from pybuild.platform.pull import is_ours, present
+from pybuild.platform.pull import OURS, is_ours, present
 from pybuild.spec.target import TargetSpec
 from pybuild.stores.daemon import DaemonStore
 from pybuild.stores.image_manifest import Platform
@@ -63,6 +63,11 @@ class Where:
             if name.digest:
                 raise InvalidInput(
                     f"{name} has a digest: a new image is named by a tag", hint="leave out @sha256:…"
+                )
+            if is_ours(name):
+                raise InvalidInput(
+                    f"the image cannot be named {name}: names that begin with {OURS} are pybuild's own",
+                    hint="choose another name",
                 )
         if self.publish and self.policy == "never":
             raise InvalidInput(

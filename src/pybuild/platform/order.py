@@ -15,7 +15,7 @@ from pybuild.platform.locator import FROM_BUILDER
 from pybuild.spec.order import OrderFile
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from pybuild.platform.fetch import Fetched
@@ -42,12 +42,12 @@ def chosen_order(
     app: Path,
     scratch: Path,
     choices: Choices | None = None,
-    remote: Remote | None = None,
+    remote: Callable[[], Remote] | None = None,
 ) -> ChosenOrder:
     """`words`: of `--buildpack`, in order. What comes before and after surrounds the builder's own groups only.
 
-    Of project.toml, what is for other execution environments than `choices` says takes no part. `remote`: the ways to
-    what is not on this machine.
+    Of project.toml, what is for other execution environments than `choices` says takes no part. `remote`: gives
+    the ways to what is not on this machine; called only where somebody names a buildpack.
     """
     choices = choices or Choices()
     get = _Getter(builder, app if app.is_dir() else app.parent, scratch, remote)
@@ -86,7 +86,7 @@ class _Getter:
     builder: Builder
     app: Path
     scratch: Path
-    remote: Remote | None
+    remote: Callable[[], Remote] | None
 
     def named(self, words: Sequence[str], kind: Kind = "buildpack") -> list[Fetched]:
         """What a user's words mean, from where they are."""
@@ -99,7 +99,12 @@ class _Getter:
         here = Path.cwd()
         return [
             fetch(
-                word, folder=here, builder=self.builder, scratch=self.scratch, remote=self.remote, kind=kind
+                word,
+                folder=here,
+                builder=self.builder,
+                scratch=self.scratch,
+                remote=self._remote(),
+                kind=kind,
             )
             for word in words
         ]
@@ -111,9 +116,14 @@ class _Getter:
         from pybuild.platform.fetch import fetch_entry
 
         return [
-            fetch_entry(entry, app=self.app, builder=self.builder, scratch=self.scratch, remote=self.remote)
+            fetch_entry(
+                entry, app=self.app, builder=self.builder, scratch=self.scratch, remote=self._remote()
+            )
             for entry in entries
         ]
+
+    def _remote(self) -> Remote | None:
+        return self.remote() if self.remote is not None else None
 
 
 def _refs(found: Sequence[Fetched]) -> tuple[ModuleRef, ...]:

@@ -88,6 +88,9 @@ def make_package(request: PackageRequest) -> Outcome:
             )
         targets = tuple(made.expanded(targets)) or (TargetSpec(os="linux"),)
         _check_dependencies(request, config, folder, targets)
+        if locate(config.uri, folder=folder).kind in ("path", "unknown"):
+            # What is wrong here is told before an engine or a registry is asked.
+            _main(config.uri, folder, scratch, request.kind, None, targets[0])
         for target in targets:
             if target.os == "windows":
                 warn(f"the package for {target} has layers as Linux has them")

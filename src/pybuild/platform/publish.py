@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from pybuild import engine
 from pybuild.oci.reference import DOCKER_HUB
 from pybuild.platform import ownership
-from pybuild.platform.pull import ALL_REGISTRIES, PullRefused, is_ours, present
+from pybuild.platform.pull import PullRefused, is_ours, mirror_of, present
 from pybuild.stores.daemon import DaemonStore
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def _destination(client: docker.APIClient, request: BuildRequest, output: Output
 
 def _mirrors(client: docker.APIClient, config: Config) -> tuple[str, ...]:
     """The mirrors of Docker Hub: the user's own, then those in the engine's daemon.json."""
-    own = config.registry_mirrors.get(DOCKER_HUB) or config.registry_mirrors.get(ALL_REGISTRIES)
+    own = mirror_of(DOCKER_HUB, config.registry_mirrors)
     with engine.translating("asking for mirrors"):
         theirs = (client.info().get("RegistryConfig") or {}).get("Mirrors") or ()
     return (*([own] if own else []), *(mirror for mirror in theirs if isinstance(mirror, str)))

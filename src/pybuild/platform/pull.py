@@ -32,6 +32,7 @@ PULL_POLICIES = ("always", "if-not-present", "never", "hourly", "daily", "weekly
 OURS = "pybuild/"
 ALL_REGISTRIES = "*"
 
+_HUB = "index.docker.io"  # what pack's settings call Docker Hub
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _INTERVALS = {"hourly": 3600, "daily": 86400, "weekly": 7 * 86400}
 _INTERVAL = re.compile(r"interval=((?:[0-9]{1,6}[smhdw])+)")
@@ -79,12 +80,18 @@ def checked_mirror(registry: str, mirror: str) -> tuple[str, str]:
                 f"{word!r} is no registry: expected a host name or host:port",
                 hint="pybuild config registry-mirrors add docker.io --mirror mirror.example.com:5000",
             )
-    return (DOCKER_HUB if registry == "index.docker.io" else registry), mirror
+    return registry, mirror
+
+
+def mirror_of(registry: str, mirrors: Mapping[str, str]) -> str:
+    """The host that is asked instead of a registry, "" for none. Docker Hub is known by both of its names."""
+    names = (DOCKER_HUB, _HUB) if registry == DOCKER_HUB else (registry,)
+    return next((mirrors[name] for name in (*names, ALL_REGISTRIES) if name in mirrors), "")
 
 
 def mirrored(name: Reference, mirrors: Mapping[str, str]) -> Reference | None:
     """Where the image is on the user's mirror of its registry; None if there is no mirror, or a digest says what it is."""
-    host = mirrors.get(name.registry) or mirrors.get(ALL_REGISTRIES)
+    host = mirror_of(name.registry, mirrors)
     if not host or host == name.registry or name.digest or is_ours(name):
         return None
     return Reference(registry=host, repository=name.repository, tag=name.tag)

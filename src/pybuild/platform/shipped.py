@@ -12,6 +12,7 @@ import pybuild
 from pybuild.errors import BuilderUnusable
 
 _PACKAGE = Path(pybuild.__file__).parent
+_CARRIED = f'"""What a buildpack carries of pybuild."""\n\n__version__ = "{pybuild.__version__}"\n'.encode()
 _IMPORT = re.compile(rb"^[ \t]*(?:from|import) (pybuild[\w.]*)(?: import (\([^)]*\)|[^\n]*))?", re.MULTILINE)
 
 
@@ -38,8 +39,14 @@ def libcnb_files() -> dict[str, bytes]:
         name = file.relative_to(_PACKAGE.parent).as_posix()
         if name in found:
             continue
+        if file == _PACKAGE / "__init__.py":
+            # The package's own offers all that pybuild can do, to programs.
+            found[name] = _CARRIED
+            continue
         found[name] = file.read_bytes()
-        waiting += [imported for module in _imports(found[name]) for imported in _files_of(module)]
+        # What pybuild itself offers to programs is no part of libcnb; that there is such a package is.
+        if file != _PACKAGE / "__init__.py":
+            waiting += [imported for module in _imports(found[name]) for imported in _files_of(module)]
     return dict(sorted(found.items()))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import calendar
 import stat
 import zipfile
+import zlib
 from typing import TYPE_CHECKING
 
 from pybuild.errors import SourceUnusable
@@ -25,7 +26,7 @@ HARMLESS = 256 << 20
 MAX_IGNORE_FILE = 1 << 20
 
 _LONGEST_LINK = 4096
-_ERRORS = (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError)
+_ERRORS = (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError, zlib.error)
 
 
 def reader(path: Path, selection: Selection, ignore_files: Sequence[IgnoreFile] = ()) -> ZipReader:

@@ -38,13 +38,20 @@ def in_engine(name: str, environ: Mapping[str, str]) -> Look:
 
 def in_registry(name: str, environ: Mapping[str, str], *, insecure: tuple[str, ...] = ()) -> Look:
     """The image in its registry. What pybuild makes itself is in none, and none is asked."""
+    from pybuild.stores.exchange import Patience
     from pybuild.stores.keychain import Keychain
     from pybuild.stores.registry import RegistryStore
 
     reference = Reference.parse(name)
     if is_ours(reference):
         return Look()
-    store = RegistryStore(Keychain(environ), environ=environ, insecure=insecure)
+    # Somebody waits for the answer, and half of it is there already.
+    store = RegistryStore(
+        Keychain(environ),
+        environ=environ,
+        insecure=insecure,
+        patience=Patience(connect=10, tries=2, pause=0.2),
+    )
     try:
         return Look(image=store.find(reference), reader=store)
     except PybuildError as exc:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PREFIX = "pybuild-cache-"
 KEPT_PREFIX = "pybuild-failed-"
+_SWEPT = ("build", "run", "kept")
 _LOCKING: tuple[ownership.Kind, ...] = ("build", "kept")
 PATIENCE_SECONDS = 900.0
 """How long a build waits for another one of the same app."""
@@ -155,8 +156,12 @@ def remove(client: docker.APIClient, names: Iterable[str], state: Path) -> list[
 
 
 def prune(client: docker.APIClient, state: Path, *, unused_seconds: float, now: float) -> list[CacheVolume]:
-    """Remove the caches that no build has used for that long, and what dead builds left; return the caches."""
+    """Remove the caches that no build has used for that long, and what dead builds left; return the caches.
+
+    Failed builds that were kept for that long go, too.
+    """
     sweep(client)
+    _remove_kept(client, unused_seconds)
     old = [cache for cache in caches(client, state) if now - cache.used >= unused_seconds]
     removed = set(remove(client, [cache.name for cache in old], state))
     return [cache for cache in old if cache.name in removed]
@@ -166,16 +171,13 @@ def sweep(client: docker.APIClient) -> None:
     """Remove containers and private volumes whose build is dead, as kill -9 leaves them. Never fails a build."""
     try:
         with engine.translating("looking for what dead builds left"):
-            containers = [
-                found
-                for kind in ("build", "run", "kept")
-                for found in client.containers(all=True, filters={"label": f"{ownership.KIND}={kind}"})
-            ]
+            found = client.containers(all=True, filters={"label": ownership.KIND})
             volumes = client.volumes(filters={"label": f"{ownership.KIND}=private", "dangling": True})
-        for container in containers:
-            if not is_kept(container) and _is_dead(
-                container.get("Labels") or {}, str(container.get("State"))
-            ):
+        for container in found:
+            labels = container.get("Labels") or {}
+            if labels.get(ownership.KIND) not in _SWEPT or is_kept(container):
+                continue
+            if _is_dead(labels, str(container.get("State"))):
                 _remove_container(client, container["Id"])
         for volume in volumes.get("Volumes") or []:
             labels = volume.get("Labels") or {}
@@ -183,6 +185,14 @@ def sweep(client: docker.APIClient) -> None:
                 _remove_volume(client, volume["Name"])
     except PybuildError as exc:
         events.detail(f"leftovers of earlier builds stay for now: {exc}")
+
+
+def _remove_kept(client: docker.APIClient, seconds: float) -> None:
+    with engine.translating("looking for failed builds"):
+        found = client.containers(filters={"label": f"{ownership.KIND}=kept"})
+    for container in found:
+        if is_kept(container) and ownership.age(container.get("Labels") or {}) >= seconds:
+            _remove_container(client, container["Id"])
 
 
 def _create_when_free(

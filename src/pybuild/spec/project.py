@@ -105,7 +105,7 @@ class Project:
         declared = document.table("_").text("schema-version")
         if declared and declared not in SCHEMAS:
             raise InvalidFile(
-                f"{document.table('_').place('schema-version')}: {declared!r} is not supported",
+                f"{document.table('_').place('schema-version')}: {declared[:40]!r} is not supported",
                 hint=f"write one of {', '.join(SCHEMAS)}",
             )
         schema = declared or "0.1"

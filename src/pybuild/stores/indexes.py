@@ -62,7 +62,7 @@ def push(target: Place, name: Reference, index: Index, held: Mapping[str, Place]
     text = index.write()
     digest = sha256(text)
     _put(target, name.tag, index.media_type, text)
-    info(f"Pushed {name}@{digest}")
+    info(f"Pushed the index {name}@{digest}")
     return digest
 
 

@@ -51,7 +51,7 @@ class LayoutDirStore:
         self._readers: dict[str, LayoutReader] = {}
 
     def find(self, name: Reference | str) -> StoredImage | None:
-        """See `ImageStore.find`. `name` may be an image's `reference`, too."""
+        """See `ImageStore.find`. `name` may be an image's `reference`, too, or only the path in it."""
         path, digest = self._located(name)
         reader = LayoutReader(Folder(path), platform=self._platform)
         if not reader.index.exists():
@@ -122,6 +122,8 @@ class LayoutDirStore:
         path, at, digest = name.rpartition("@")
         if at and path.startswith("/") and is_digest(digest):
             return Path(path), digest
+        if name.startswith("/"):
+            return Path(name), ""
         return self.folder / Reference.parse(name).layout_path, ""
 
     def _made(self, path: Path) -> LayoutReader:

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pybuild.buildenv import session as module
+from pybuild.buildenv.pipe import Pipe
 from pybuild.buildenv.session import Session, SessionEnded
 from pybuild.errors import BuildError, EngineUnavailable, TimedOut
 from support.pace import allowed
@@ -250,3 +251,71 @@ def test_an_engine_that_takes_no_input_is_given_up(
 
     with pytest.raises(EngineUnavailable, match="takes no input"):
         session.carry_out(b"x" * (4 << 20), lambda _: None, doing="x")
+
+
+class TestPipe:
+    def test_what_is_written_to_a_pipe_comes_whole_before_the_end(self, ends: tuple[Session, Peer]) -> None:
+        session, peer = ends
+        pipe = Pipe()
+
+        def answer() -> None:
+            mark, _ = peer.message()
+            peer.say(mark, b"begin")
+            with pipe.path.open("wb") as writer:
+                writer.write(bytes(5_000_000))
+                writer.write(b"end")
+            peer.say(mark, b"ended 4")
+
+        thread = answering(answer)
+        stream = session.stream(b":", doing="x", pipe=pipe)
+        written = bytearray()
+        status = 0
+        try:
+            while True:
+                written += next(stream)
+        except StopIteration as end:
+            status = end.value
+        thread.join()
+        pipe.close()
+
+        assert (len(written), bytes(written[-3:]), status) == (5_000_003, b"end", 4)
+
+    def test_one_that_nobody_writes_to_any_more_is_no_reason_to_give_up_or_to_be_busy(
+        self, ends: tuple[Session, Peer]
+    ) -> None:
+        session, peer = ends
+        pipe = Pipe()
+        with pipe.path.open("wb"):
+            pass
+
+        def answer() -> None:
+            mark, _ = peer.message()
+            peer.say(mark, b"begin")
+            time.sleep(1)
+            peer.say(mark, b"ended 0")
+
+        thread = answering(answer)
+        before = time.thread_time()
+        assert list(session.stream(b":", doing="x", pipe=pipe)) == []
+        thread.join()
+        pipe.close()
+
+        assert time.thread_time() - before < 0.5
+
+    def test_a_deadline_ends_the_wait_for_one(self, ends: tuple[Session, Peer]) -> None:
+        session, _ = ends
+        pipe = Pipe()
+        session.deadline = time.monotonic() + 0.2
+
+        with pytest.raises(TimedOut):
+            next(session.stream(b":", doing="x", pipe=pipe))
+        pipe.close()
+
+    def test_its_path_is_open_to_nobody_else_and_goes_with_it(self) -> None:
+        pipe = Pipe()
+
+        assert pipe.path.parent.stat().st_mode & 0o777 == 0o700
+        assert pipe.path.stat().st_mode & 0o777 == 0o622
+        pipe.close()
+        pipe.close()
+        assert not pipe.path.parent.exists()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from aptfile import errors, layers, wanted
+from aptfile import alternatives, errors, layers, wanted
 from pybuild.libcnb.layers import Layer, Types
 from pybuild.libcnb.problem import Problem
 
@@ -101,3 +101,50 @@ def test_descriptions_say_where_things_are(layer: Layer) -> None:
 
     text = (layer.path / "usr/lib/x86_64-linux-gnu/pkgconfig/libjq.pc").read_text()
     assert text == f"prefix={layer.path}/usr\nlibdir=${{prefix}}/lib/x86_64-linux-gnu\n"
+
+
+POSTINST = """\
+set -e
+if [ "$1" = configure ]; then
+    update-alternatives --install /usr/bin/convert convert /usr/bin/convert-im6 60 \\
+        --slave /usr/share/man/man1/convert.1.gz convert.1.gz /usr/share/man/man1/convert-im6.1.gz \\
+        --slave /usr/bin/mogrify mogrify /usr/bin/mogrify-im6
+    update-alternatives --quiet --install /usr/bin/editor editor /usr/bin/nano 40; echo done
+    for prog in compare mogrify; do
+        update-alternatives --install /usr/bin/${prog}6 \\
+            $prog /usr/bin/$prog-im6 60
+    done
+    update-alternatives --install /usr/bin/$name $name /usr/bin/$name-im6 60
+    update-alternatives --install /usr/bin/../../evil evil /usr/bin/nano 60
+    update-alternatives --install /usr/bin/gone gone /usr/bin/not-there 60
+    update-alternatives --remove old /usr/bin/old
+fi
+"""
+
+
+def test_plain_names_are_linked_as_an_installation_would(tmp_path: Path) -> None:
+    (tmp_path / "usr/bin").mkdir(parents=True)
+    for name in ("convert-im6", "mogrify-im6", "nano", "vim"):
+        (tmp_path / "usr/bin" / name).write_text(name)
+    better = "update-alternatives --install /usr/bin/editor editor /usr/bin/vim 50\n"
+
+    made = alternatives.link_alternatives(tmp_path, [POSTINST, better])
+
+    assert made == ("/usr/bin/convert", "/usr/bin/editor", "/usr/bin/mogrify", "/usr/bin/mogrify6")
+    assert str((tmp_path / "usr/bin/convert").readlink()) == "convert-im6"
+    assert (tmp_path / "usr/bin/editor").read_text() == "vim"
+    assert alternatives.link_alternatives(tmp_path, [POSTINST]) == ()
+
+
+def test_programs_are_led_to_their_files(layer: Layer) -> None:
+    for name in ("etc/fonts/fonts.conf", "usr/share/perl5/X.pm", "usr/lib/postgresql/15/bin/psql"):
+        (layer.path / name).parent.mkdir(parents=True, exist_ok=True)
+        (layer.path / name).touch()
+
+    layers.write_paths(layer)
+
+    environ = {file.name: file.read_text() for file in (layer.path / "env").iterdir()}
+    assert environ["PERL5LIB.prepend"] == f"{layer.path}/usr/share/perl5"
+    assert environ["FONTCONFIG_FILE.override"] == f"{layer.path}/etc/fonts/pybuild.conf"
+    assert environ["PATH.prepend"].startswith(f"{layer.path}/usr/lib/postgresql/15/bin:")
+    assert "MAGICK_CONFIGURE_PATH.override" not in environ

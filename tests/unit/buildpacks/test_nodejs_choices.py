@@ -170,7 +170,7 @@ MODERN = b"# This file is generated\n\n__metadata:\n  version: 8\n"
         ),
         (Manifest(), Lock(tool="yarn", file="yarn.lock", data=MODERN), "@yarnpkg/cli-dist", "4.18.1", ""),
         (Manifest(), Lock(tool="pnpm", data=b"lockfileVersion: '6.0'"), "pnpm", "8.15.9", "9.0.0"),
-        (Manifest(), Lock(tool="pnpm", data=b"lockfileVersion: '9.0'"), "pnpm", "11.28.10", "12.0.0"),
+        (Manifest(), Lock(tool="pnpm", data=b"lockfileVersion: '9.0'"), "pnpm", "10.34.9", "11.0.0"),
         (Manifest(engines={"npm": ">=10 <11"}), Lock(tool="npm"), "npm", "10.9.3", "11.0.0"),
         (
             Manifest(manager=Manager(tool="yarn", version="4.9.1")),

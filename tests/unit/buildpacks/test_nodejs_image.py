@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from nodejs import bill, processes
-from nodejs.layers import config
+from nodejs.layers import config, libraries
 from nodejs.manifest import Manifest
 from nodejs.scripts import Start
 from pybuild.libcnb.layers import Layer, Types
@@ -98,3 +98,11 @@ def test_memory_that_the_user_sets_stays(options: str, tmp_path: Path) -> None:
     )
 
     assert (tmp_path / "out").read_text() == ""
+
+
+def test_a_node_that_is_linked_to_more_than_the_run_image_has_says_so(tmp_path: Path) -> None:
+    (tmp_path / "new").write_bytes(b"\x7fELF\0libdl.so.2\0libatomic.so.1\0libc.so.6\0")
+    (tmp_path / "old").write_bytes(b"\x7fELF\0libdl.so.2\0libc.so.6\0")
+
+    assert libraries.needed(tmp_path / "new") == ("libatomic1",)
+    assert libraries.needed(tmp_path / "old") == ()

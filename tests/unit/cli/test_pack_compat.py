@@ -85,6 +85,16 @@ def test_an_error_goes_to_standard_error_with_1(words_lab: Lab) -> None:
     assert outcome.stderr.startswith("ERROR: failed to build: 'UPPER' is no image name")
 
 
+def test_an_unknown_flag_is_told_as_cobra_does(words_lab: Lab) -> None:
+    assert (
+        pack(words_lab, "build", "a", "--nope").text() == "exit 1\n--- stderr\nError: unknown flag: --nope\n"
+    )
+
+
+def test_a_builder_is_not_inspected_where_none_is_chosen(words_lab: Lab) -> None:
+    assert pack(words_lab, "builder", "inspect").code == 2
+
+
 def test_completion_writes_a_file_and_tells_where(words_lab: Lab) -> None:
     told = pack(words_lab, "completion", "--shell", "fish")
 

@@ -30,5 +30,23 @@ def test_texts_that_look_like_something_else_stay_texts(word: str) -> None:
 def test_a_list_of_mappings_is_written_as_people_do() -> None:
     assert (
         dumps({"a": [{"b": "c", "d": [1, 2]}], "e": []})
-        == "a:\n  - b: c\n    d:\n      - 1\n      - 2\ne: []\n"
+        == "a:\n    - b: c\n      d:\n        - 1\n        - 2\ne: []\n"
     )
+
+
+@pytest.mark.parametrize(
+    "word", ["Pack CLI", "0.21.17", "0.40.5+x-1", "http://example.com/a", "localhost:5000/a", "build:mixin"]
+)
+def test_words_and_versions_need_no_quotes(word: str) -> None:
+    assert dumps({"key": word}) == f"key: {word}\n"
+    assert yaml.safe_load(dumps({"key": word})) == {"key": word}
+
+
+@pytest.mark.parametrize("word", ["0.7", "a: b", "a #b", "a:", "1:20:30", "1.2", "a ", "a - b"])
+def test_what_could_be_something_else_has_quotes(word: str) -> None:
+    assert dumps({"key": word}).startswith('key: "')
+
+
+@given(st.from_regex(r"[A-Za-z0-9.:# -]{1,14}", fullmatch=True))
+def test_words_with_marks_come_back_as_they_were(word: str) -> None:
+    assert yaml.safe_load(dumps({"key": word, "list": [word]})) == {"key": word, "list": [word]}

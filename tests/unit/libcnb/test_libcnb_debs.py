@@ -14,7 +14,16 @@ import pytest
 from pybuild.errors import InvalidFile
 from pybuild.libcnb import apt, debs
 from pybuild.libcnb.context import BuildContext, Target
-from pybuild.libcnb.dpkg import Deb, begins_with, components, installed, stand_in, stanzas, upstream
+from pybuild.libcnb.dpkg import (
+    Deb,
+    begins_with,
+    components,
+    essential,
+    installed,
+    stand_in,
+    stanzas,
+    upstream,
+)
 from pybuild.libcnb.layers import Layer, Layers, Types
 from pybuild.libcnb.problem import Problem
 from pybuild.libcnb.resolved import Resolved
@@ -271,15 +280,54 @@ def test_a_source_without_a_trusted_signature_is_refused_even_offline(
         pass
 
 
-def test_a_builder_without_the_run_images_status_is_warned_about(
-    tmp_path: Path, debian: FakeDebian, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+STATUS = """\
+Package: bash
+Essential: yes
+Status: install ok installed
+Pre-Depends: libc6 (>= 2.36), libtinfo6 (>= 6)
+Version: 5.2
+
+Package: libc6
+Status: install ok installed
+Depends: libgcc-s1
+Version: 2.36
+
+Package: libgcc-s1
+Status: install ok installed
+Version: 12
+
+Package: libtinfo6
+Status: install ok installed
+Depends: gawk | awk (>= 1) | original-awk:any
+Version: 6.4
+
+Package: mawk
+Status: install ok installed
+Provides: awk (= 1)
+Version: 1.3
+
+Package: libcurl4
+Status: install ok installed
+Depends: libc6
+Version: 7.88
+"""
+
+
+def test_every_image_has_essential_packages_and_what_they_depend_on() -> None:
+    assert {*installed(essential(STATUS))} == {"bash", "libc6", "libgcc-s1", "libtinfo6", "mawk"}
+
+
+def test_a_builder_that_does_not_say_what_its_run_image_has_is_taken_for_the_smallest(
+    tmp_path: Path, debian: FakeDebian, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    debian.status.write_text(STATUS)
     monkeypatch.setattr(apt, "OWN_STATUS", debian.status)
 
-    with apt.opened(context(tmp_path), run_status=tmp_path / "none"):
-        pass
+    with apt.opened(context(tmp_path), run_status=tmp_path / "none", stand_ins=()) as sources:
+        there = installed(sources.status.read_text())
 
-    assert "packages are chosen for what the build image has installed" in capsys.readouterr().err
+    assert "bash" in there
+    assert "libcurl4" not in there
 
 
 @pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="needs dpkg-deb to make a package")

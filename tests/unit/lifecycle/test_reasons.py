@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pybuild.lifecycle.cache import CacheIndex, KeptApp, KeptLayer
-from pybuild.lifecycle.reasons import APP_UNCHANGED, UNCHANGED, after_all, why_app, why_made
+from pybuild.lifecycle.reasons import APP_UNCHANGED, UNCHANGED, after_all, is_missed, why_app, why_made
 
 INDEX = CacheIndex(owner="app")
 DIFF_ID = f"sha256:{'0' * 64}"
@@ -56,6 +56,13 @@ def test_with_the_same_metadata_the_cache_decides_what_is_said() -> None:
     assert why_made(kept(), INDEX, None, cached=False).endswith("in every build, for it is not cached")
     assert why_made(kept(cache=False), INDEX, None, cached=True) == "the build before did not cache it"
     assert why_made(kept(), INDEX, None, cached=True) == "its buildpack changed files of it"
+
+
+def test_a_cached_layer_is_missed_when_nothing_or_another_one_was_kept() -> None:
+    assert is_missed(None, None)
+    assert is_missed(kept(cache=False), None)
+    assert is_missed(kept({"v": 1}), {"v": 2})
+    assert not is_missed(kept({"v": 1}), {"v": 1})
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -13,8 +13,7 @@ from pybuild.platform.scaffold import Language, Scaffold, make
 from pybuild.spec.fixture import Fixture
 from pybuild.spec.target import Distro, TargetSpec
 
-if TYPE_CHECKING:
-    from pathlib import Path
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -261,6 +260,26 @@ def test_the_linter_finds_what_is_wrong_with_programs(hello: Path) -> None:
         ("warning", "secret", ".env"),
         ("warning", "link", "bin/build"),
     ]
+
+
+def test_the_linter_reads_scripts_without_running_them(hello: Path) -> None:
+    (hello / "bin/detect").write_text("#!/usr/bin/env bash\ntouch ran\nif true; then\n")
+    (hello / "bin/build").write_text("#!/usr/bin/env -S python3 -I\nimport os\ndef x(:\n")
+    (hello / "lib").mkdir()
+    (hello / "lib/good.py").write_text("x = 1\n")
+    (hello / "lib/bad.py").write_text("x = = 1\n")
+
+    assert found(hello) == [
+        ("error", "syntax", "bin/detect"),
+        ("error", "syntax", "bin/build:3"),
+        ("error", "syntax", "lib/bad.py:1"),
+    ]
+    assert not (hello / "ran").exists()
+
+
+@pytest.mark.parametrize("folder", sorted(ROOT.glob("buildpacks/*/")), ids=lambda folder: folder.name)
+def test_our_own_buildpacks_are_clean(folder: Path) -> None:
+    assert lint(folder) == ()
 
 
 def test_a_composite_has_an_order_and_nothing_else(hello: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from pybuild.errors import InvalidInput
 from pybuild.oci.reference import Reference
 from pybuild.platform import pulled
-from pybuild.platform.pull import checked_mirror, checked_policy, interval, mirrored
+from pybuild.platform.pull import checked_mirror, checked_policy, interval, mirror_of, mirrored
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,7 +51,9 @@ def test_digests_our_own_images_and_those_of_the_mirror_have_no_mirror(text: str
 
 
 def test_docker_hub_has_two_names_and_a_path_is_no_registry() -> None:
-    assert checked_mirror("index.docker.io", "m.example.com") == ("docker.io", "m.example.com")
+    for name in ("docker.io", "index.docker.io"):
+        assert mirror_of("docker.io", dict([checked_mirror(name, "m.example.com")])) == "m.example.com"
+    assert mirror_of("other.example.com", {"index.docker.io": "m.example.com"}) == ""
     with pytest.raises(InvalidInput, match="is no registry"):
         checked_mirror("docker.io", "m.example.com/path")
     with pytest.raises(InvalidInput, match="is no registry"):

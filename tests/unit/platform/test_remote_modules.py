@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,7 +15,7 @@ from pybuild.errors import InvalidArchive, InvalidFile, InvalidInput
 from pybuild.oci import tar
 from pybuild.platform.builder_create import flatten_groups
 from pybuild.platform.download import DownloadFailed, NotThere, download
-from pybuild.platform.lifecycle_archive import from_archive, ours
+from pybuild.platform.lifecycle_archive import from_archive, read
 from pybuild.platform.locator import locate
 from pybuild.platform.made import engine_target, expanded, parse_labels, parse_targets
 from pybuild.platform.package import platform_folder
@@ -138,6 +140,17 @@ def test_redirects_are_followed_and_what_is_missing_is_told() -> None:
     assert seen.count("/bad") == 3
 
 
+def test_a_url_may_say_what_is_meant() -> None:
+    """Issue 5, 8: nothing is taken for what it is not."""
+    digest = hashlib.sha256(b"one").hexdigest()
+    with web({"/bp.tgz": (200, {}, b"one")}) as (url, _):
+        assert download(f"{url}/bp.tgz#sha256={digest}", environ={}).read_bytes() == b"one"
+        with pytest.raises(DownloadFailed, match=f"has the digest {digest}, expected {'0' * 64}"):
+            download(f"{url}/bp.tgz#sha256={'0' * 64}", environ={})
+        with pytest.raises(InvalidInput, match="after # stands 'md5=1'"):
+            download(f"{url}/bp.tgz#md5=1", environ={})
+
+
 def archive(*names: str, text: str = "") -> bytes:
     descriptor = text or (
         '[lifecycle]\nversion = "1.2.3"\n[apis.buildpack]\nsupported = ["0.10", "0.9"]\n'
@@ -182,12 +195,22 @@ def test_what_is_no_lifecycle_is_refused(data: bytes, error: type[Exception], me
         from_archive(data, "it")
 
 
-def test_our_own_lifecycle_is_one() -> None:
-    """BTM-02."""
-    found = ours()
+def test_our_own_lifecycle_is_one(lifecycle_archive: Path) -> None:
+    """BTM-02, GO-90: from the archive, and from the last layer of a lifecycle image."""
+    found = read(lifecycle_archive)
+    members = [
+        (member._replace(name=b"/cnb/" + member.name), body.read(most=1 << 26))
+        for member, body in tar.read([gzip.decompress(lifecycle_archive.read_bytes())])
+    ]
+    image = from_archive(b"".join(tar.write(map(_entry, members))), "an image")
 
     assert found.version.startswith("0.21.17+pybuild.")
-    assert found.layer == ours().layer
+    assert image == found
+
+
+def _entry(member: tuple[tar.Member, bytes]) -> tuple[tar.TarEntry, bytes]:
+    about, content = member
+    return tar.TarEntry(about.name, about.kind, about.mode, 0, 0, len(content), about.linkname), content
 
 
 @pytest.mark.parametrize(

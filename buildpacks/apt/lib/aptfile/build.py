@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aptfile import errors, wanted
+from aptfile.alternatives import link_alternatives
 from aptfile.layers import move_descriptions, write_paths
 from pybuild.libcnb import apt, command, debs, output
 from pybuild.libcnb.launch import Built
@@ -48,8 +49,7 @@ def _install(context: BuildContext, name: str, packages: Sequence[str], types: T
     if missing:
         output.step(f"The image has already: {', '.join(missing)}")
     if made.fresh:
-        move_descriptions(made.layer)
-        _tell_scripts(made, sources)
+        _finish(made, sources)
     write_paths(made.layer)
 
 
@@ -65,13 +65,17 @@ def _check(context: BuildContext, packages: Sequence[str], sources: Apt) -> None
             raise errors.unknown(name, near, f"{target.distro} {target.distro_version}".strip())
 
 
-def _tell_scripts(made: DebLayer, sources: Apt) -> None:
-    """Which packages would have done more when installed on a machine."""
-    files = {deb.name: sources.archives / deb.file_name for deb in made.debs}
-    scripted = [
-        name
-        for name, file in files.items()
-        if not command.capture(["dpkg-deb", "--info", file, "postinst"]).code
-    ]
-    if scripted:
-        output.step(f"Not run: the installation scripts of {', '.join(scripted)}")
+def _finish(made: DebLayer, sources: Apt) -> None:
+    """Do what can be done of the packages' installation scripts, and tell of those that have one."""
+    move_descriptions(made.layer)
+    scripts = {
+        deb.name: done.stdout
+        for deb in made.debs
+        for done in [command.capture(["dpkg-deb", "--info", sources.archives / deb.file_name, "postinst"])]
+        if not done.code
+    }
+    if linked := link_alternatives(made.layer.path, scripts.values()):
+        names = [link.rpartition("/")[2] for link in linked]
+        output.step(f"Linked: {', '.join(names[:8])}{' …' if len(names) > 8 else ''}")
+    if scripts:
+        output.step(f"Not run: the installation scripts of {', '.join(scripts)}")

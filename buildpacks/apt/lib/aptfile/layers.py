@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from aptfile.places import lead_to
 from pybuild.libcnb import debs
 
 if TYPE_CHECKING:
@@ -24,11 +25,13 @@ def write_paths(layer: Layer) -> None:
     headers = _there([root / "usr/include", *sorted(root.glob("usr/include/*-linux-*"))])
     descriptions = sorted({file.parent for file in root.glob("usr/**/pkgconfig/*.pc")})
     for variable, folders in (
-        ("PATH", _there(root / name for name in _PROGRAMS)),
+        # Debian's psql and its like are scripts that ask /usr which server version there is.
+        ("PATH", [*root.glob("usr/lib/postgresql/*/bin"), *_there(root / name for name in _PROGRAMS)]),
         ("LD_LIBRARY_PATH", libraries),
     ):
         if folders:
             layer.search_path(variable, *folders)
+    lead_to(layer)
     if not layer.types.build:
         return
     for variable, folders in (

@@ -31,7 +31,9 @@ def build(context: BuildContext) -> Built:
         context.resolved.record("python", python.version)
         output.section("Packages")
         parts = [packages.decide(context, project, python, tool)]
-        server = processes.server(entry, parts[0].names, asked)
+        # A Procfile that starts the app knows its server.
+        served = None if "web" in start.procfile_types(context.app) else entry
+        server = processes.server(served, parts[0].names, asked)
         if server and server.added:
             parts.append(packages.newest(context, server.name, parts[0], python, tool, name="server"))
         layer = venv.install(context, python, tuple(parts), tool, sources)
@@ -43,7 +45,7 @@ def build(context: BuildContext) -> Built:
         collect_static(context, entry, layer, python)
     if not context.dev:
         bytecode.compile_folder(python.python, context.app, python.environ, check="checked-hash")
-    processes.tell(entry, server)
+    processes.tell(served, server)
     found = processes.processes(context, conf, entry, server, venv.installed(layer, python))
     if any(process.type == "web" for process in found) or "web" in start.procfile_types(context.app):
         config.serve(context, conf, control_socket=venv.has_control_socket(layer, python))

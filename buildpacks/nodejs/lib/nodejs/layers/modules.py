@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from nodejs import explain
 from nodejs.manifest import FILE
-from nodejs.registry import bound_npmrc
+from nodejs.registry import DEFAULT, bound_npmrc
 from pybuild.libcnb import command, output
 from pybuild.libcnb.layers import Empty, Types, differences
 from pybuild.libcnb.version import numbers
@@ -23,10 +23,14 @@ if TYPE_CHECKING:
     from nodejs.layers.runtime import Runtime
     from nodejs.layers.tool import PackageTool
     from nodejs.manifest import Lock, Manifest
+    from nodejs.registry import Registry
     from pybuild.libcnb.context import BuildContext
     from pybuild.libcnb.layers import Key
 
 FOLDER = "node_modules"
+# What npm, pnpm from 11 on, Yarn 1 and newer Yarn call the registry.
+_REGISTRY_NAMES = ("npm_config_registry", "pnpm_config_registry", "YARN_REGISTRY", "YARN_NPM_REGISTRY_SERVER")
+
 # Files that say how the packages are to be installed.
 _SETTINGS = (".npmrc", ".yarnrc", ".yarnrc.yml", ".pnpmfile.cjs", "pnpm-workspace.yaml")
 
@@ -99,7 +103,7 @@ def pruning(tool: PackageTool) -> tuple[str, ...]:
     """The command that removes what only developers need."""
     match tool.name:
         case "npm":
-            return ("npm", "prune", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund")
+            return ("npm", "prune", "--omit=dev", "--ignore-scripts", "--no-save", "--no-audit", "--no-fund")
         case "pnpm":
             return ("pnpm", "prune", "--prod", "--ignore-scripts")
         case "yarn":
@@ -117,8 +121,8 @@ def pruning(tool: PackageTool) -> tuple[str, ...]:
 
 
 def prune(context: BuildContext, lock: Lock, tool: PackageTool, environ: Mapping[str, str]) -> None:
-    """Remove what only developers need, where a lock file says what that is."""
-    if not lock.file:
+    """Remove what only developers need, where the tool can tell what that is: npm by what it has installed."""
+    if not lock.file and tool.name != "npm":
         return
     with output.timed("Removed packages that only developers need"):
         _run(context, pruning(tool), environ)
@@ -136,7 +140,13 @@ def tidy(app: Path) -> None:
         ".vite",
     ):
         _remove(modules / name)
+    for name in ("install-state.gz", "build-state.yml", "unplugged"):
+        _remove(app / ".yarn" / name)
+    if (app / ".yarn").is_dir() and not any((app / ".yarn").iterdir()):
+        (app / ".yarn").rmdir()
     for file in modules.rglob("build/Makefile"):
+        for rest in file.parent.glob("deps/**/*.mk"):
+            _remove(rest)
         for rest in (
             *file.parent.glob("*.mk"),
             *file.parent.glob("*.Makefile"),
@@ -149,11 +159,12 @@ def tidy(app: Path) -> None:
         _remove(file)
 
 
-def environ(context: BuildContext, runtime: Runtime, tool: PackageTool) -> dict[str, str]:
+def environ(context: BuildContext, runtime: Runtime, tool: PackageTool, source: Registry) -> dict[str, str]:
     """The variables that tools are run with during this build."""
     downloads = context.layers.kept_layer(f"{tool.name}-cache", Types(cache=True)).path
     path = [context.app / FOLDER / ".bin", tool.bin, runtime.bin]
     found = {
+        **runtime.environ,
         "PATH": ":".join([*map(str, path), context.environ.get("PATH", "")]),
         "npm_config_cache": str(downloads),
         _headers_variable(tool): str(runtime.headers),
@@ -169,7 +180,10 @@ def environ(context: BuildContext, runtime: Runtime, tool: PackageTool) -> dict[
         "NUXT_TELEMETRY_DISABLED": "1",
     }
     if tool.name == "pnpm":
-        found["npm_config_store_dir"] = str(downloads)
+        # By the first name up to pnpm 10, by the second one from then on.
+        found.update({"npm_config_store_dir": str(downloads), "pnpm_config_store_dir": str(downloads)})
+    if source.url != DEFAULT:
+        found.update(dict.fromkeys(_REGISTRY_NAMES, source.url))
     if name := bound_npmrc(context):
         root = context.setting("SERVICE_BINDING_ROOT") or str(context.platform / "bindings")
         found["NPM_CONFIG_GLOBALCONFIG"] = f"{root}/{name}/.npmrc"

