@@ -187,6 +187,27 @@ def test_gradle_and_jars_are_told_apart(app: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("unpacked", [False, True])
+@pytest.mark.parametrize(
+    ("manifest", "name"),
+    [
+        ("Main-Class: a.B", "a/B.class"),
+        (f"Main-Class: {LOADER}\nStart-Class: a.B", "BOOT-INF/classes/a/B.class"),
+    ],
+)
+def test_a_finished_jar_asks_for_the_java_it_was_compiled_for(
+    manifest: str, name: str, unpacked: bool, app: Path
+) -> None:
+    made = jar(app / "app.jar", manifest, {name: b"\xca\xfe\xba\xbe\0\0\0\x41..."})
+    if unpacked:
+        with zipfile.ZipFile(made) as archive:
+            archive.extractall(app)
+        made.unlink()
+    mark = "META-INF/MANIFEST.MF" if unpacked else "app.jar"
+
+    assert project.find(app, {}) == project.Project(kind="jar", mark=mark, compiled_for=("21", mark))
+
+
 def test_a_manifest_continues_its_lines_and_ends_at_a_blank_one() -> None:
     text = "Main-Class: com.example.\r\n Long\r\nX-Y: 1\r\n\r\nName: a\r\nMain-Class: other\r\n"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from java import application, artifact, contents, project, versions
-from java.jar import Jar
+from java.jar import MANIFEST, Jar
 from java.layers import cds, conf, gradle, jdk, maven, runtime, tests
 from pybuild.libcnb import apt, output, source, start
 from pybuild.libcnb.launch import Built, Process
@@ -66,7 +66,7 @@ def compiled(
         home = gradle.build(context, java, found.mark)
         return artifact.find(context.app, "GRADLE", context.environ), home
     output.section(f"The app is built already: {found.mark}")
-    if found.mark == project.MANIFEST:
+    if found.mark == MANIFEST:
         packed = scratch / "app.jar"
         application.pack(context.app, packed)
         return Jar.read(packed), None

@@ -59,12 +59,34 @@ class Jar:
         """Other jars that the manifest names, relative to this one."""
         return tuple(self.manifest.get("Class-Path", "").split())
 
+    @property
+    def feature(self) -> int:
+        """The Java that the app's main class was compiled for; 0 when it cannot be told."""
+        for name in app_class(self.manifest):
+            if name in self.names:
+                with zipfile.ZipFile(self.path) as archive, archive.open(name) as stream:
+                    return class_feature(stream.read(8))
+        return 0
+
     def text(self, name: str) -> str:
         """An entry as text; empty when there is none."""
         if name not in self.names:
             return ""
         with zipfile.ZipFile(self.path) as archive:
             return _text(archive, name)
+
+
+def app_class(manifest: Mapping[str, str]) -> tuple[str, ...]:
+    """Where the class file of the app's own main class may be, in a jar of Spring Boot or in any other."""
+    name = (manifest.get("Start-Class") or manifest.get("Main-Class", "")).replace(".", "/")
+    return (
+        (f"BOOT-INF/classes/{name}.class", f"WEB-INF/classes/{name}.class", f"{name}.class") if name else ()
+    )
+
+
+def class_feature(head: bytes) -> int:
+    """The Java that a class file needs, from its first 8 bytes (JVM specification, 4.1); 0 when it is none."""
+    return int.from_bytes(head[6:8], "big") - 44 if head[:4] == b"\xca\xfe\xba\xbe" and len(head) >= 8 else 0
 
 
 def main_attributes(text: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from java import errors
-from java.jar import Jar
+from java.jar import MANIFEST, Jar, app_class, class_feature, main_attributes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 Kind = Literal["maven", "gradle", "jar"]
 
 GRADLE_FILES = ("build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts")
-MANIFEST = "META-INF/MANIFEST.MF"
 MOST_BYTES = 16 << 20
 
 # The first that the pom states, its own properties before what a plugin is told.
@@ -52,7 +51,8 @@ def find(app: Path, settings: Mapping[str, str]) -> Project | None:
         if (app / name).is_file():
             return Project(kind="gradle", mark=name, compiled_for=_gradle_version(app))
     if mark := prebuilt(app):
-        return Project(kind="jar", mark=mark)
+        feature = _unpacked_feature(app) if mark == MANIFEST else Jar.read(app / mark).feature
+        return Project(kind="jar", mark=mark, compiled_for=(str(feature or ""), mark if feature else ""))
     return None
 
 
@@ -64,6 +64,15 @@ def prebuilt(app: Path) -> str:
         if Jar.is_executable(file):
             return file.name
     return ""
+
+
+def _unpacked_feature(app: Path) -> int:
+    manifest = main_attributes((app / MANIFEST).read_bytes()[:MOST_BYTES].decode("utf-8", "replace"))
+    for name in app_class(manifest):
+        if (app / name).is_file():
+            with (app / name).open("rb") as stream:
+                return class_feature(stream.read(8))
+    return 0
 
 
 def pom_version(pom: Path) -> str:
