@@ -110,11 +110,11 @@ def test_a_zip_with_damaged_content_is_told_as_one(tmp_path: Path) -> None:
     data[start : start + 12] = b"\xff" * 12
     (tmp_path / "app.zip").write_bytes(data)
 
-    found = next(iter(source_zip.reader(tmp_path / "app.zip", Selection()).walk()))
+    reader = source_zip.reader(tmp_path / "app.zip", Selection())
+    opened = reader.open(next(iter(reader.walk())))
 
+    assert opened is not None
     with pytest.raises(SourceUnusable, match="file"):
-        opened = source_zip.reader(tmp_path / "app.zip", Selection()).open(found)
-        assert opened is not None
         opened.read(1 << 16)
 
 

@@ -37,6 +37,8 @@ COMMANDS = {
     "manifest": ("pybuild.cli.manifest", "Put images of several platforms under one name."),
     "config": ("pybuild.cli.config", "Show and change the settings that hold for all builds."),
     "signature": ("pybuild.cli.signature", "Sign images in a registry, and check who signed them."),
+    "lock": ("pybuild.cli.lock", "Pin the builder and the run image that an app is built with."),
+    "verify": ("pybuild.cli.verify", "Build twice from nothing, and show the first byte that differs."),
     "cache": ("pybuild.cli.cache", "List and remove the caches that builds keep."),
     "doctor": ("pybuild.cli.doctor", "Check the engine, the builder, certificates and disk space."),
     "report": ("pybuild.cli.report", "Print what is worth knowing when something does not work."),

@@ -19,6 +19,7 @@ from pybuild.errors import ExportError, InvalidArchive, InvalidFile
 from pybuild.lifecycle import sparse
 from pybuild.lifecycle.content import spooled_layer
 from pybuild.oci import tar
+from pybuild.oci.tar_gnu import gnu_header
 from pybuild.stores import compress
 
 if TYPE_CHECKING:
@@ -97,26 +98,19 @@ def _layer(path: str, diff_id: str, created_by: str) -> Layer:
 
 
 def normalized(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """A layer's tar as the Go lifecycle writes it anew: entries as they are, with one time and no names of users."""
+    """A layer's tar as the Go lifecycle writes it anew: entries as they are, with one time and no names of users.
+
+    In GNU's format what was in it, all else in ustar or pax.
+    """
     return tar.gather(_normalized(chunks))
 
 
 def _normalized(chunks: Iterable[bytes]) -> Iterator[bytes]:
     for member, body in tar.read(chunks):
-        yield tar.header(
-            tar.TarEntry(
-                name=member.name,
-                kind=member.kind,
-                mode=member.mode,
-                uid=member.uid,
-                gid=member.gid,
-                size=member.size,
-                linkname=member.linkname,
-                devmajor=member.devmajor,
-                devminor=member.devminor,
-                xattrs=member.xattrs,
-            )
-        )
+        if member.form == "gnu":
+            yield gnu_header(member)
+        else:
+            yield tar.header(member, pax=member.form == "pax")
         yield from body
         yield tar.padding(member.size)
     yield tar.TRAILER

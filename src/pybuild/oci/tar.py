@@ -293,6 +293,7 @@ def _limited(source: _Blocks, limits: Limits) -> Iterator[Member]:
 def _members(source: _Blocks) -> Iterator[Member]:
     """The entries' headers; whoever takes one must have the source moved past its content before the next."""
     records: dict[bytes, bytes] = {}
+    pax = False
     while True:
         block = source.take(BLOCK)
         if block == _ZEROS:
@@ -301,8 +302,8 @@ def _members(source: _Blocks) -> Iterator[Member]:
         kind = block[156:157]
         member = parse(block)
         if kind not in _META:
-            yield described(member, records)
-            records = {}
+            yield described(member, records, pax=pax)
+            records, pax = {}, False
             continue
         if member.size > LONGEST_RECORDS:
             raise InvalidArchive("a header of the archive is larger than 1 MiB")
@@ -310,6 +311,7 @@ def _members(source: _Blocks) -> Iterator[Member]:
         source.skip(-member.size % BLOCK)
         if kind in b"xX":
             records.update(parse_records(data))
+            pax = True
         elif kind == b"g":
             if not PATH_KEYS.isdisjoint(parse_records(data)):
                 raise InvalidArchive("the archive has a global header that names or sizes its entries")

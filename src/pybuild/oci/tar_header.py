@@ -58,6 +58,7 @@ class Member(NamedTuple):  # made several times faster than a frozen dataclass, 
     """One entry as it was read; nothing about it is safe. `size`: bytes of content, 0 unless it is a file.
 
     `xattrs`: pax records of extended attributes (`SCHILY.xattr.…`), by key; those of file capabilities, mostly.
+    `form`: "gnu" or "pax" where its headers were in that format, "" for ustar and older.
     """
 
     name: bytes
@@ -71,11 +72,15 @@ class Member(NamedTuple):  # made several times faster than a frozen dataclass, 
     devmajor: int
     devminor: int
     xattrs: tuple[tuple[bytes, bytes], ...] = ()
+    form: str = ""
 
 
-def header(entry: TarEntry | Member, *, mtime: int = EPOCH) -> bytes:
-    """The header blocks of one entry: one ustar block, or a pax record before it where ustar cannot say it."""
-    records = _records(entry)
+def header(entry: TarEntry | Member, *, mtime: int = EPOCH, pax: bool = False) -> bytes:
+    """The header blocks of one entry: one ustar block, or a pax record before it where ustar cannot say it.
+
+    `pax`: also where a ustar block could say it in two fields, as for an entry that came so.
+    """
+    records = _records(entry, pax=pax)
     if records is None:
         prefix, name = _split(entry.name)
         return _block(entry, name=name, linkname=entry.linkname, prefix=prefix, mtime=mtime)
@@ -100,7 +105,7 @@ def _plain(text: bytes) -> bool:
     return text.isascii() and b"\0" not in text
 
 
-def _records(entry: TarEntry | Member) -> bytes | None:
+def _records(entry: TarEntry | Member, *, pax: bool = False) -> bytes | None:
     """Pax records, by key, for all that does not fit its own field; None when one ustar block can say it all."""
     if (
         len(entry.name) <= 100 >= len(entry.linkname)
@@ -119,7 +124,7 @@ def _records(entry: TarEntry | Member) -> bytes | None:
         (b"uid", b"%d" % entry.uid, entry.uid > _OCTAL_7),
     ]
     needed = [key for key, _, too_big in found if too_big]
-    if needed == [b"path"] and _plain(entry.name) and _split_at(entry.name) > 0:
+    if needed == [b"path"] and not pax and _plain(entry.name) and _split_at(entry.name) > 0:
         return None
     if b"\0" in entry.name or b"\0" in entry.linkname:
         raise InvalidArchive(f"the name {entry.name!r} holds a NUL byte, which no file name can")
@@ -175,7 +180,7 @@ def _octal(number: int, width: int) -> bytes:
 
 
 def _block(entry: TarEntry | Member, *, name: bytes, linkname: bytes, prefix: bytes, mtime: int) -> bytes:
-    return _summed(
+    return summed(
         b"%s%s%s\0%011o\0        %s"
         % (
             name.ljust(100, b"\0"),
@@ -214,10 +219,10 @@ def _pax_block(name: bytes, size: int) -> bytes:
     shown = _ascii(joined)[:100].rstrip(b"/")
     numbers = b"%07o\0%07o\0%07o\0%011o\0%011o\0" % (0, 0, 0, size, 0)
     tail = b"x%sustar\x0000%s" % (bytes(100), bytes(247))
-    return _summed(b"%s%s        %s" % (shown.ljust(100, b"\0"), numbers, tail))
+    return summed(b"%s%s        %s" % (shown.ljust(100, b"\0"), numbers, tail))
 
 
-def _summed(block: bytes) -> bytes:
+def summed(block: bytes) -> bytes:
     """A header block with its checksum in the place of eight spaces."""
     return b"%s%06o\0 %s" % (block[:148], _sum(block), block[156:])
 
@@ -251,6 +256,7 @@ def parse(block: bytes) -> Member:
         block[157:257].partition(b"\0")[0],
         major,
         minor,
+        form="gnu" if block[257:265] == b"ustar  \0" else "",
     )
 
 
@@ -260,8 +266,8 @@ def _numbers(fields: bytes) -> tuple[int, ...]:
     return tuple(_number(fields[at : at + 8]) for at in range(0, len(fields), 8))
 
 
-def described(member: Member, records: Mapping[bytes, bytes]) -> Member:
-    """The member with what pax and GNU headers before it say, its kind and size in their one true form."""
+def described(member: Member, records: Mapping[bytes, bytes], *, pax: bool = False) -> Member:
+    """The member with what pax (`pax`) and GNU headers before it say, its kind and size in their one true form."""
     if not records and member.kind == FILE and member.name and not member.name.endswith(b"/"):
         return member  # nearly all entries
     name = records.get(b"path", member.name)
@@ -286,6 +292,7 @@ def described(member: Member, records: Mapping[bytes, bytes]) -> Member:
         member.devmajor,
         member.devminor,
         tuple(sorted((key, value) for key, value in records.items() if key.startswith(_XATTR))),
+        ("" if member.form else "pax") if pax else member.form,
     )
 
 

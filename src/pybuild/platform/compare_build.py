@@ -114,7 +114,7 @@ def compare_builds(
     pybuild = [sys.executable, "-m", "pybuild"]
     environ = {**environ, "PACK_VOLUME_KEY": token}  # else pack would remember a key for this name for ever
     version = _output_of([pack, "version"], environ)
-    with _removing(token, (ours, theirs), keep=keep) as client:
+    with removing(token, (ours, theirs), keep=keep) as client:
         events.info("Looking at the app, and fetching the builder where it is missing")
         _run("pybuild", [*pybuild, "detect", ours, *same], environ)
         times: dict[str, list[float]] = {"pybuild": [], "pack": []}
@@ -222,7 +222,7 @@ def _output_of(words: Sequence[str], environ: Mapping[str, str]) -> str:
 
 
 @contextmanager
-def _removing(token: str, images: Sequence[str], *, keep: bool) -> Iterator[Any]:
+def removing(token: str, images: Sequence[str], *, keep: bool) -> Iterator[Any]:
     """A client of the engine; when the block ends, what was made under these names is gone, unless it is to be kept."""
     client: Any = engine.connect()
     with client:

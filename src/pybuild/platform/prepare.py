@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     import docker
 
     from pybuild.platform.choices import Choices
+    from pybuild.platform.lock import Lock
     from pybuild.platform.order import ChosenOrder
     from pybuild.platform.remote import Remote
     from pybuild.platform.request import BuildRequest
@@ -107,6 +108,8 @@ def prepared(request: BuildRequest) -> Iterator[Prepared]:
         own=request.config.mirrors_of,
     )
     _check_names(request, builder.name, run_name)
+    if request.locked and (pinned := _lock(request.path)) is not None:
+        pinned.check(builder, run_name, run_stored.id)
     if request.verify_key is not None:
         _check_signed(client, request.verify_key, request, builder, (run_name, run_stored))
     app_dir = request.workspace or project.workspace or DEFAULT_WORKSPACE
@@ -175,6 +178,12 @@ def _check_names(request: BuildRequest, builder: str, run_image_name: str) -> No
             raise InvalidInput(
                 f"the image cannot be named {name}: that is {what}", hint="choose another name"
             )
+
+
+def _lock(app: Path) -> Lock | None:
+    from pybuild.platform.lock import read_lock
+
+    return read_lock(app)
 
 
 def _check_signed(
