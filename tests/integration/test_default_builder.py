@@ -71,7 +71,7 @@ def test_the_builder_says_what_a_platform_must_know(builder: Builder) -> None:
     groups = [[ref.id for ref in group] for group in builder.order]
     assert all(group[:2] == ["pybuild/ca-certificates", "pybuild/apt"] for group in groups)
     assert all(group[-2:] == ["pybuild/environment-variables", "pybuild/procfile"] for group in groups)
-    assert ["pybuild/nginx", "pybuild/php"] in [group[2:-2] for group in groups]
+    assert ["pybuild/nodejs", "pybuild/nginx", "pybuild/php"] in [group[2:-2] for group in groups]
     assert groups[-1][2:-2] == []
     assert all(builder.versions(ref.id) == (ref.version,) for group in builder.order for ref in group)
     assert [image.image for image in builder.run_images] == ["pybuild/run:debian-12"]

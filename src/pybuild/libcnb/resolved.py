@@ -72,7 +72,7 @@ class Resolved:
     def show_moves(self) -> None:
         """Print them, a few at most; nothing when nothing moved."""
         if moves := self.moves():
-            output.section("Newer than in the last build")
+            output.section("Moved since the last build")
             output.steps(moves, most=MOST_LINES)
 
     def stored(self) -> dict[str, Any]:

@@ -10,6 +10,8 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
+from pybuild.libcnb import licence
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -61,15 +63,25 @@ def _artifact(component: Component) -> dict[str, Any]:
         "version": component.version,
         "type": name,
         "foundBy": "pybuild",
-        "locations": [{"path": component.where}] if component.where else [],
+        "locations": [{"path": component.where, "accessPath": component.where}] if component.where else [],
         "licenses": [
-            {"value": text, "spdxExpression": text, "type": "declared", "urls": [], "locations": []}
+            {
+                "value": text,
+                "spdxExpression": _expression(text),
+                "type": "declared",
+                "urls": [],
+                "locations": [],
+            }
             for text in component.licences
         ],
         "language": language,
         "cpes": [{"cpe": component.cpe, "source": "declared"}] if component.cpe else [],
         "purl": component.purl,
     }
+
+
+def _expression(text: str) -> str:
+    return text if licence.is_id(text) or licence.is_expression(text) else ""
 
 
 def _digest(text: str) -> str:

@@ -15,8 +15,9 @@ import pytest
 
 from java import application, artifact, cacerts, contents, project, versions
 from java.jar import Jar, layer_index, main_attributes
-from java.layers import conf, gradle, maven
+from java.layers import cds, conf, gradle, maven
 from java.layers.jdk import Jdk
+from java.layers.runtime import Runtime
 from pybuild.libcnb.context import BuildContext, Target
 from pybuild.libcnb.layers import Layer, Layers, Types
 from pybuild.libcnb.problem import Problem
@@ -584,6 +585,53 @@ def test_gradle_without_its_wrapper_or_with_an_error_is_explained(app: Path, tmp
 )
 def test_what_maven_says_leads_to_what_to_do(said: str, step: str) -> None:
     assert step in maven.remedies(said)[0]
+
+
+def small_runtime(tmp_path: Path, script: str) -> Runtime:
+    """A runtime whose `java` is this script."""
+    java = tmp_path / "jre/bin/java"
+    java.parent.mkdir(parents=True)
+    java.write_text(f"#!/bin/sh\n{script}\n")
+    java.chmod(0o755)
+    return Runtime(layer=Layer(name="jre", path=tmp_path / "jre", types=Types()), home=tmp_path / "jre")
+
+
+def test_an_archive_of_classes_is_made_of_jars_with_the_images_date(app: Path, tmp_path: Path) -> None:
+    jar(app / "app.jar")
+    runtime = small_runtime(
+        tmp_path, 'for word; do case $word in *AtExit=*) echo x > "${word#*=}" ;; esac; done'
+    )
+    made = application.Application(jar="app.jar", boot="3.5.3")
+
+    words = cds.train(context(app, BP_JVM_CDS_ENABLED="true"), fake_jdk(tmp_path), runtime, made)
+
+    assert words == (f"-XX:SharedArchiveFile={tmp_path}/layers/cds/app.jsa",)
+    assert (app / "app.jar").stat().st_mtime == cds.DATE
+
+
+@pytest.mark.parametrize(
+    ("switch", "boot", "warning"),
+    [
+        ("", "3.5.3", ""),
+        ("false", "3.5.3", ""),
+        ("true", "2.7.18", "Spring Boot 3.2 and newer"),
+        ("true", "", "Spring Boot 3.2 and newer"),
+        ("true", "3.5.3", "does not start at build"),
+    ],
+)
+def test_without_an_archive_the_app_is_built_all_the_same(
+    switch: str, boot: str, warning: str, app: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    jar(app / "app.jar")
+    runtime = small_runtime(tmp_path, "echo no database >&2; exit 1")
+    made = application.Application(jar="app.jar", boot=boot)
+
+    words = cds.train(context(app, BP_JVM_CDS_ENABLED=switch), fake_jdk(tmp_path), runtime, made)
+
+    shown = capfd.readouterr().err
+    assert words == ()
+    assert warning in shown
+    assert bool(shown) == bool(warning)
 
 
 def test_mavens_arguments_are_those_of_paketo_and_the_wrapper_names_a_version(app: Path) -> None:

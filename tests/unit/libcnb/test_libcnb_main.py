@@ -171,7 +171,7 @@ def test_what_moved_since_the_last_build_is_shown_last(buildpack: Buildpack) -> 
 
     done = buildpack.run("build")
 
-    assert done.stdout.endswith("  Newer than in the last build\n    go 1.1 → 1.2\n")
+    assert done.stdout.endswith("  Moved since the last build\n    go 1.1 → 1.2\n")
 
 
 def test_a_locked_build_takes_the_version_of_the_build_before(buildpack: Buildpack) -> None:

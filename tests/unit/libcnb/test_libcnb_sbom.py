@@ -70,7 +70,8 @@ def test_syft_calls_packages_by_the_names_of_its_own() -> None:
         ("npm", "javascript", "pkg:npm/%40sc/%C3%B6d%20d@1:2~x%2By"),
         ("python", "python", "pkg:pypi/flask@3.0.1"),
     ]
-    assert document["artifacts"][2]["locations"] == [{"path": FULL.where}]
+    assert document["artifacts"][2]["locations"] == [{"path": FULL.where, "accessPath": FULL.where}]
+    assert [each["spdxExpression"] for each in document["artifacts"][1]["licenses"]] == ["", "MIT"]
     assert "anchore/syft" in document["schema"]["url"]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from nodejs import bill, errors, explain, frontend, registry, scripts, settings
+from nodejs import assets, bill, errors, explain, frontend, registry, scripts, settings
 from nodejs.detect import FILES
 from nodejs.layers import build_cache, config, modules, runtime, tool
 from nodejs.manifest import Lock, Manifest
@@ -31,21 +31,26 @@ def build(context: BuildContext) -> Built:
     manifest = Manifest.read(context.app)
     lock = Lock.read(context.app, manifest)
     to_build = scripts.to_build(manifest, context.environ) if context.exec_env != "development" else ()
+    assets_only = assets.only(context)
     front_end = frontend.find(context.app, manifest) if offers_files(context) else None
-    if front_end is None and is_served_by_nobody(context, manifest):
+    if front_end is None and not assets_only and is_served_by_nobody(context, manifest):
         raise errors.no_file_server()
     # A script that starts or tests the app through the tool needs it in the image.
     first = scripts.script(manifest, lock.tool, "start")
-    with_tool = front_end is None and (context.dev or bool(first and first.needs_tool))
+    in_image = front_end is None and not assets_only
+    with_tool = in_image and (context.dev or bool(first and first.needs_tool))
 
     with fetch.opened(context) as downloads:
         source = registry.open_registry(context, downloads)
-        node = runtime.install(context, manifest, source, launch=front_end is None)
+        node = runtime.install(context, manifest, source, launch=in_image)
         pm = tool.install(context, manifest, lock, node, source, launch=with_tool)
     variables = modules.environ(context, node, pm, source)
     install(context, manifest, lock, node, pm, variables, to_build)
     parts = bill.components(context.app, manifest)
-    context.sbom("launch", parts)
+    context.sbom("build" if assets_only else "launch", parts)
+    if assets_only:
+        assets.leave(context.app, modules.FOLDER)
+        return Built()
     if front_end:
         return deliver_files(context, front_end)
 
@@ -105,7 +110,12 @@ def install(
         for name in to_build:
             run_script(context, pm, name, variables)
         build_cache.save(context)
-    if dev and not context.dev and settings.wants_pruning(context.environ) and not offers_files(context):
+    if (
+        dev
+        and not context.dev
+        and settings.wants_pruning(context.environ)
+        and not (offers_files(context) or assets.only(context))
+    ):
         modules.prune(context, lock, pm, variables)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nodejs import frontend, scripts, settings
+from nodejs import assets, frontend, scripts, settings
 from nodejs.manifest import FILE, Manifest
 from pybuild.errors import PybuildError
 from pybuild.libcnb.plan import NotForUs, Passed, PlanOption, Require
@@ -18,6 +18,8 @@ FILES = "static-files"
 
 def detect(context: DetectContext) -> Passed | NotForUs:
     """Pass with node, and for a front end first of all with the files that it will have built."""
+    if other := assets.other_language(context):
+        return assets.detect(context, other)
     mark = next((name for name in (FILE, *scripts.MAIN_FILES) if (context.app / name).is_file()), "")
     if not mark:
         return NotForUs(

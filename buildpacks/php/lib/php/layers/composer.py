@@ -190,6 +190,11 @@ def _explained(exc: command.ToolFailed) -> Exception:
     ]
     if re.search(r"ext-\w+.*missing|requires ext-", exc.output):
         steps.insert(0, "Add the missing extension to `require` in composer.json, or to BP_PHP_EXTENSIONS.")
+    if re.search(r"HTTP (401|403)|required authentication|Could not authenticate", exc.output):
+        steps.insert(
+            0,
+            "Give the build the login: COMPOSER_AUTH as JSON, or a binding of type composer with an auth.json.",
+        )
     if re.search(r"curl error|could not be downloaded|Connection|timed? ?out", exc.output, re.IGNORECASE):
         steps.insert(
             0, "Check that the build can reach the package repository, through a proxy if it needs one."

@@ -2,34 +2,34 @@ package com.example.quotes;
 
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.CopyOnWriteArrayList;
-import java.util.concurrent.atomic.AtomicLong;
+import org.springframework.jdbc.core.simple.JdbcClient;
+import org.springframework.stereotype.Repository;
 
-/** Quotes in the order in which they were added, in memory. */
-public class QuoteBook {
+/** Quotes in the order in which they were added, in a database. */
+@Repository
+class QuoteBook {
 
-    private static final int LONGEST = 500;
+    private final JdbcClient database;
 
-    private final List<Quote> quotes = new CopyOnWriteArrayList<>();
-    private final AtomicLong ids = new AtomicLong();
-
-    public Quote add(String author, String text) {
-        if (author == null || author.isBlank() || text == null || text.isBlank()) {
-            throw new IllegalArgumentException("a quote has an author and a text");
-        }
-        if (text.length() > LONGEST) {
-            throw new IllegalArgumentException("a quote has at most " + LONGEST + " characters");
-        }
-        Quote quote = new Quote(ids.incrementAndGet(), author.strip(), text.strip());
-        quotes.add(quote);
-        return quote;
+    QuoteBook(JdbcClient database) {
+        this.database = database;
     }
 
-    public Optional<Quote> find(long id) {
-        return quotes.stream().filter(quote -> quote.id() == id).findFirst();
+    Quote add(Quote quote) {
+        return database.sql("insert into quotes (author, text) values (?, ?) returning id, author, text")
+                .params(quote.author(), quote.text())
+                .query(Quote.class)
+                .single();
     }
 
-    public List<Quote> by(String author) {
-        return quotes.stream().filter(quote -> author.isEmpty() || quote.author().equalsIgnoreCase(author)).toList();
+    Optional<Quote> find(long id) {
+        return database.sql("select id, author, text from quotes where id = ?").param(id).query(Quote.class).optional();
+    }
+
+    List<Quote> by(String author) {
+        return database.sql("select id, author, text from quotes where ? in ('', lower(author)) order by id")
+                .param(author.toLowerCase())
+                .query(Quote.class)
+                .list();
     }
 }

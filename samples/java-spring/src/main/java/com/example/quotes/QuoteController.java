@@ -41,7 +41,7 @@ class QuoteController {
 
     @PostMapping("/quotes")
     ResponseEntity<Quote> add(@RequestParam String author, @RequestParam String text) {
-        Quote quote = book.add(author, text);
+        Quote quote = book.add(Quote.of(author, text));
         LOG.info("{} was quoted", quote.author());
         return ResponseEntity.created(URI.create("/quotes/" + quote.id())).body(quote);
     }
