@@ -13,10 +13,10 @@ PybuildError                     1
 ├── TimedOut                     9
 ├── RegistryError               10   a registry does not answer, or not as one should
 │   └── RegistryDenied          13   it answers, but not to this user
-├── NotTrusted                  14   an image that lacks the signature, or the digest, that was asked for
 ├── PlatformApiUnsupported      11   Platform API, "Exit codes"
 ├── BuildpackApiUnsupported     12
 ├── LayersRebuilt               14   --require-cached, and a layer was made again
+├── NotTrusted                  15   an image that lacks the signature, or the digest, that was asked for
 ├── NothingDetected             20   every group failed, none with an error
 │   └── DetectionFailed         21   every group failed, one buildpack or more with an error
 ├── DetectError                 22
@@ -131,7 +131,7 @@ class RegistryDenied(RegistryError):
 class NotTrusted(PybuildError):
     """An image has not been signed by the key that was named, or is not the one that was pinned."""
 
-    exit_code = 14
+    exit_code = 15
     usual_hint = "see who signed it: pybuild signature check IMAGE --key FILE"
 
 

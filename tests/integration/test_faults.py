@@ -264,10 +264,13 @@ def test_a_build_container_that_is_killed_is_one_clear_error(faults: Faults, pha
     faults.lab.engine.remove_container(build_container(faults), force=True)
     outcome = running.end()
 
-    if outcome.code or phase != "EXPORTING":
-        assert outcome.code != 70, outcome.text()
-        outcome.failed(outcome.code, "container")
-        faults.check_unharmed()
+    if not outcome.code and phase == "EXPORTING":
+        # It was faster than we: then it is a good build, and later ones keep its large layer.
+        assert faults.lab.build(*faults.words).code == 0
+        return
+    assert outcome.code != 70, outcome.text()
+    outcome.failed(outcome.code, "container")
+    faults.check_unharmed()
     faults.check_next_build()
 
 

@@ -26,7 +26,7 @@ def command(
 ) -> int:
     """Write `pybuild.lock` beside the app: the very builder and run image that are used now.
 
-    A build with --locked takes these, or ends with 14. Commit the file with the app.
+    A build with --locked takes these, or ends with 15. Commit the file with the app.
     """
     with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps) as shown:
         from pybuild.platform import config

@@ -89,7 +89,7 @@ def check(
     no_color: bool,
     timestamps: bool,
 ) -> int:
-    """Check that IMAGE has been signed by KEY; prints its digest. Ends with 14 where it has not."""
+    """Check that IMAGE has been signed by KEY; prints its digest. Ends with 15 where it has not."""
     with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps):
         from pybuild.platform import keys, signatures
 

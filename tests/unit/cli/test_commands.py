@@ -144,3 +144,21 @@ def test_the_reference_pages_are_what_the_code_says() -> None:
 
     for name, text in reference.pages().items():
         assert (ROOT / "docs" / "reference" / name).read_text("utf-8") == text, f"{name} is not current"
+
+
+def test_no_two_kinds_of_errors_share_an_exit_code() -> None:
+    """G9: but for those that are a special case of another."""
+    import pybuild.errors
+
+    kinds = [
+        kind
+        for kind in vars(pybuild.errors).values()
+        if isinstance(kind, type) and issubclass(kind, pybuild.errors.PybuildError)
+    ]
+    owners: dict[int, type] = {}
+    for kind in kinds:
+        if "exit_code" in vars(kind):
+            assert owners.setdefault(kind.exit_code, kind) is kind, (
+                f"{kind} has the exit code of {owners[kind.exit_code]}"
+            )
+    assert len(owners) > 20

@@ -21,4 +21,4 @@ def detect(context: DetectContext) -> Passed | NotForUs:
         tables = wanted.project_tables(context.app)
     except InvalidFile:
         return passed()
-    return passed() if tables else NotForUs(reason="No Aptfile, no packages in project.toml.")
+    return passed() if tables else NotForUs(reason="No Aptfile or the like.")

@@ -16,4 +16,4 @@ def detect(context: DetectContext) -> Passed | NotForUs:
     """Not for what pybuild binds by itself: an image must not depend on the machine that built it."""
     if bound(context.bindings) or context.flag(RUNTIME):
         return passed()
-    return NotForUs(reason=f"No binding of type ca-certificates, and {RUNTIME} is not set.")
+    return NotForUs(reason="No CA certificates are bound.")

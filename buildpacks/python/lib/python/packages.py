@@ -51,8 +51,10 @@ def decide(context: BuildContext, project: Project, runtime: Runtime, uv: Uv) ->
         output.step(f"{name} is not read, because {project.files[-1]} is there")
     found = _found(context, project, runtime, uv)
     if project.files:
-        locked = " and ".join(project.files)
-        output.step(f"{len(found.pins)} packages, as {locked} say" + ("" if " and " in locked else "s"))
+        count = f"{len(found.pins)} package" + ("" if len(found.pins) == 1 else "s")
+        output.step(
+            f"{count}, as {' and '.join(project.files)} say" + ("s" if len(project.files) == 1 else "")
+        )
     return found
 
 
