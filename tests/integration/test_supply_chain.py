@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -108,6 +109,29 @@ def test_a_published_image_tells_how_it_was_made(published: Published) -> None:
     # To see whether a push is allowed an upload is begun and taken back; nothing else.
     after = {write.split("/")[0].strip() for write in published.registry.writes()[before:]}
     assert after <= {"POST", "DELETE"}
+
+
+def test_its_bill_of_materials_is_attached_as_one_document(published: Published) -> None:
+    sbom = '{"bomFormat":"CycloneDX","specVersion":"1.5","version":1,"components":[{"type":"library","name":"%s"}]}'
+    build = f"""{BUILD}
+mkdir -p "$1/dep"
+printf '[types]\\nlaunch = true\\n' > "$1/dep.toml"
+printf '{sbom % "one"}' > "$1/dep.sbom.cdx.json"
+printf '{sbom % "two"}' > "$1/launch.sbom.cdx.json\""""
+    words = published.words()
+    buildpack = published.lab.buildpack(build=build, name="billed")
+    descriptor = Path(buildpack) / "buildpack.toml"
+    formats = 'sbom-formats = ["application/vnd.cyclonedx+json"]\n'
+    descriptor.write_text(descriptor.read_text().replace("[buildpack]\n", f"[buildpack]\n{formats}"))
+    words[words.index("--buildpack") + 1] = buildpack
+
+    made = result(published.lab.run(*words))
+    again = result(published.lab.run(*words))
+
+    (found,) = published.attached(str(made["digest"]), "application/vnd.cyclonedx+json")
+    names = {component["name"] for component in json.loads(found.parts[0].content)["components"]}
+    assert names >= {"one", "two"}
+    assert again["changed"] is False
 
 
 def test_without_it_nothing_is_attached(published: Published) -> None:

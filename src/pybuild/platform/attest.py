@@ -1,4 +1,4 @@
-"""What a published image brings along as referrers: its provenance, and a signature where there is a key for it.
+"""What a published image brings along as referrers: provenance, bill of materials, a signature where there is a key for it.
 
 Specification: OCI distribution-spec 1.1, "Listing Referrers"; SLSA v1; in-toto. Reliability: G7, S-49.
 """
@@ -8,26 +8,33 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from pybuild.errors import RegistryError
-from pybuild.events import info, warn
+from pybuild.errors import InvalidFile, InvalidInput, RegistryError
+from pybuild.events import detail, info, warn
 from pybuild.oci.statement import DSSE, IN_TOTO, Envelope, pre_authentication, statement
 from pybuild.platform import keys, signatures
 from pybuild.platform.provenance import PREDICATE, Material, source_material
+from pybuild.platform.sbom import Selection, image_sbom
+from pybuild.platform.sbom_merge import merged
 from pybuild.stores import attachments
 from pybuild.stores.attachments import Attachment, Part
 from pybuild.stores.keychain import Keychain
 from pybuild.stores.registry import RegistryStore
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pybuild.platform.keys import PrivateKey
     from pybuild.platform.outputs import Delivered
     from pybuild.platform.provenance import Provenance
     from pybuild.platform.request import BuildRequest
+    from pybuild.platform.sbom import Format
     from pybuild.spec.builder import Builder
     from pybuild.spec.order import GroupElement
 
+_SBOM_TYPES: Mapping[Format, str] = {
+    "cyclonedx": "application/vnd.cyclonedx+json",
+    "spdx": "application/spdx+json",
+}
 _PREDICATE_TYPE = "in-toto.io/predicate-type"
 
 
@@ -67,10 +74,11 @@ def attest(request: BuildRequest, outputs: Sequence[Delivered], provenance: Prov
         with closing(store):
             try:
                 _attach(store, each, provenance, key)
+                _attach_sbom(store, each, request)
             except RegistryError as exc:
                 if key is not None:
                     raise
-                warn(f"the provenance of {each.output.names[0]} could not be attached to it: {exc}")
+                warn(f"what belongs to {each.output.names[0]} could not be attached to it: {exc}")
 
 
 def _attach(
@@ -91,3 +99,33 @@ def _attach(
             info(f"Attached the provenance of {name}")
         if key and signatures.sign(store, name, digest, key):
             info(f"Signed {name}@{digest}")
+
+
+def _attach_sbom(store: RegistryStore, delivered: Delivered, request: BuildRequest) -> None:
+    """The bills of materials of all buildpacks as one document of each kind, for an image that has any."""
+    for name in {name.repository: name for name in delivered.output.names}.values():
+        place, digest = store.place(name), delivered.digest
+        lacking = [
+            format_
+            for format_, kind in _SBOM_TYPES.items()
+            if delivered.changed or not attachments.attached(place, digest, kind)
+        ]
+        if not lacking:
+            continue
+        image = f"{name.full_repository}@{digest}"
+        try:
+            documents = image_sbom(image, environ=request.caller, remote=True, insecure=request.insecure)
+        except InvalidInput as exc:
+            detail(str(exc))
+            continue
+        for format_ in sorted({each.format for each in documents}.intersection(lacking)):
+            kind = _SBOM_TYPES[format_]
+            try:
+                content = merged(image, documents, format_, Selection()).encode()
+            except InvalidFile as exc:
+                warn(f"a bill of materials that is not valid is not attached: {exc}")
+                continue
+            attachments.attach(
+                place, digest, Attachment(artifact_type=kind, parts=[Part(media_type=kind, content=content)])
+            )
+            info(f"Attached the bill of materials of {name} ({format_})")
