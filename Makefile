@@ -1,8 +1,11 @@
 # Everything a developer types. `make demo` and `make test` set up what they need, and say so.
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-stop test check lint types unit golden docker-tests fuzz bench docs site lifecycle setup venv engine clean
+.PHONY: help demo demo-stop test check lint types unit golden docker-tests test-faults fuzz bench docs site lifecycle setup venv engine clean
 
 PY := .venv/bin/python
+FAULTS := tests/integration/test_faults.py tests/integration/test_attacks.py tests/integration/test_bad_input.py \
+	tests/integration/test_cache_in_place.py tests/integration/test_memory.py tests/integration/test_supply_chain.py \
+	tests/contract/test_build_container.py tests/contract/test_registry.py tests/unit/test_fuzzing.py
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -19,7 +22,7 @@ test: setup ## run every test (PYTEST=… for further arguments)
 	@$(MAKE) --no-print-directory lint types
 	@$(PY) -m pytest -q --durations=15 --durations-min=1 $(PYTEST)
 
-check: venv ## lint, types, unit and golden tests: under a minute, no engine needed
+check: venv ## lint, types, unit and golden tests: some minutes, no engine needed
 	@$(MAKE) --no-print-directory lint types unit
 
 lint: venv ## ruff: rules and format
@@ -38,6 +41,10 @@ golden: venv ## recorded behaviour of the Go lifecycle (PYBUILD_GOLDEN=DIR for a
 docker-tests: export PYBUILD_REQUIRE_ENGINE = 1
 docker-tests: setup ## tests that need a Docker Engine
 	@$(PY) -m pytest -q -m docker $(PYTEST)
+
+test-faults: export PYBUILD_REQUIRE_ENGINE = 1
+test-faults: setup ## faults and attacks: kills, signals, full disks, lying registries, hostile buildpacks and files
+	@$(PY) -m pytest -q $(FAULTS) $(PYTEST)
 
 fuzz: venv ## feed everything that reads what strangers write with nonsense, for FUZZ_SECONDS (600)
 	@cd tests && PYTHONPATH=../src:. ../$(PY) -m support.fuzzing --seconds $(or $(FUZZ_SECONDS),600)
