@@ -15,3 +15,5 @@ pytest_plugins = [
 
 # Who starts the tests in the background hands on that Ctrl-C is ignored; tests of Ctrl-C want it as users have it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# And `nohup` hands on that a hang-up is: a shell that is started so can trap it no more.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
