@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pybuild.errors import InvalidFile, NotTrusted
+from pybuild.errors import InvalidFile, InvalidInput, NotTrusted
 from pybuild.platform.lock import Lock, Pinned
 from support.cli import result
 
@@ -56,9 +56,23 @@ def test_a_damaged_lock_is_told_and_only_where_it_counts(lab: Lab) -> None:
     assert lab.build(*words).code == 0
 
 
+@pytest.mark.parametrize("line", ['pull = "x; rm -rf ~"', 'image = "a b"', 'id = "sha256:1; reboot"'])
+def test_what_a_strangers_lock_would_have_people_type_is_refused(line: str) -> None:
+    pinned = {"image": 'image = "b"', "id": f'id = "sha256:{"a" * 64}"', "pull": 'pull = "b"'}
+    pinned[line.partition(" ")[0]] = line
+    run = f'[run-image]\nimage = "r"\nid = "sha256:{"b" * 64}"\n'
+
+    with pytest.raises(InvalidInput):
+        Lock.read(f"format = 1\n{run}[builder]\n{chr(10).join(pinned.values())}\n".encode(), "pybuild.lock")
+
+
 def test_a_lock_reads_as_it_was_written() -> None:
     pinned = Pinned(image="acme/b:1", id="sha256:" + "a" * 64, pull="acme/b@sha256:" + "b" * 64)
-    lock = Lock(builder=pinned, run_image=Pinned(image="r", id="sha256:1"), buildpacks=(("a@1", "sha256:2"),))
+    lock = Lock(
+        builder=pinned,
+        run_image=Pinned(image="r", id="sha256:" + "d" * 64),
+        buildpacks=(("a@1", "sha256:2"),),
+    )
 
     assert Lock.read(lock.write(), "pybuild.lock") == lock
     with pytest.raises(NotTrusted) as caught:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pybuild.errors import NotTrusted, RegistryError
+from pybuild.errors import InvalidInput, NotTrusted, RegistryError
 from pybuild.oci import tar
 from pybuild.oci.reference import Reference
 from pybuild.oci.statement import DSSE, IN_TOTO, Envelope
@@ -178,6 +178,24 @@ def test_a_signed_image_and_its_provenance_are_this_keys(published: Published) -
     public = keys.read_public(published.lab.root / "team.pub")
     assert public.holds(envelope.signature, envelope.signed)
     assert statement_in(envelope.payload)["subject"][0]["digest"]["sha256"] in digest
+
+
+def test_what_cannot_be_signed_is_told_before_anything_is_built(lab: Lab, picky: list[str]) -> None:
+    """A key that is none, or an image that goes to no registry."""
+    (lab.root / "no.key").write_text("nonsense")
+    local = [word for word in picky if word != "--publish"]
+
+    for words in (picky, local):
+        found = lab.run(*words, "--sign", str(lab.root / "no.key"))
+        found.failed(InvalidInput.exit_code)
+        assert "===>" not in found.stderr
+
+
+def test_without_provenance_the_image_is_signed_all_the_same(published: Published) -> None:
+    made = result(published.lab.run(*published.words("--no-attest", "--sign", published.key)))
+
+    assert published.lab.run("signature", "check", published.image, "--key", published.public).code == 0
+    assert published.attached(str(made["digest"]), DSSE) == ()
 
 
 def test_a_signature_that_cannot_be_stored_is_an_error(lab: Lab, picky: list[str]) -> None:

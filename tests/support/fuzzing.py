@@ -422,14 +422,14 @@ class Found:
     what: str
 
 
-def probe(target: Target, data: bytes) -> Found | None:
+def probe(target: Target, data: bytes, *, seconds: float = SLOW) -> Found | None:
     """Give one input to a target. What it finds is an error of another kind, or that it took too long."""
 
     def too_long(*_: object) -> None:
-        raise TimeoutError(f"took more than {SLOW:.0f} s")
+        raise TimeoutError(f"took more than {seconds:g} s")
 
     old = signal.signal(signal.SIGALRM, too_long)
-    signal.setitimer(signal.ITIMER_REAL, SLOW)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         target.read(data)
     except PybuildError as exc:

@@ -5,11 +5,14 @@ The standard library reads the formats; what is written where is decided here, e
 
 from __future__ import annotations
 
+import gzip
+import lzma
 import os
 import posixpath
 import stat
 import tarfile
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
 
@@ -47,8 +50,21 @@ def unpack(
             name = into.stripped(entry.name, strip)
             if name and (wanted is None or wanted(name)):
                 into.put(name, entry, strip)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, ValueError, NotImplementedError) as exc:
+    except _DAMAGED as exc:
         raise Problem("An archive cannot be read", f"{archive.name}: {exc}") from exc
+
+
+# What Python's modules raise for content that is not what it says; each decompressor has an error of its own.
+_DAMAGED = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    gzip.BadGzipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    ValueError,
+    NotImplementedError,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

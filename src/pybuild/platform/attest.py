@@ -8,10 +8,10 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from pybuild.errors import InvalidFile, InvalidInput, RegistryError
+from pybuild.errors import InvalidArchive, InvalidFile, InvalidInput, RegistryError
 from pybuild.events import detail, info, warn
 from pybuild.oci.statement import DSSE, IN_TOTO, Envelope, pre_authentication, statement
-from pybuild.platform import keys, signatures
+from pybuild.platform import signatures
 from pybuild.platform.provenance import PREDICATE, Material, source_material
 from pybuild.platform.sbom import Selection, image_sbom
 from pybuild.platform.sbom_merge import merged
@@ -21,8 +21,9 @@ from pybuild.stores.keychain import Keychain
 from pybuild.stores.registry import RegistryStore
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from pybuild.oci.reference import Reference
     from pybuild.platform.keys import PrivateKey
     from pybuild.platform.outputs import Delivered
     from pybuild.platform.provenance import Provenance
@@ -60,22 +61,23 @@ def materials(
     return tuple(each for each in listed if each.digest)
 
 
-def attest(request: BuildRequest, outputs: Sequence[Delivered], provenance: Provenance) -> None:
+def attest(
+    request: BuildRequest, outputs: Sequence[Delivered], provenance: Provenance, key: PrivateKey | None
+) -> None:
     """Attach to each published image what it lacks. Where that fails a warning is given: the image is there.
 
-    With a key to sign with, a failure is an error.
+    `key`: signs the image and its provenance; then a failure is an error. Without `request.attest` it signs the image alone.
     """
-    published = [each for each in outputs if each.output.kind == "registry"]
-    key = None
-    if request.sign_key is not None:
-        key = keys.read_private(request.sign_key, password=request.caller.get(keys.PASSWORD, ""))
-    for each in published:
+    for each in (output for output in outputs if output.output.kind == "registry"):
         store = RegistryStore(Keychain(request.caller), environ=request.caller, insecure=request.insecure)
         with closing(store):
             try:
-                _attach(store, each, provenance, key)
-                _attach_sbom(store, each, request)
-            except RegistryError as exc:
+                if request.attest:
+                    _attach(store, each, provenance, key)
+                    _attach_sbom(store, each, request)
+                if key is not None:
+                    _sign(store, each, key)
+            except (RegistryError, InvalidArchive) as exc:
                 if key is not None:
                     raise
                 warn(f"what belongs to {each.output.names[0]} could not be attached to it: {exc}")
@@ -84,8 +86,7 @@ def attest(request: BuildRequest, outputs: Sequence[Delivered], provenance: Prov
 def _attach(
     store: RegistryStore, delivered: Delivered, provenance: Provenance, key: PrivateKey | None
 ) -> None:
-    repositories = {name.repository: name for name in delivered.output.names}
-    for name in repositories.values():
+    for name in _one_each(delivered):
         place, digest = store.place(name), delivered.digest
         kind = DSSE if key else IN_TOTO
         if delivered.changed or not attachments.attached(place, digest, kind):
@@ -97,13 +98,22 @@ def _attach(
             part = Part(media_type=kind, content=content, annotations=notes)
             attachments.attach(place, digest, Attachment(artifact_type=kind, parts=[part], annotations=notes))
             info(f"Attached the provenance of {name}")
-        if key and signatures.sign(store, name, digest, key):
-            info(f"Signed {name}@{digest}")
+
+
+def _sign(store: RegistryStore, delivered: Delivered, key: PrivateKey) -> None:
+    for name in _one_each(delivered):
+        if signatures.sign(store, name, delivered.digest, key):
+            info(f"Signed {name}@{delivered.digest}")
+
+
+def _one_each(delivered: Delivered) -> Iterable[Reference]:
+    """A name in each repository that has the image."""
+    return {name.repository: name for name in delivered.output.names}.values()
 
 
 def _attach_sbom(store: RegistryStore, delivered: Delivered, request: BuildRequest) -> None:
     """The bills of materials of all buildpacks as one document of each kind, for an image that has any."""
-    for name in {name.repository: name for name in delivered.output.names}.values():
+    for name in _one_each(delivered):
         place, digest = store.place(name), delivered.digest
         lacking = [
             format_
@@ -115,8 +125,10 @@ def _attach_sbom(store: RegistryStore, delivered: Delivered, request: BuildReque
         image = f"{name.full_repository}@{digest}"
         try:
             documents = image_sbom(image, environ=request.caller, remote=True, insecure=request.insecure)
+        except (InvalidArchive, InvalidFile):
+            raise InvalidArchive(f"the bill of materials of {image} cannot be read") from None
         except InvalidInput as exc:
-            detail(str(exc))
+            detail(str(exc))  # it has none
             continue
         for format_ in sorted({each.format for each in documents}.intersection(lacking)):
             kind = _SBOM_TYPES[format_]

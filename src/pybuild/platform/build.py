@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from pybuild.lifecycle.image_layers import LauncherSource
     from pybuild.platform.extensions import EngineExtender
     from pybuild.platform.failed import FailedBuild
+    from pybuild.platform.keys import PrivateKey
     from pybuild.platform.outputs import Delivered
     from pybuild.platform.prepare import Prepared
     from pybuild.platform.ready import Readied
@@ -114,6 +115,8 @@ def build(request: BuildRequest, *, failed: Callable[[FailedBuild], None] | None
     `failed`: called when a buildpack fails, while everything is still there.
     """
     start = time.monotonic()
+    # Read first: a key that is none must not be found out when the image is published already.
+    signing = _signing_key(request)
     if request.choices.report_dir is not None:
         make_folder(request.choices.report_dir)
     if request.choices.sbom_dir is not None:
@@ -144,9 +147,17 @@ def build(request: BuildRequest, *, failed: Callable[[FailedBuild], None] | None
             copied = sbom_dir.copy_sboms(held.env, LAYERS_DIR, request.choices.sbom_dir)
             events.detail(f"{copied} SBOM files copied to {request.choices.sbom_dir}")
     outputs = delivered(request.places, created.exported.written)
-    if request.attest and any(each.output.kind == "registry" for each in outputs):
-        _attest(ready, created, outputs, time.time() - (time.monotonic() - start))
+    if (request.attest or signing) and any(each.output.kind == "registry" for each in outputs):
+        _attest(ready, created, outputs, time.time() - (time.monotonic() - start), signing)
     return _result(ready, created, outputs, seconds=time.monotonic() - start)
+
+
+def _signing_key(request: BuildRequest) -> PrivateKey | None:
+    if request.sign_key is None:
+        return None
+    from pybuild.platform import keys
+
+    return keys.read_private(request.sign_key, password=request.caller.get(keys.PASSWORD, ""))
 
 
 def _hand_over(
@@ -186,7 +197,9 @@ def _result(
     )
 
 
-def _attest(ready: Prepared, created: Created, outputs: tuple[Delivered, ...], started: float) -> None:
+def _attest(
+    ready: Prepared, created: Created, outputs: tuple[Delivered, ...], started: float, key: PrivateKey | None
+) -> None:
     from pybuild.platform.attest import attest, materials
     from pybuild.platform.provenance import Provenance
 
@@ -201,7 +214,7 @@ def _attest(ready: Prepared, created: Created, outputs: tuple[Delivered, ...], s
         started=started,
         finished=time.time(),
     )
-    attest(ready.request, outputs, provenance)
+    attest(ready.request, outputs, provenance, key)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
-from pybuild.errors import BuilderUnusable, InvalidFile, NotTrusted
+from pybuild.errors import BuilderUnusable, InvalidFile, InvalidInput, NotTrusted
+from pybuild.oci.digest import is_digest
+from pybuild.oci.reference import Reference
 from pybuild.spec import toml
 from pybuild.stores.state import read_state, write_state
 
@@ -42,7 +44,13 @@ class Pinned:
     @classmethod
     def read(cls, table: Table) -> Self:
         """From its table."""
-        return cls(image=table.needed("image"), id=table.needed("id"), pull=table.text("pull"))
+        # The app may be a stranger's, and these stand in a hint that people type: nothing but names and a digest.
+        image, digest, pull = table.needed("image"), table.needed("id"), table.text("pull")
+        for name in filter(None, (image, pull)):
+            Reference.parse(name)
+        if not is_digest(digest):
+            raise InvalidFile(f"{table.place('id')}: expected sha256: and 64 hexadecimal digits")
+        return cls(image=image, id=digest, pull=pull)
 
     def check(self, name: str, found: str, what: str) -> None:
         """Raise `NotTrusted` unless the image called `name`, whose id is `found`, is this one."""
@@ -115,6 +123,10 @@ def lock(request: BuildRequest) -> tuple[Lock, bool]:
     from pybuild.platform.prepare import prepared
     from pybuild.stores.daemon import DaemonStore
 
+    if not request.path.is_dir():
+        raise InvalidInput(
+            f"{request.path} is no folder that {NAME} could stand in", hint="pybuild lock --path FOLDER"
+        )
     with prepared(replace(request, locked=False)) as ready:
         stored = DaemonStore(ready.client).find(ready.builder.image_id)
         run = ready.store.find(ready.run_image)
@@ -144,6 +156,9 @@ def write_lock(app: Path, lock: Lock) -> bool:
     path, text = app / NAME, lock.write()
     if read_state(path, limit=_MAX) == text:
         return False
-    write_state(path, text)
-    path.chmod(0o644)
+    try:
+        write_state(path, text)
+        path.chmod(0o644)
+    except OSError as exc:
+        raise InvalidInput(f"{path} cannot be written: {exc.strerror}", hint=f"ls -ld {app}") from exc
     return True

@@ -140,6 +140,11 @@ def build_request(
             f"the cache image {cache.image} is the image itself", hint=f"--cache-image {names[0]}-cache"
         )
     places = read_outputs(outputs, names, publish=publish)
+    if sign_key is not None and not any(place.kind == "registry" for place in places):
+        raise InvalidInput(
+            "--sign signs an image in a registry, and none is asked for",
+            hint="add --publish, or leave out --sign",
+        )
     return BuildRequest(
         image=names[0],
         cache=cache,

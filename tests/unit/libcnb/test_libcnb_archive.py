@@ -156,3 +156,17 @@ def test_what_is_no_archive_is_said_to_be_none(tmp_path: Path, data: bytes) -> N
 
     with pytest.raises(Problem, match="An archive cannot be read"):
         unpack(tmp_path / "a.tar", tmp_path / "to")
+
+
+def test_a_zip_whose_content_is_damaged_is_a_problem_and_no_traceback(tmp_path: Path) -> None:
+    """zlib has an error of its own, which is none of zipfile's."""
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("file", b"content " * 200)
+    data = bytearray(path.read_bytes())
+    start = 30 + len("file")
+    data[start : start + 12] = b"\xff" * 12
+    path.write_bytes(data)
+
+    with pytest.raises(Problem, match="cannot be read"):
+        unpack(path, tmp_path / "out", limit=1 << 20)

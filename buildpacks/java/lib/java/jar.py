@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
@@ -32,7 +33,7 @@ class Jar:
             with zipfile.ZipFile(path) as archive:
                 names = tuple(archive.namelist())
                 text = _text(archive, MANIFEST) if MANIFEST in names else ""
-        except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError) as exc:
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as exc:
             raise errors.bad_jar(path.name, str(exc)) from exc
         return cls(path=path, manifest=main_attributes(text), names=names)
 
