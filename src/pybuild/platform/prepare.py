@@ -20,7 +20,7 @@ from pybuild.buildenv.container import ContainerBuildEnv, ContainerSpec
 from pybuild.errors import BuilderUnusable, InvalidFile, InvalidInput
 from pybuild.oci.reference import Reference
 from pybuild.platform import ownership, volumes
-from pybuild.platform.builder import check_platform, read_builder, with_versions
+from pybuild.platform.builder import check_platform, read_builder, warn_of_emulation, with_versions
 from pybuild.platform.caches import forget, state_folder
 from pybuild.platform.confided import inside, tmpfs_mounts
 from pybuild.platform.config import chosen_registry
@@ -241,7 +241,7 @@ def _builder(client: docker.APIClient, request: BuildRequest, project: Project) 
     name = _builder_name(request, project)
     if name:
         events.detail(f"Builder '{name}' is {'trusted' if is_trusted(name, request.config) else 'untrusted'}")
-        present(
+        image = present(
             client,
             Reference.parse(name),
             request.pull_policy,
@@ -251,13 +251,16 @@ def _builder(client: docker.APIClient, request: BuildRequest, project: Project) 
     else:
         from pybuild.platform.bootstrap import default_builder
 
-        name = default_builder(client, refresh=request.pull_policy == "always", environ=request.caller)
-    return _chosen(with_versions(read_builder(client, name)), client, request.choices)
+        name, image = (
+            default_builder(client, refresh=request.pull_policy == "always", environ=request.caller),
+            None,
+        )
+    return _chosen(with_versions(read_builder(client, name, image)), request.choices)
 
 
-def _chosen(builder: Builder, client: docker.APIClient, choices: Choices) -> Builder:
+def _chosen(builder: Builder, choices: Choices) -> Builder:
     """The builder as the user wants it: for that platform, with that user, without its system buildpacks."""
-    check_platform(builder, client, choices.platform)
+    check_platform(builder, choices.platform)
     return replace(
         builder,
         uid=builder.uid if choices.uid is None else choices.uid,
@@ -300,6 +303,7 @@ def opened(prepared: Prepared, *, keepable: bool = False) -> Iterator[volumes.Op
         kind="kept" if keepable else "build",
     ) as opened:
         start(opened.env, request)
+        warn_of_emulation(builder, prepared.client)
         volumes.mark_used(state_folder(), opened.volume)
         yield opened
 
@@ -310,6 +314,7 @@ def looked_into(prepared: Prepared) -> Iterator[ContainerBuildEnv]:
     spec = replace(container_spec(prepared), labels=owner_labels(prepared))
     with ContainerBuildEnv.create(prepared.client, spec) as env:
         start(env, prepared.request)
+        warn_of_emulation(prepared.builder, prepared.client)
         yield env
 
 
