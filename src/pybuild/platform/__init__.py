@@ -3,7 +3,7 @@
 | module | what it answers |
 |---|---|
 | `source`, `source_folder`, `source_zip`, `source_entry`, `selection` | which files of the app are sent, and how |
-| `environment`, `certificates` | variables and CA certificates of a build |
+| `environment`, `certificates`, `known_trust` | variables and CA certificates of a build |
 | `locator`, `fetch`, `fetch_archive`, `modules` | a buildpack that the user names, as files to install |
 | `remote`, `download`, `registry_index`, `registering` | those that are elsewhere: images, URLs, buildpack registries |
 | `builder`, `builder_inspect`, `two_places` | reading a builder image |
