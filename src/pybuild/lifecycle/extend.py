@@ -86,6 +86,7 @@ def extend(applier: Applier, applications: Sequence[Application], kind: Kind) ->
         return config
     if not user[0] and not original[0]:
         warn("the run image states no user, so the app will run as root unless somebody says otherwise")
+        config = {key: value for key, value in config.items() if key != "User"}
     elif _is_root(user):
         raise ExtendError(
             f"{applications[-1].where if applications else 'the run image'} leaves root as the run image's user;"
