@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -208,6 +209,7 @@ class Lab:
     builder: str = ""
     environ: dict[str, str] = field(default_factory=dict)
     _started: list[Running] = field(default_factory=list)
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def __post_init__(self) -> None:
         self.app = self.root / "app"
@@ -239,7 +241,7 @@ class Lab:
 
     def start(self, *args: str, before: Sequence[str] = (), **environ: str) -> Running:
         """`pybuild ARGS` in the folder of the app; `before`: a command that starts it, such as `setpriv`."""
-        log = self.root / f"run-{len(self._started)}"
+        log = self.root / f"run-{next(self._numbers)}"  # several threads may start something
         started = Running(args, cwd=self.app, environ={**self.environ, **environ}, log=log, before=before)
         self._started.append(started)
         return started
