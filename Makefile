@@ -8,7 +8,7 @@ WORKERS ?= 2
 PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 FAULTS := tests/integration/test_faults.py tests/integration/test_attacks.py tests/integration/test_bad_input.py \
 	tests/integration/test_cache_in_place.py tests/integration/test_memory.py tests/integration/test_supply_chain.py \
-	tests/contract/test_build_container.py tests/contract/test_registry.py tests/unit/test_fuzzing.py
+	tests/integration/test_engine_faults.py tests/contract/test_build_container.py tests/contract/test_registry.py tests/unit/test_fuzzing.py
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
