@@ -156,4 +156,11 @@ def _start(context: BuildContext, manifest: Manifest, lock: Lock) -> scripts.Sta
     found = scripts.script(manifest, lock.tool, *names) or scripts.start(context.app, manifest, lock.tool)
     if found is None and not start.procfile_types(context.app) and context.exec_env != "test":
         raise errors.no_start()
+    if (
+        found
+        and context.exec_env == "production"
+        and manifest.dev
+        and (program := scripts.lacks(context.app, found))
+    ):
+        raise errors.start_for_developers(found.line, program)
     return found
