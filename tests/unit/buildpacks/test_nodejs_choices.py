@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from nodejs import explain, frontend, ranges, registry, scripts, settings, versions
+from nodejs import build, explain, frontend, ranges, registry, scripts, settings, versions
 from nodejs.layers import modules, tool
 from nodejs.manifest import Lock, Manager, Manifest
 from pybuild.libcnb.command import ToolFailed
@@ -353,6 +353,11 @@ def test_an_app_without_anything_to_start_is_known(tmp_path: Path) -> None:
     [
         ({"scripts": {"build": "vite build"}, "devDependencies": {"vite": "7"}}, {}, ("Vite", "dist", True)),
         (
+            {"scripts": {"build": "b"}, "devDependencies": {"vite": "8", "@sveltejs/adapter-auto": "7"}},
+            {},
+            ("SvelteKit", "build", False),
+        ),
+        (
             {"scripts": {"build": "vite build", "start": "vite --host"}, "devDependencies": {"vite": "7"}},
             {"vite.config.ts": "export default { build: { outDir: './public_html' } }"},
             ("Vite", "public_html", True),
@@ -391,6 +396,14 @@ def test_front_ends_are_known_by_their_tools(
 
     assert found is not None
     assert (found.name, found.folders[0], found.single_page) == expected
+
+
+def test_the_starter_of_sveltekit_is_told_that_it_needs_an_adapter() -> None:
+    manifest = Manifest(scripts={"build": "vite build"}, dev={"@sveltejs/adapter-auto": "7", "vite": "8"})
+    front_end = frontend.FrontEnd(name="SvelteKit", folders=("build",), single_page=False)
+
+    assert "adapter-node" in str(build.not_built(manifest, front_end, "").steps)
+    assert "none of out has" in build.not_built(manifest, front_end, "out").found
 
 
 @pytest.mark.parametrize(

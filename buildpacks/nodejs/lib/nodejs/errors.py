@@ -184,3 +184,16 @@ def start_for_developers(line: str, program: str) -> Problem:
             "Or keep all packages in the image: BP_NODE_PRUNE=false.",
         ),
     )
+
+
+def no_adapter() -> Problem:
+    """A SvelteKit app with the adapter of its starter, which builds for some vendors' platforms only."""
+    return Problem(
+        "SvelteKit has built nothing that can be served",
+        "The app has @sveltejs/adapter-auto, which knows some vendors' platforms and no container.",
+        steps=(
+            "For a server: run `npm install --save-dev @sveltejs/adapter-node`.",
+            "For files alone: run `npm install --save-dev @sveltejs/adapter-static`.",
+            "Name it instead of adapter-auto in svelte.config.js or vite.config, and remove adapter-auto from package.json.",
+        ),
+    )
