@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import re
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -43,10 +45,11 @@ def layer(module: str) -> str:
     return [*module.split("."), ""][1]
 
 
+@cache
 def imports(module: str, *, types: bool = True, functions: bool = True) -> set[str]:
     """Modules that `module` imports; without `types` not those for annotations, without `functions` only at its top."""
     found = set()
-    for node in _nodes(ast.parse(MODULES[module].read_text("utf-8")), types, functions):
+    for node in _nodes(_tree(module), types, functions):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -55,6 +58,11 @@ def imports(module: str, *, types: bool = True, functions: bool = True) -> set[s
             inner = {f"{source}.{alias.name}" for alias in node.names} & MODULES.keys()
             found |= inner or {source}
     return found
+
+
+@cache
+def _tree(module: str) -> ast.Module:
+    return ast.parse(MODULES[module].read_text("utf-8"))
 
 
 def _nodes(tree: ast.AST, types: bool, functions: bool) -> list[ast.AST]:
@@ -87,6 +95,19 @@ def test_a_module_imports_only_what_lies_below_it(module: str) -> None:
 
 def test_every_folder_has_its_place_in_the_table() -> None:
     assert {layer(module) for module in MODULES} - {""} <= ALLOWED.keys()
+
+
+def test_the_page_of_the_tree_tells_the_same() -> None:
+    page = (SOURCE.parent / "docs" / "explanation" / "layout.md").read_text("utf-8")
+    rows = re.findall(
+        r"^\| `(\w+)/?` \|[^|]*\|([^|]*)\|$", page.partition("from the top down")[2], re.MULTILINE
+    )
+
+    told = {
+        name: {*re.findall(r"`(\w+)`", cell), *(FLOOR if "the floor" in cell else ())} for name, cell in rows
+    }
+
+    assert told == {name: allowed for name, allowed in ALLOWED.items() if name != "__main__"}
 
 
 def test_no_import_runs_in_a_circle() -> None:

@@ -19,9 +19,9 @@ from pybuild.cli.build_options import (
 )
 from pybuild.cli.built import built_data, show_built
 from pybuild.cli.debug import chosen_handler, on_failure_option
+from pybuild.cli.display import Display, output_options
 from pybuild.cli.file_list import list_files
 from pybuild.cli.id_files import id_files
-from pybuild.cli.options import console, output_options
 from pybuild.cli.pack_options import choice_options, previous_image_option, report_option, sbom_option
 from pybuild.cli.trail import failure_data, groups_of, next_step, trail_lines
 from pybuild.cli.why import Decisions
@@ -140,14 +140,11 @@ def command(
     iidfile: Path | None,
     digest_file: Path | None,
     as_json: bool,
-    quiet: bool,
-    verbose: bool,
-    no_color: bool,
-    timestamps: bool,
+    display: Display,
     **words: Any,
 ) -> int:
     """Turn the source in a folder into the runnable image IMAGE."""
-    with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps) as shown:
+    with display.console() as shown:
         from pybuild.errors import NothingDetected
         from pybuild.platform import config
         from pybuild.platform.build import build
@@ -182,7 +179,7 @@ def command(
         show_built(shown, result)
         if as_json:
             sys.stdout.write(json.dumps(built_data(result, shown.timings, decisions), indent=2) + "\n")
-        elif quiet:
+        elif display.quiet:
             sys.stdout.write(f"{result.image_id}\n")
         if require_cached:
             decisions.check([element.id for element in result.buildpacks])

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pybuild import __version__
+from pybuild.cli.display import Display, output_options
 from pybuild.cli.making import made_data, making_options, registry_option
-from pybuild.cli.options import console, insecure_registry_option, output_options
+from pybuild.cli.options import CONTEXT, insecure_registry_option
 from pybuild.cli.structured import HUMAN, output_format_option, write
 from pybuild.errors import BuilderUnusable, InvalidFile, InvalidInput
 
@@ -21,17 +22,15 @@ if TYPE_CHECKING:
     from pybuild.platform.two_places import Look
     from pybuild.spec.config import Config
 
-_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
-
-@click.group("builder", context_settings=_CONTEXT)
+@click.group("builder", context_settings=CONTEXT)
 def command() -> None:
     """Make builders, and look into them: images with buildpacks, a lifecycle and what builds run in."""
 
 
 @command.command(
     "create",
-    context_settings=_CONTEXT,
+    context_settings=CONTEXT,
     epilog="Examples:  pybuild builder create my/builder --config builder.toml"
     "   |   pybuild builder create registry.example.com/builder -c builder.toml --publish --target linux/amd64 --target linux/arm64",
 )
@@ -64,17 +63,14 @@ def create(
     made_by: str,
     registry: str | None,
     as_json: bool,
-    quiet: bool,
-    verbose: bool,
-    no_color: bool,
-    timestamps: bool,
+    display: Display,
     **making: Any,
 ) -> int:
     """Make the builder image NAME as builder.toml says.
 
     The layers are those that `pack builder create` makes. Without [lifecycle] it gets pybuild's own.
     """
-    with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps) as shown:
+    with display.console() as shown:
         from pybuild.cli.making import chosen_registry, where_of
         from pybuild.platform.builder_create import BuilderRequest, create_builder, flatten_groups
         from pybuild.platform.made import parse_labels, parse_targets
@@ -100,7 +96,7 @@ def create(
         shown.line(f"Tip: Run 'pybuild <image-name> --builder {name}' to use this builder")
     if as_json:
         sys.stdout.write(json.dumps(made_data(name, outcome), indent=2) + "\n")
-    elif quiet:
+    elif display.quiet:
         sys.stdout.write(f"{outcome.index or outcome.images[0].image_id}\n")
     return 0
 
@@ -114,7 +110,7 @@ def _content(path: Path) -> bytes:
 
 @command.command(
     "inspect",
-    context_settings=_CONTEXT,
+    context_settings=CONTEXT,
     epilog="Examples:  pybuild builder inspect   |   pybuild builder inspect heroku/builder:24 -o json"
     "   |   pybuild builder inspect --settings",
 )
@@ -141,17 +137,14 @@ def inspect(
     form: str,
     as_json: bool,
     insecure_registries: tuple[str, ...],
-    quiet: bool,
-    verbose: bool,
-    no_color: bool,
-    timestamps: bool,
+    display: Display,
 ) -> int:
     """Show what a builder has: its lifecycle, run images, buildpacks, and the order they are tried in.
 
     IMAGE is looked at in the engine and in its registry; without it, the default builder is.
     """
     form = "json" if as_json else form
-    with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps) as shown:
+    with display.console() as shown:
         from pybuild.cli.builder_text import Shown
         from pybuild.platform import config
         from pybuild.platform.trust import is_trusted
@@ -182,9 +175,9 @@ def inspect(
             config=known,
         )
         if form != HUMAN:
-            write(about.data(form, mixins=verbose), form)
+            write(about.data(form, mixins=display.verbose), form)
             return 0
-        sys.stdout.write("\n".join(about.lines(mixins=verbose)) + "\n")
+        sys.stdout.write("\n".join(about.lines(mixins=display.verbose)) + "\n")
         sys.stdout.flush()
         for text in about.warnings():
             shown.line(f"Warning: {text}")
@@ -225,12 +218,12 @@ def _show_settings(name: str, look: Look, form: str) -> int:
     return 0
 
 
-@command.command("suggest", context_settings=_CONTEXT)
+@command.command("suggest", context_settings=CONTEXT)
 @click.option("--json", "as_json", is_flag=True, help="Print the builders as JSON on standard output.")
 @output_options
-def suggest(*, as_json: bool, quiet: bool, verbose: bool, no_color: bool, timestamps: bool) -> int:
+def suggest(*, as_json: bool, display: Display) -> int:
     """List builders: pybuild's own, which builds use that name none, and those that others make."""
-    with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps):
+    with display.console():
         from pybuild.cli.module_text import columns
         from pybuild.platform.known_builders import KNOWN_BUILDERS, OURS
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from pybuild.cli.making import chosen_registry, making_options, registry_option
-from pybuild.cli.options import console, insecure_registry_option, output_options
+from pybuild.cli.buildpack_registry import REGISTRY_COMMANDS
+from pybuild.cli.display import Display, output_options
+from pybuild.cli.making import making_options, registry_option
+from pybuild.cli.options import CONTEXT, insecure_registry_option
 from pybuild.cli.packaging import make, package_options, print_made, show
 from pybuild.cli.scaffolding import new_options, scaffold
 
@@ -22,17 +23,15 @@ if TYPE_CHECKING:
     from pybuild.platform.buildpack_tests import Tested
     from pybuild.platform.lint import Finding
 
-_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
-
-@click.group("buildpack", context_settings=_CONTEXT)
+@click.group("buildpack", context_settings=CONTEXT)
 def command() -> None:
     """Write, check, test, package and share buildpacks."""
 
 
 @command.command(
     "new",
-    context_settings=_CONTEXT,
+    context_settings=CONTEXT,
     epilog="Examples:  pybuild buildpack new acme/web   |   pybuild buildpack new acme/web --lang python --path ./web",
 )
 @click.argument("id")
@@ -53,20 +52,17 @@ def new(
     api: str,
     version: str,
     targets: tuple[str, ...],
-    quiet: bool,
-    verbose: bool,
-    no_color: bool,
-    timestamps: bool,
+    display: Display,
 ) -> int:
     """Make the folder of a buildpack that works, with tests, to write on."""
-    with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps) as shown:
+    with display.console() as shown:
         scaffold(id, shown, kind="buildpack", lang=lang, path=path, api=api, version=version, targets=targets)
     return 0
 
 
 @command.command(
     "test",
-    context_settings=_CONTEXT,
+    context_settings=CONTEXT,
     epilog="Examples:  pybuild buildpack test ./web   |   pybuild buildpack test ./web hello --verbose",
 )
 @click.argument("folder", type=click.Path(path_type=Path), default=".")
@@ -78,17 +74,14 @@ def test(
     names: tuple[str, ...],
     *,
     as_json: bool,
-    quiet: bool,
-    verbose: bool,
-    no_color: bool,
-    timestamps: bool,
+    display: Display,
 ) -> int:
     """Run the tests of the buildpack in FOLDER (default: here): its detect and build, without an engine.
 
     Each folder `test/NAME` is a test: the app in `app`, what is expected in expect.toml. The buildpack runs as you, on
     this machine. Exit code 1 if a test fails.
     """
-    with console(quiet=True, verbose=False, no_color=no_color, timestamps=timestamps):
+    with replace(display, quiet=True, verbose=False).console():
         from pybuild.platform.buildpack_tests import cases, run
 
         results = [run(folder, case) for case in cases(folder, names)]
@@ -107,8 +100,8 @@ def test(
         sys.stdout.write(json.dumps({"passed": not failed, "tests": data}, indent=2) + "\n")
         return 1 if failed else 0
     for each in results:
-        _show_test(each, quiet=quiet, output=verbose)
-    if not quiet:
+        _show_test(each, quiet=display.quiet, output=display.verbose)
+    if not display.quiet:
         print(f"\n{len(results) - len(failed)} of {len(results)} tests passed")
     return 1 if failed else 0
 
@@ -128,7 +121,7 @@ def _show_test(result: Tested, *, quiet: bool, output: bool) -> None:
 
 @command.command(
     "lint",
-    context_settings=_CONTEXT,
+    context_settings=CONTEXT,
     epilog="Example:  pybuild buildpack lint ./web --json",
 )
 @click.argument("folder", type=click.Path(path_type=Path), default=".")
@@ -140,13 +133,10 @@ def lint(
     *,
     as_json: bool,
     strict: bool,
-    quiet: bool,
-    verbose: bool,
-    no_color: bool,
-    timestamps: bool,
+    display: Display,
 ) -> int:
     """Check the buildpack or extension in FOLDER (default: here) against the specification. Exit code 1 for errors."""
-    with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps):
+    with display.console():
         from pybuild.platform.lint import lint as check
 
         found = check(folder)
@@ -156,8 +146,8 @@ def lint(
             json.dumps({"ok": not errors, "findings": [asdict(each) for each in found]}, indent=2) + "\n"
         )
         return 1 if errors else 0
-    _show_findings([each for each in found if not quiet or each.severity == "error"])
-    if not quiet:
+    _show_findings([each for each in found if not display.quiet or each.severity == "error"])
+    if not display.quiet:
         print(f"{folder}: {_count(found)}")
     return 1 if errors else 0
 
@@ -180,7 +170,7 @@ def _count(found: Sequence[Finding]) -> str:
 
 @command.command(
     "package",
-    context_settings=_CONTEXT,
+    context_settings=CONTEXT,
     epilog="Examples:  pybuild buildpack package acme/web --path ./web   |   pybuild buildpack package web.cnb -p ./web -f file"
     "   |   pybuild buildpack package registry.example.com/web -c package.toml --publish",
 )
@@ -208,17 +198,14 @@ def package(
     apart: tuple[str, ...],
     registry: str | None,
     as_json: bool,
-    quiet: bool,
-    verbose: bool,
-    no_color: bool,
-    timestamps: bool,
+    display: Display,
     **making: Any,
 ) -> int:
     """Make the package NAME of a buildpack and all that it needs: an image, or with `--format file` a .cnb file.
 
     A buildpack in Python that imports libcnb carries a copy of it along.
     """
-    with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps) as shown:
+    with display.console() as shown:
         data = make(
             name,
             shown,
@@ -231,13 +218,13 @@ def package(
             flatten=flatten,
             apart=apart,
         )
-    print_made(data, as_json=as_json, quiet=quiet)
+    print_made(data, as_json=as_json, quiet=display.quiet)
     return 0
 
 
 @command.command(
     "inspect",
-    context_settings=_CONTEXT,
+    context_settings=CONTEXT,
     epilog="Examples:  pybuild buildpack inspect web.cnb   |   pybuild buildpack inspect docker://acme/web --json",
 )
 @click.argument("name")
@@ -261,13 +248,10 @@ def inspect(
     registry: str | None,
     as_json: bool,
     insecure_registries: tuple[str, ...],
-    quiet: bool,
-    verbose: bool,
-    no_color: bool,
-    timestamps: bool,
+    display: Display,
 ) -> int:
     """Show what is in a package: an image, a .cnb file, its URL, or an id in a buildpack registry."""
-    with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps):
+    with display.console():
         show(
             name,
             kind="buildpack",
@@ -275,87 +259,10 @@ def inspect(
             as_json=as_json,
             insecure=insecure_registries,
             depth=depth,
-            mixins=verbose,
+            mixins=display.verbose,
         )
     return 0
 
 
-@command.command(
-    "pull",
-    context_settings=_CONTEXT,
-    epilog="Example:  pybuild buildpack pull heroku/nodejs@3.2.1",
-)
-@click.argument("name")
-@registry_option
-@output_options
-def pull(
-    name: str, *, registry: str | None, quiet: bool, verbose: bool, no_color: bool, timestamps: bool
-) -> int:
-    """Pull a package into the engine: an image, or an id in a buildpack registry."""
-    with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps) as shown:
-        from pybuild.platform.registering import pull_package
-
-        image = pull_package(name, chosen_registry(registry), environ=os.environ)
-        shown.line(f"Successfully pulled '{name}'", style="32")
-    if quiet:
-        sys.stdout.write(f"{image}\n")
-    return 0
-
-
-@command.command(
-    "register",
-    context_settings=_CONTEXT,
-    epilog="Example:  pybuild buildpack register registry.example.com/acme/web:1.0.0",
-)
-@click.argument("image")
-@registry_option
-@insecure_registry_option
-@output_options
-def register(
-    image: str,
-    *,
-    registry: str | None,
-    insecure_registries: tuple[str, ...],
-    quiet: bool,
-    verbose: bool,
-    no_color: bool,
-    timestamps: bool,
-) -> int:
-    """Have a published package listed in a buildpack registry.
-
-    For an index on GitHub, prints the URL of a form that is filled in; into any other git repository, commits and pushes.
-    """
-    with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps) as shown:
-        from pybuild.platform.registering import register as add
-
-        done = add(image, chosen_registry(registry), environ=os.environ, insecure=insecure_registries)
-        shown.line(done.text, style="32" if done.finished else "")
-    sys.stdout.write(f"{done.result}\n")
-    return 0
-
-
-@command.command(
-    "yank", context_settings=_CONTEXT, epilog="Example:  pybuild buildpack yank acme/web@1.0.0 [--undo]"
-)
-@click.argument("name", metavar="ID@VERSION")
-@click.option("-u", "--undo", is_flag=True, help="Let the version be used again.")
-@registry_option
-@output_options
-def yank(
-    name: str,
-    *,
-    undo: bool,
-    registry: str | None,
-    quiet: bool,
-    verbose: bool,
-    no_color: bool,
-    timestamps: bool,
-) -> int:
-    """Have a version of a buildpack marked in a buildpack registry, so that nobody uses it any more."""
-    with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps) as shown:
-        from pybuild.platform.registering import yank as mark
-
-        done = mark(name, chosen_registry(registry), undo=undo, environ=os.environ)
-        shown.line(done.text, style="32" if done.finished else "")
-    sys.stdout.write(f"{done.result}\n")
-    return 0
+for _each in REGISTRY_COMMANDS:
+    command.add_command(_each)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pybuild.cli.options import console, output_options
+from pybuild.cli.display import Display, output_options
+from pybuild.cli.options import CONTEXT
 from pybuild.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -18,21 +19,20 @@ if TYPE_CHECKING:
 
     from pybuild.platform.volumes import CacheVolume
 
-_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
-@click.group("cache", context_settings=_CONTEXT)
+@click.group("cache", context_settings=CONTEXT)
 def command() -> None:
     """List and remove the caches that builds keep, one volume for each app and builder."""
 
 
-@command.command("ls", context_settings=_CONTEXT)
+@command.command("ls", context_settings=CONTEXT)
 @click.option("--json", "as_json", is_flag=True, help="Print the caches as JSON on standard output.")
 @output_options
-def ls(*, as_json: bool, quiet: bool, verbose: bool, no_color: bool, timestamps: bool) -> int:
+def ls(*, as_json: bool, display: Display) -> int:
     """List the caches: whose they are, how large, when last used; -v adds their names, -q shows only these."""
-    with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps):
+    with display.console():
         from pybuild import engine
         from pybuild.platform.caches import state_folder
         from pybuild.platform.volumes import caches
@@ -41,21 +41,21 @@ def ls(*, as_json: bool, quiet: bool, verbose: bool, no_color: bool, timestamps:
             found = caches(client, state_folder())
     if as_json:
         sys.stdout.write(json.dumps([_as_data(cache) for cache in found], indent=2) + "\n")
-    elif quiet:
+    elif display.quiet:
         sys.stdout.write("".join(f"{cache.name}\n" for cache in found))
     elif not found:
         print("There are no caches; builds make them.", file=sys.stderr)
     else:
-        _show(found, names=verbose)
+        _show(found, names=display.verbose)
     return 0
 
 
-@command.command("rm", context_settings=_CONTEXT)
+@command.command("rm", context_settings=CONTEXT)
 @click.argument("names", nargs=-1, required=True, metavar="IMAGE|CACHE…")
 @output_options
-def rm(names: tuple[str, ...], *, quiet: bool, verbose: bool, no_color: bool, timestamps: bool) -> int:
+def rm(names: tuple[str, ...], *, display: Display) -> int:
     """Remove caches: by their own names, or all those of an image. Nothing is removed if one is unknown."""
-    with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps):
+    with display.console():
         from pybuild import engine
         from pybuild.platform.caches import forget, state_folder
         from pybuild.platform.volumes import caches, remove
@@ -74,16 +74,14 @@ def rm(names: tuple[str, ...], *, quiet: bool, verbose: bool, no_color: bool, ti
     return 0
 
 
-@command.command("prune", context_settings=_CONTEXT)
+@command.command("prune", context_settings=CONTEXT)
 @click.option("--unused", default="30d", show_default=True, metavar="DURATION", help="Such as 12h, 30d, 8w.")
 @click.option("--all", "everything", is_flag=True, help="Remove every cache that no build uses right now.")
 @output_options
-def prune(
-    *, unused: str, everything: bool, quiet: bool, verbose: bool, no_color: bool, timestamps: bool
-) -> int:
+def prune(*, unused: str, everything: bool, display: Display) -> int:
     """Remove the caches that no build has used for some time, and what killed builds left."""
     seconds = 0.0 if everything else duration(unused)
-    with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps):
+    with display.console():
         from pybuild import engine
         from pybuild.platform import volumes
         from pybuild.platform.caches import forget, state_folder
@@ -93,7 +91,7 @@ def prune(
         for cache in removed:
             forget(cache.name)
     _tell([cache.name for cache in removed])
-    if not quiet:
+    if not display.quiet:
         from pybuild.cli.console import human_size
 
         freed = sum(max(cache.size, 0) for cache in removed)

@@ -7,11 +7,12 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from pybuild.cli.options import console, insecure_registry_option, output_options
+from pybuild.cli.display import Display, output_options
+from pybuild.cli.options import insecure_registry_option
 from pybuild.errors import PybuildError
 
 if TYPE_CHECKING:
@@ -50,10 +51,7 @@ def command(
     builder: str | None,
     keep: bool,
     as_json: bool,
-    quiet: bool,
-    verbose: bool,
-    no_color: bool,
-    timestamps: bool,
+    display: Display,
 ) -> int:
     """Show what differs between the images A and B: base, layers, files, configuration, labels, SBOM.
 
@@ -64,7 +62,7 @@ def command(
     Exit code: 0 they are the same, 1 they differ, more than 1 they could not be compared.
     """
     _check_words(images, app, builder, keep=keep)
-    with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps):
+    with display.console():
         try:
             if app is not None:
                 result: Comparison | BuildComparison = _built(
@@ -79,7 +77,7 @@ def command(
         except PybuildError as exc:
             exc.exit_code = max(exc.exit_code, _TROUBLE)
             raise
-    _print(result, as_json=as_json, quiet=quiet, verbose=verbose, no_color=no_color)
+    _print(result, display, as_json=as_json)
     return 0 if result.same else 1
 
 
@@ -99,23 +97,15 @@ def _built(app: Path, builder: str, *, keep: bool, all_layers: bool) -> BuildCom
     return compare_builds(app, builder, environ=os.environ, keep=keep, all_layers=all_layers)
 
 
-def _print(
-    result: Comparison | BuildComparison, *, as_json: bool, quiet: bool, verbose: bool, no_color: bool
-) -> None:
+def _print(result: Comparison | BuildComparison, display: Display, *, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps(result.as_json(), indent=2) + "\n")
-    elif not quiet:
+    elif not display.quiet:
         from pybuild.cli.compare_table import lines_of
         from pybuild.cli.table import line_width
 
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")  # names in an image are of any alphabet
-        for line in lines_of(result, width=line_width(), everything=verbose, colour=_colour(no_color)):
+        colour = display.coloured(sys.stdout)
+        for line in lines_of(result, width=line_width(), everything=display.verbose, colour=colour):
             print(line)
-
-
-def _colour(no_color: bool) -> bool:
-    environ: Any = os.environ
-    return (
-        sys.stdout.isatty() and not no_color and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
-    )

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pybuild.cli import config_lists, config_mirrors
-from pybuild.cli.options import CONTEXT, Aliased, console, output_options, unset_option, usual
+from pybuild.cli.display import Display, output_options
+from pybuild.cli.options import CONTEXT, Aliased, unset_option
 from pybuild.errors import InvalidInput
 from pybuild.platform import config as settings
 
@@ -50,9 +51,9 @@ def command(ctx: click.Context) -> None:
 @command.command("show", context_settings=CONTEXT)
 @click.option("--json", "as_json", is_flag=True, help="Print the settings as JSON.")
 @output_options
-def show(*, as_json: bool = False, **words: Any) -> int:
+def show(*, as_json: bool = False, display: Display) -> int:
     """Show all settings, and where they are kept."""
-    with console(**usual(words)) as shown:
+    with display.console() as shown:
         found = settings.load(os.environ)
         shown.line(f"# {settings.config_path(os.environ)}")
     if as_json:
@@ -64,9 +65,9 @@ def show(*, as_json: bool = False, **words: Any) -> int:
 
 @command.command("import-pack", context_settings=CONTEXT)
 @output_options
-def import_pack(**words: Any) -> int:
+def import_pack(*, display: Display) -> int:
     """Take over the settings of `pack`, as far as they are not set here."""
-    with console(**words) as shown:
+    with display.console() as shown:
         settings.import_pack(os.environ)
         shown.line(f"Settings of {settings.pack_config_path(os.environ)} taken over")
     return 0
@@ -76,13 +77,13 @@ def import_pack(**words: Any) -> int:
 @click.argument("name", required=False)
 @unset_option
 @output_options
-def default_builder(name: str | None, *, unset: bool, **words: Any) -> int:
+def default_builder(name: str | None, *, unset: bool, display: Display) -> int:
     """Show, set or unset the builder of apps that name none; without one it is pybuild's own."""
     return _one(
         "default_builder",
         name,
         unset=unset,
-        words=words,
+        display=display,
         check=_image_name,
         texts=(
             "The current default builder is '{}'",
@@ -98,13 +99,13 @@ def default_builder(name: str | None, *, unset: bool, **words: Any) -> int:
 @click.argument("name", required=False)
 @unset_option
 @output_options
-def lifecycle_image(name: str | None, *, unset: bool, **words: Any) -> int:
+def lifecycle_image(name: str | None, *, unset: bool, display: Display) -> int:
     """Show, set or unset the lifecycle image. Builds need none: pybuild is the lifecycle. Kept for `pack`."""
     return _one(
         "lifecycle_image",
         name,
         unset=unset,
-        words=words,
+        display=display,
         check=_image_name,
         texts=(
             "The current lifecycle image is '{}'",
@@ -120,7 +121,7 @@ def lifecycle_image(name: str | None, *, unset: bool, **words: Any) -> int:
 @click.argument("policy", required=False)
 @unset_option
 @output_options
-def pull_policy(policy: str | None, *, unset: bool, **words: Any) -> int:
+def pull_policy(policy: str | None, *, unset: bool, display: Display) -> int:
     """Show, set or unset when registries are asked for builders and run images: always, if-not-present, never, hourly,
     daily, weekly or interval=…, such as interval=12h.
     """
@@ -130,7 +131,7 @@ def pull_policy(policy: str | None, *, unset: bool, **words: Any) -> int:
         "pull_policy",
         policy,
         unset=unset,
-        words=words,
+        display=display,
         check=checked_policy,
         texts=(
             "The current pull policy is '{}'",
@@ -145,9 +146,9 @@ def pull_policy(policy: str | None, *, unset: bool, **words: Any) -> int:
 @command.command("experimental", context_settings=CONTEXT)
 @click.argument("value", required=False, type=click.Choice(["true", "false"]))
 @output_options
-def experimental(value: str | None, **words: Any) -> int:
+def experimental(value: str | None, *, display: Display) -> int:
     """Show or set `experimental`. Nothing of pybuild waits for it; `pack` keeps some of its commands behind it."""
-    with console(**words) as shown:
+    with display.console() as shown:
         if value is None:
             state = "are" if settings.load(os.environ).experimental else "aren't currently"
             print(f"Experimental features {state} enabled")
@@ -162,7 +163,7 @@ def _one(
     value: str | None,
     *,
     unset: bool,
-    words: dict[str, Any],
+    display: Display,
     check: Callable[[str], object],
     texts: Sequence[str],
 ) -> int:
@@ -170,7 +171,7 @@ def _one(
     is_set, is_unset, was_set, was_unset, was_none = texts
     if unset and value is not None:
         raise InvalidInput(f"{value!r} and --unset are two things", hint="leave one of them out")
-    with console(**words) as shown:
+    with display.console() as shown:
         before = getattr(settings.load(os.environ), key)
         if value is None and not unset:
             print((is_set if before else is_unset).format(before))

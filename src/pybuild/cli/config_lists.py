@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import Any
 
 import click
 
-from pybuild.cli.options import CONTEXT, console, listed, output_options, unset_option, usual
+from pybuild.cli.display import Display, output_options
+from pybuild.cli.options import CONTEXT, listed, unset_option
 from pybuild.errors import InvalidInput
 from pybuild.oci.reference import Reference
 from pybuild.platform import config as settings
@@ -28,11 +28,11 @@ def trusted_builders(ctx: click.Context) -> None:
 
 @trusted_builders.command("list", context_settings=CONTEXT)
 @output_options
-def trusted_list(**words: Any) -> int:
+def trusted_list(*, display: Display) -> int:
     """List the builders that are trusted: the known ones and those that were added."""
     from pybuild.platform.trust import KNOWN
 
-    with console(**usual(words)):
+    with display.console():
         found = settings.load(os.environ)
     print("Trusted Builders:")
     for name in sorted({*KNOWN, *found.trusted_builders}):
@@ -43,11 +43,11 @@ def trusted_list(**words: Any) -> int:
 @trusted_builders.command("add", context_settings=CONTEXT)
 @click.argument("name")
 @output_options
-def trusted_add(name: str, **words: Any) -> int:
+def trusted_add(name: str, *, display: Display) -> int:
     """Trust a builder: with a tag that one, without one every tag of it, on its own registry only."""
     from pybuild.platform.trust import is_trusted
 
-    with console(**words) as shown:
+    with display.console() as shown:
         Reference.parse(name)
         if is_trusted(name, settings.load(os.environ)):
             shown.line(f"Builder '{name}' is already trusted")
@@ -62,11 +62,11 @@ def trusted_add(name: str, **words: Any) -> int:
 @trusted_builders.command("remove", context_settings=CONTEXT)
 @click.argument("name")
 @output_options
-def trusted_remove(name: str, **words: Any) -> int:
+def trusted_remove(name: str, *, display: Display) -> int:
     """Trust a builder no more."""
     from pybuild.platform.trust import KNOWN
 
-    with console(**words) as shown:
+    with display.console() as shown:
         if name not in settings.load(os.environ).trusted_builders:
             if name in KNOWN:
                 raise InvalidInput(f"the builder {name!r} is a known one: it is always trusted")
@@ -94,13 +94,13 @@ def registries(ctx: click.Context) -> None:
 
 @registries.command("list", context_settings=CONTEXT)
 @output_options
-def registries_list(**words: Any) -> int:
+def registries_list(*, display: Display) -> int:
     """List the registries; a star marks the one that is asked when none is named."""
-    with console(**usual(words)):
+    with display.console():
         found = settings.load(os.environ)
     for each in found.all_registries:
         mark = "*" if each == found.registry() else " "
-        print(f"{mark} {each.name:<10} {each.url}" if words.get("verbose") else f"{mark} {each.name}")
+        print(f"{mark} {each.name:<10} {each.url}" if display.verbose else f"{mark} {each.name}")
     return 0
 
 
@@ -117,9 +117,9 @@ def registries_list(**words: Any) -> int:
 )
 @click.option("--default", "as_default", is_flag=True, help="Ask this one when none is named.")
 @output_options
-def registries_add(name: str, url: str, *, kind: str, as_default: bool, **words: Any) -> int:
+def registries_add(name: str, url: str, *, kind: str, as_default: bool, display: Display) -> int:
     """Add the registry NAME, whose index is the git repository at URL."""
-    with console(**words) as shown:
+    with display.console() as shown:
         if name == OFFICIAL:
             raise InvalidInput(f"{name!r} is the name of the official registry", hint="choose another name")
 
@@ -141,9 +141,9 @@ def registries_add(name: str, url: str, *, kind: str, as_default: bool, **words:
 @registries.command("remove", context_settings=CONTEXT)
 @click.argument("name")
 @output_options
-def registries_remove(name: str, **words: Any) -> int:
+def registries_remove(name: str, *, display: Display) -> int:
     """Remove the registry NAME."""
-    with console(**words) as shown:
+    with display.console() as shown:
 
         def edit(config: Config) -> Config:
             if not any(each.name == name for each in config.registries):
@@ -161,9 +161,9 @@ def registries_remove(name: str, **words: Any) -> int:
 @click.argument("name", required=False)
 @unset_option
 @output_options
-def registries_default(name: str | None, *, unset: bool, **words: Any) -> int:
+def registries_default(name: str | None, *, unset: bool, display: Display) -> int:
     """Show, set or unset the registry that is asked when none is named."""
-    with console(**words) as shown:
+    with display.console() as shown:
         if unset or name:
 
             def edit(config: Config) -> Config:

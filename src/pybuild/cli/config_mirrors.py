@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from pybuild.cli.options import CONTEXT, console, listed, output_options, usual
+from pybuild.cli.display import Display, output_options
+from pybuild.cli.options import CONTEXT, listed
 from pybuild.errors import InvalidInput
 from pybuild.oci.reference import Reference
 from pybuild.platform import config as settings
@@ -39,9 +40,9 @@ def run_image_mirrors(ctx: click.Context) -> None:
 @run_image_mirrors.command("list", context_settings=CONTEXT)
 @click.argument("image", required=False)
 @output_options
-def mirrors_list(image: str | None, **words: Any) -> int:
+def mirrors_list(image: str | None, *, display: Display) -> int:
     """List the mirrors, of one run image or of all."""
-    with console(**usual(words)):
+    with display.console():
         found = settings.load(os.environ).run_images
     chosen = [each for each in found if image in (None, each.image)]
     if not chosen:
@@ -57,9 +58,9 @@ def mirrors_list(image: str | None, **words: Any) -> int:
 @click.argument("image")
 @_mirrors_option("Where the run image is, too; repeatable.")
 @output_options
-def mirrors_add(image: str, *, mirrors: tuple[str, ...], **words: Any) -> int:
+def mirrors_add(image: str, *, mirrors: tuple[str, ...], display: Display) -> int:
     """Add mirrors of the run image IMAGE."""
-    with console(**words) as shown:
+    with display.console() as shown:
         added = _split(mirrors)
         if not added:
             raise InvalidInput(
@@ -82,9 +83,9 @@ def mirrors_add(image: str, *, mirrors: tuple[str, ...], **words: Any) -> int:
 @click.argument("image")
 @_mirrors_option("The mirror to remove; without any, all of them.")
 @output_options
-def mirrors_remove(image: str, *, mirrors: tuple[str, ...], **words: Any) -> int:
+def mirrors_remove(image: str, *, mirrors: tuple[str, ...], display: Display) -> int:
     """Remove mirrors of the run image IMAGE."""
-    with console(**words) as shown:
+    with display.console() as shown:
         gone = _split(mirrors)
         if not settings.load(os.environ).mirrors_of(image):
             shown.line(f"No run image mirrors have been set for '{image}'")
@@ -116,9 +117,9 @@ def registry_mirrors(ctx: click.Context) -> None:
 
 @registry_mirrors.command("list", context_settings=CONTEXT)
 @output_options
-def registry_mirrors_list(**words: Any) -> int:
+def registry_mirrors_list(*, display: Display) -> int:
     """List the mirrors."""
-    with console(**usual(words)):
+    with display.console():
         found = settings.load(os.environ).registry_mirrors
     if not found:
         print("No registry mirrors have been set")
@@ -133,11 +134,11 @@ def registry_mirrors_list(**words: Any) -> int:
 @click.argument("registry")
 @click.option("-m", "--mirror", required=True, metavar="HOST[:PORT]", help="The registry to ask instead.")
 @output_options
-def registry_mirrors_add(registry: str, *, mirror: str, **words: Any) -> int:
+def registry_mirrors_add(registry: str, *, mirror: str, display: Display) -> int:
     """Ask another registry instead of REGISTRY, or of all with `*`."""
     from pybuild.platform.pull import checked_mirror
 
-    with console(**words) as shown:
+    with display.console() as shown:
         name, host = checked_mirror(registry, mirror)
         settings.change(
             os.environ,
@@ -150,9 +151,9 @@ def registry_mirrors_add(registry: str, *, mirror: str, **words: Any) -> int:
 @registry_mirrors.command("remove", context_settings=CONTEXT)
 @click.argument("registry")
 @output_options
-def registry_mirrors_remove(registry: str, **words: Any) -> int:
+def registry_mirrors_remove(registry: str, *, display: Display) -> int:
     """Ask REGISTRY itself again."""
-    with console(**words) as shown:
+    with display.console() as shown:
         if registry not in settings.load(os.environ).registry_mirrors:
             shown.line(f"No registry mirror has been set for '{registry}'")
             return 0

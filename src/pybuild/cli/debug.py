@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pybuild import events
-from pybuild.cli.options import console, output_options
+from pybuild.cli.display import Display, output_options
 from pybuild.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -39,17 +39,14 @@ def command(
     words: tuple[str, ...],
     *,
     remove: bool,
-    quiet: bool,
-    verbose: bool,
-    no_color: bool,
-    timestamps: bool,
+    display: Display,
 ) -> int:
     """Open a shell in the failed build of IMAGE that `--on-failure keep` kept, or run COMMAND there.
 
     Without IMAGE it is the newest one. Variables and directory are those of the buildpack that failed; /tmp/again runs
     it once more. The next build of IMAGE removes it.
     """
-    with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps):
+    with display.console():
         from pybuild import engine
         from pybuild.cli.terminal import enter
         from pybuild.platform.failed import discard, entering, kept_build

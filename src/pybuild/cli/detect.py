@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pybuild.cli.build import source_options
-from pybuild.cli.options import console, output_options
+from pybuild.cli.display import Display, output_options
 from pybuild.errors import NothingDetected
 
 if TYPE_CHECKING:
@@ -32,17 +32,14 @@ def command(
     image: str,
     *,
     as_json: bool,
-    quiet: bool,
-    verbose: bool,
-    no_color: bool,
-    timestamps: bool,
+    display: Display,
     **source: Any,
 ) -> int:
     """Say what would be built, and why each buildpack passed or failed. Nothing is built or kept.
 
     IMAGE only matters where its registry decides about the run image.
     """
-    with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps, brief=not verbose):
+    with display.console(brief=not display.verbose):
         from pybuild.platform import config
         from pybuild.platform.build import detection
         from pybuild.platform.request import build_request

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pybuild.cli.options import console, output_options
+from pybuild.cli.display import Display, output_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,11 +21,9 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON on standard output.")
 @click.option("--prepare", is_flag=True, hidden=True, help="Make the default builder now, if it is due.")
 @output_options
-def command(
-    *, as_json: bool, prepare: bool, quiet: bool, verbose: bool, no_color: bool, timestamps: bool
-) -> int:
+def command(*, as_json: bool, prepare: bool, display: Display) -> int:
     """Check the engine, the builder, certificates and disk space. Exit code 1 if no build can work."""
-    with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps):
+    with display.console():
         from pybuild.platform.caches import state_folder
         from pybuild.platform.doctor import examine
 
@@ -44,8 +42,8 @@ def command(
         ]
         sys.stdout.write(json.dumps({"ok": not failed, "checks": data}, indent=2) + "\n")
     else:
-        _show(failed if quiet else checks)
-        if not quiet:
+        _show(failed if display.quiet else checks)
+        if not display.quiet:
             print("\nBuilds cannot work here." if failed else "\nBuilds can work here.")
     return 1 if failed else 0
 

@@ -6,23 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pybuild.cli.display import Display, output_options
 from pybuild.cli.making import making_options, registry_option
-from pybuild.cli.options import console, insecure_registry_option, output_options
+from pybuild.cli.options import CONTEXT, insecure_registry_option
 from pybuild.cli.packaging import make, package_options, print_made, show
 from pybuild.cli.scaffolding import new_options, scaffold
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
-
-@click.group("extension", context_settings=_CONTEXT)
+@click.group("extension", context_settings=CONTEXT)
 def command() -> None:
     """Write and package image extensions: they change what apps are built in and run on."""
 
 
-@command.command("new", context_settings=_CONTEXT, epilog="Example:  pybuild extension new acme/curl")
+@command.command("new", context_settings=CONTEXT, epilog="Example:  pybuild extension new acme/curl")
 @click.argument("id")
 @new_options
 @output_options
@@ -33,20 +32,17 @@ def new(
     api: str,
     version: str,
     targets: tuple[str, ...],
-    quiet: bool,
-    verbose: bool,
-    no_color: bool,
-    timestamps: bool,
+    display: Display,
 ) -> int:
     """Make the folder of an image extension that works, to write on."""
-    with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps) as shown:
+    with display.console() as shown:
         scaffold(id, shown, kind="extension", lang="sh", path=path, api=api, version=version, targets=targets)
     return 0
 
 
 @command.command(
     "package",
-    context_settings=_CONTEXT,
+    context_settings=CONTEXT,
     epilog="Example:  pybuild extension package acme/curl --path ./curl",
 )
 @click.argument("name")
@@ -62,14 +58,11 @@ def package(
     form: str,
     registry: str | None,
     as_json: bool,
-    quiet: bool,
-    verbose: bool,
-    no_color: bool,
-    timestamps: bool,
+    display: Display,
     **making: Any,
 ) -> int:
     """Make the package NAME of an extension: an image, or with `--format file` a .cnb file."""
-    with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps) as shown:
+    with display.console() as shown:
         data = make(
             name,
             shown,
@@ -80,11 +73,11 @@ def package(
             registry=registry,
             making=making,
         )
-    print_made(data, as_json=as_json, quiet=quiet)
+    print_made(data, as_json=as_json, quiet=display.quiet)
     return 0
 
 
-@command.command("inspect", context_settings=_CONTEXT, epilog="Example:  pybuild extension inspect acme/curl")
+@command.command("inspect", context_settings=CONTEXT, epilog="Example:  pybuild extension inspect acme/curl")
 @click.argument("name")
 @registry_option
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON on standard output.")
@@ -96,12 +89,9 @@ def inspect(
     registry: str | None,
     as_json: bool,
     insecure_registries: tuple[str, ...],
-    quiet: bool,
-    verbose: bool,
-    no_color: bool,
-    timestamps: bool,
+    display: Display,
 ) -> int:
     """Show what is in the package of an extension: an image, a .cnb file or its URL."""
-    with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps):
+    with display.console():
         show(name, kind="extension", registry=registry, as_json=as_json, insecure=insecure_registries)
     return 0

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pybuild.cli.options import CONTEXT, console, insecure_registry_option, output_options
+from pybuild.cli.display import Display, output_options
+from pybuild.cli.options import CONTEXT, insecure_registry_option
 from pybuild.cli.structured import HUMAN, output_format_option, write
 
 if TYPE_CHECKING:
@@ -29,10 +30,10 @@ if TYPE_CHECKING:
 @insecure_registry_option
 @output_options
 def command(
-    image: str, *, form: str, as_json: bool, insecure_registries: tuple[str, ...], **words: Any
+    image: str, *, form: str, as_json: bool, insecure_registries: tuple[str, ...], display: Display
 ) -> int:
     """Show buildpacks, processes, run image and rebasability of the app image IMAGE, in the registry and in the engine."""
-    with console(**words) as shown:
+    with display.console() as shown:
         from pybuild.platform import config
         from pybuild.platform.inspect import inspect_image
         from pybuild.platform.pull import checked_registry

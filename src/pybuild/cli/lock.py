@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from pybuild.cli.build import source_options
-from pybuild.cli.options import console, output_options
+from pybuild.cli.display import Display, output_options
 
 
 @click.command(
@@ -21,14 +21,12 @@ from pybuild.cli.options import console, output_options
 @source_options
 @click.option("--json", "as_json", is_flag=True, help="Print what was pinned as JSON on standard output.")
 @output_options
-def command(
-    *, as_json: bool, quiet: bool, verbose: bool, no_color: bool, timestamps: bool, **words: Any
-) -> int:
+def command(*, as_json: bool, display: Display, **words: Any) -> int:
     """Write `pybuild.lock` beside the app: the very builder and run image that are used now.
 
     A build with --locked takes these, or ends with 15. Commit the file with the app.
     """
-    with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps) as shown:
+    with display.console() as shown:
         from pybuild.platform import config
         from pybuild.platform.lock import NAME, lock
         from pybuild.platform.request import build_request

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from pybuild.cli.options import CONTEXT, console, insecure_registry_option, output_options
+from pybuild.cli.display import Display, output_options
+from pybuild.cli.options import CONTEXT, insecure_registry_option
 from pybuild.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -50,10 +51,10 @@ def create(
     publish: bool,
     insecure: bool,
     insecure_registries: tuple[str, ...],
-    **words: Any,
+    display: Display,
 ) -> int:
     """Make the list NAME of images in registries."""
-    with console(**words) as shown:
+    with display.console() as shown:
         if insecure and not publish:
             raise InvalidInput("--insecure is about a push", hint="add --publish, or leave it out")
         lists = _lists(name if insecure else "", insecure_registries)
@@ -74,9 +75,9 @@ def create(
 @click.argument("image")
 @insecure_registry_option
 @output_options
-def add(name: str, image: str, *, insecure_registries: tuple[str, ...], **words: Any) -> int:
+def add(name: str, image: str, *, insecure_registries: tuple[str, ...], display: Display) -> int:
     """Add an image, or all those of another index, to the list NAME."""
-    with console(**words) as shown:
+    with display.console() as shown:
         _lists("", insecure_registries).add(name, image)
         shown.line(f"Successfully added image '{image}' to index")
     return 0
@@ -102,10 +103,10 @@ def annotate(
     variant: str | None,
     annotations: tuple[str, ...],
     insecure_registries: tuple[str, ...],
-    **words: Any,
+    display: Display,
 ) -> int:
     """Say more of an image of the list NAME: its platform, or annotations."""
-    with console(**words) as shown:
+    with display.console() as shown:
         given = {"os": system, "architecture": arch, "variant": variant}
         platform = {key: value for key, value in given.items() if value}
         notes = _pairs(annotations)
@@ -121,9 +122,9 @@ def annotate(
 @command.command("inspect", context_settings=CONTEXT)
 @click.argument("name")
 @output_options
-def inspect(name: str, **words: Any) -> int:
+def inspect(name: str, *, display: Display) -> int:
     """Print the list NAME as it would be pushed."""
-    with console(**words):
+    with display.console():
         known = _lists("", ()).load(name)
     sys.stdout.write(json.dumps(json.loads(known.index.write()), indent=2) + "\n")
     return 0
@@ -143,10 +144,10 @@ def push(
     purge: bool,
     insecure: bool,
     insecure_registries: tuple[str, ...],
-    **words: Any,
+    display: Display,
 ) -> int:
     """Push the list NAME, with those of its images that are in other repositories, and print its digest."""
-    with console(**words) as shown:
+    with display.console() as shown:
         digest = _lists(name if insecure else "", insecure_registries).push(name, form=form, purge=purge)
         shown.line(f"Successfully pushed manifest list '{name}' to registry")
     sys.stdout.write(f"{digest}\n")
@@ -156,9 +157,9 @@ def push(
 @command.command("remove", context_settings=CONTEXT)
 @click.argument("names", nargs=-1, required=True, metavar="NAME…")
 @output_options
-def remove(names: tuple[str, ...], **words: Any) -> int:
+def remove(names: tuple[str, ...], *, display: Display) -> int:
     """Forget lists of this machine."""
-    with console(**words) as shown:
+    with display.console() as shown:
         _lists("", ()).remove(names)
         shown.line("Successfully deleted manifest list(s) from local storage")
     return 0
@@ -169,9 +170,9 @@ def remove(names: tuple[str, ...], **words: Any) -> int:
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE…")
 @insecure_registry_option
 @output_options
-def rm(name: str, images: tuple[str, ...], *, insecure_registries: tuple[str, ...], **words: Any) -> int:
+def rm(name: str, images: tuple[str, ...], *, insecure_registries: tuple[str, ...], display: Display) -> int:
     """Take images out of the list NAME."""
-    with console(**words) as shown:
+    with display.console() as shown:
         _lists("", insecure_registries).take_out(name, images)
         shown.line(f"Successfully removed image(s) from index: '{name}'")
     return 0

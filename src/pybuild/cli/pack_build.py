@@ -6,9 +6,9 @@ import os
 from contextlib import suppress
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pybuild.cli.options import console, shown_by
+from pybuild.cli.display import Display, shown_by
 from pybuild.cli.pack_arguments import NO_BUILDER
 from pybuild.cli.pack_texts import no_builder
 from pybuild.cli.pack_words import console_maker
@@ -97,7 +97,11 @@ def _request(words: dict[str, Any]) -> BuildRequest:
 
 
 def _console(call: PackCall) -> Any:
-    return console(quiet=call.quiet, verbose=call.verbose, no_color=call.no_color, timestamps=call.timestamps)
+    """What `console_maker` makes; it can tell each phase apart, as `pack` does."""
+    display = Display(
+        quiet=call.quiet, verbose=call.verbose, no_color=call.no_color, timestamps=call.timestamps
+    )
+    return display.console()
 
 
 def _one_line(image: str, result: BuildResult) -> str:

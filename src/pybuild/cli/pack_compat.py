@@ -16,7 +16,8 @@ import click
 
 from pybuild import __version__, events
 from pybuild.cli import pack_arguments
-from pybuild.cli.options import CONTEXT, shown_by
+from pybuild.cli.display import shown_by
+from pybuild.cli.options import CONTEXT
 from pybuild.cli.pack_arguments import NO_BUILDER
 from pybuild.cli.signals import Stopped, listen
 from pybuild.errors import InvalidFile, PybuildError

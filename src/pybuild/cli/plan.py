@@ -12,7 +12,7 @@ import click
 from pybuild.cli.build import source_options
 from pybuild.cli.build_options import place_options
 from pybuild.cli.detect import show_failure
-from pybuild.cli.options import console, output_options
+from pybuild.cli.display import Display, output_options
 from pybuild.errors import NothingDetected
 
 if TYPE_CHECKING:
@@ -42,17 +42,14 @@ def command(
     image: str,
     *,
     as_json: bool,
-    quiet: bool,
-    verbose: bool,
-    no_color: bool,
-    timestamps: bool,
+    display: Display,
     **words: Any,
 ) -> int:
     """Say what `pybuild IMAGE` would do: which buildpacks, who needs what of whom, which layers would be used again.
 
     Nothing is built or kept. Of layers is told what earlier builds left; buildpacks decide in their own time.
     """
-    with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps, brief=not verbose):
+    with display.console(brief=not display.verbose):
         from pybuild.platform import config
         from pybuild.platform.plan import plan
         from pybuild.platform.request import build_request

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pybuild.cli.options import console, insecure_registry_option, output_options
+from pybuild.cli.display import Display, output_options
+from pybuild.cli.options import insecure_registry_option
 from pybuild.errors import RebaseError
 
 if TYPE_CHECKING:
@@ -61,17 +62,14 @@ def command(
     images: tuple[str, ...],
     *,
     as_json: bool,
-    quiet: bool,
-    verbose: bool,
-    no_color: bool,
-    timestamps: bool,
+    display: Display,
     **words: Any,
 ) -> int:
     """Put each IMAGE onto the newest version of its run image. The app's own layers stay as they are.
 
     Images that are on it already are left alone. Of several images those that fail do not keep the others.
     """
-    with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps) as shown:
+    with display.console() as shown:
         from pybuild.platform import config
         from pybuild.platform.rebase import rebase_images, rebase_request
 
@@ -81,7 +79,7 @@ def command(
             _show(shown, result)
     if as_json:
         sys.stdout.write(json.dumps({"images": list(map(_as_data, results))}, indent=2) + "\n")
-    elif quiet:
+    elif display.quiet:
         sys.stdout.write("".join(f"{result.image_id}\n" for result in results if result.image_id))
     _raise_failures(results)
     return 0

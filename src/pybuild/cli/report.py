@@ -7,12 +7,12 @@ import os
 import platform
 import re
 import sys
-from typing import Any
 
 import click
 
 from pybuild import __version__
-from pybuild.cli.options import CONTEXT, console, output_options
+from pybuild.cli.display import Display, output_options
+from pybuild.cli.options import CONTEXT
 
 _PRIVATE = ("default-builder-image", "lifecycle-image", "image", "mirrors", "name", "url")
 _ARCH = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -24,9 +24,9 @@ _ARCH = {"x86_64": "amd64", "aarch64": "arm64"}
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @output_options
-def command(*, explicit: bool, as_json: bool, **words: Any) -> int:
+def command(*, explicit: bool, as_json: bool, display: Display) -> int:
     """Print versions and settings, to paste into an issue. Names are left out unless --explicit asks for them."""
-    with console(**words):
+    with display.console():
         from pybuild.platform.config import config_path
         from pybuild.spec.api import BUILDPACK_APIS, PLATFORM_APIS
 

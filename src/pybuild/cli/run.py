@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pybuild.cli.build_options import limit_options
-from pybuild.cli.options import console, output_options
+from pybuild.cli.display import Display, output_options
 from pybuild.cli.signals import Stopped
 
 if TYPE_CHECKING:
@@ -82,16 +82,13 @@ def command(
     memory: str | None,
     cpus: float | None,
     pids_limit: int | None,
-    quiet: bool,
-    verbose: bool,
-    no_color: bool,
-    timestamps: bool,
+    display: Display,
 ) -> int:
     """Run IMAGE here: its default process, or PROCESS. Ctrl-C stops it, and its container is removed.
 
     What the app writes goes to standard output and error as it comes. The exit code is the app's.
     """
-    with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps):
+    with display.console():
         from pybuild import engine
         from pybuild.oci.reference import Reference
         from pybuild.platform.confided import binding_folder

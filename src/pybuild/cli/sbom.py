@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pybuild.cli.options import console, insecure_registry_option, output_options
+from pybuild.cli.display import Display, output_options
+from pybuild.cli.options import insecure_registry_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -84,10 +85,7 @@ def show(
     remote: bool,
     insecure_registries: tuple[str, ...],
     as_json: bool,
-    quiet: bool,
-    verbose: bool,
-    no_color: bool,
-    timestamps: bool,
+    display: Display,
 ) -> int:
     """Show what is in IMAGE: each package with its version, type, licence, and the layer that has it.
 
@@ -97,7 +95,7 @@ def show(
         raise click.UsageError("--merge is for --output-dir; --format alone prints one document")
     if output_dir is not None and not merge and (kind or name):
         raise click.UsageError("--type and --name need --merge: a document is written as it is, or made anew")
-    with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps) as shown:
+    with display.console() as shown:
         from pybuild.platform.sbom import Selection, image_sbom, packages
 
         selection = Selection(buildpack=buildpack, type=kind, name=name)
@@ -135,13 +133,10 @@ def download(
     output_dir: Path,
     remote: bool,
     insecure_registries: tuple[str, ...],
-    quiet: bool,
-    verbose: bool,
-    no_color: bool,
-    timestamps: bool,
+    display: Display,
 ) -> int:
     """Write the bills of materials of IMAGE into a folder, as they are: `layers/sbom/launch/BUILDPACK/LAYER/sbom.*.json`."""
-    with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps) as shown:
+    with display.console() as shown:
         from pybuild.platform.sbom import image_sbom, save
 
         found = image_sbom(image, environ=os.environ, remote=remote, insecure=insecure_registries)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pybuild.cli.options import console, insecure_registry_option, output_options
+from pybuild.cli.display import Display, output_options
+from pybuild.cli.options import CONTEXT, insecure_registry_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,23 +19,21 @@ if TYPE_CHECKING:
     from pybuild.oci.reference import Reference
     from pybuild.stores.registry import RegistryStore
 
-_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
-
-@click.group("signature", context_settings=_CONTEXT)
+@click.group("signature", context_settings=CONTEXT)
 def command() -> None:
     """Make keys; sign images in a registry, and check who signed them."""
 
 
-@command.command("make-key", context_settings=_CONTEXT)
+@command.command("make-key", context_settings=CONTEXT)
 @click.argument("name")
 @output_options
-def make_key(name: str, *, quiet: bool, verbose: bool, no_color: bool, timestamps: bool) -> int:
+def make_key(name: str, *, display: Display) -> int:
     """Make the pair NAME.key, which signs, and NAME.pub, which checks.
 
     PYBUILD_KEY_PASSWORD, if it is set, encrypts the one that signs, and is needed to use it.
     """
-    with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps) as shown:
+    with display.console() as shown:
         from pybuild.platform.keys import PASSWORD, make_pair
 
         private, public = Path(f"{name}.key"), Path(f"{name}.pub")
@@ -44,7 +43,7 @@ def make_key(name: str, *, quiet: bool, verbose: bool, no_color: bool, timestamp
     return 0
 
 
-@command.command("sign", context_settings=_CONTEXT)
+@command.command("sign", context_settings=CONTEXT)
 @click.argument("image")
 @click.option("--key", type=click.Path(path_type=Path), required=True, help="The private key, NAME.key.")
 @insecure_registry_option
@@ -54,13 +53,10 @@ def sign(
     *,
     key: Path,
     insecure_registries: Sequence[str],
-    quiet: bool,
-    verbose: bool,
-    no_color: bool,
-    timestamps: bool,
+    display: Display,
 ) -> int:
     """Sign the image that IMAGE names in its registry now; prints its digest."""
-    with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps) as shown:
+    with display.console() as shown:
         from pybuild.platform import keys, signatures
 
         private = keys.read_private(key, password=os.environ.get(keys.PASSWORD, ""))
@@ -72,7 +68,7 @@ def sign(
     return 0
 
 
-@command.command("check", context_settings=_CONTEXT)
+@command.command("check", context_settings=CONTEXT)
 @click.argument("image")
 @click.option("--key", type=click.Path(path_type=Path), required=True, help="The public key, NAME.pub.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON on standard output.")
@@ -84,13 +80,10 @@ def check(
     key: Path,
     as_json: bool,
     insecure_registries: Sequence[str],
-    quiet: bool,
-    verbose: bool,
-    no_color: bool,
-    timestamps: bool,
+    display: Display,
 ) -> int:
     """Check that IMAGE has been signed by KEY; prints its digest. Ends with 15 where it has not."""
-    with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps):
+    with display.console():
         from pybuild.platform import keys, signatures
 
         public = keys.read_public(key)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pybuild.cli.console import human_size
-from pybuild.cli.options import console, insecure_registry_option, output_options
+from pybuild.cli.display import Display, output_options
+from pybuild.cli.options import insecure_registry_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,23 +36,20 @@ def command(
     *,
     insecure_registries: tuple[str, ...],
     as_json: bool,
-    quiet: bool,
-    verbose: bool,
-    no_color: bool,
-    timestamps: bool,
+    display: Display,
 ) -> int:
     """Show what makes IMAGE as large as it is: layers, their makers, kinds of files, the largest files.
 
     IMAGE is NAME in the engine, registry:NAME, oci:FOLDER[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME].
     Sizes are those of files' contents, not compressed. With -q only the sum is printed, in bytes.
     """
-    with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps):
+    with display.console():
         from pybuild.platform.size import image_size
 
         found = image_size(image, environ=os.environ, insecure=insecure_registries)
     if as_json:
         sys.stdout.write(json.dumps(size_as_data(found), indent=2) + "\n")
-    elif quiet:
+    elif display.quiet:
         sys.stdout.write(f"{found.size}\n")
     else:
         for line in _lines(found):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pybuild.cli.build import source_options
-from pybuild.cli.options import console, output_options
+from pybuild.cli.display import Display, output_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,14 +26,12 @@ if TYPE_CHECKING:
 @source_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")
 @output_options
-def command(
-    *, as_json: bool, quiet: bool, verbose: bool, no_color: bool, timestamps: bool, **words: Any
-) -> int:
+def command(*, as_json: bool, display: Display, **words: Any) -> int:
     """Build the app twice from nothing; show the first byte in which the images differ, and all else that does.
 
     Exit code: 0 they are the same, 1 they differ, more than 1 they could not be built.
     """
-    with console(quiet=quiet, verbose=verbose, no_color=no_color, timestamps=timestamps, brief=not verbose):
+    with display.console(brief=not display.verbose):
         from pybuild.platform import config
         from pybuild.platform.request import build_request
         from pybuild.platform.verify import verify
@@ -45,7 +43,7 @@ def command(
     if as_json:
         sys.stdout.write(json.dumps(found.as_json(), indent=2) + "\n")
     else:
-        for line in _lines(found, everything=verbose):
+        for line in _lines(found, everything=display.verbose):
             print(line)
     return 0 if found.same else 1
 

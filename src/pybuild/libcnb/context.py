@@ -6,6 +6,7 @@ arguments; both are read, variables first.
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -14,6 +15,7 @@ from pybuild.errors import InvalidInput
 from pybuild.libcnb.bindings import Binding, read_bindings
 from pybuild.libcnb.layers import Layer, Layers, write_file
 from pybuild.libcnb.plan import Require, read_entries
+from pybuild.libcnb.problem import Problem
 from pybuild.libcnb.resolved import LOCKED, STORE_KEY, Resolved
 from pybuild.spec import toml
 
@@ -48,8 +50,35 @@ class Target:
         )
 
 
+class Settings:
+    """The variables that a user may set for a build, in `environ`."""
+
+    __slots__ = ()
+    environ: Mapping[str, str]
+
+    def setting(self, name: str, default: str = "") -> str:
+        """A variable's value; an empty one counts as unset."""
+        return self.environ.get(name, "").strip() or default
+
+    def flag(self, name: str) -> bool:
+        """Whether a variable is switched on: any value but 0, false, no and off."""
+        return is_on(self.environ.get(name, ""))
+
+    def words(self, name: str, default: str = "") -> tuple[str, ...]:
+        """The words of a variable, quoted as in a shell. Raises a `Problem`."""
+        value = self.setting(name, default)
+        try:
+            return tuple(shlex.split(value))
+        except ValueError as exc:
+            raise Problem(
+                f"{name} cannot be understood",
+                f"It is {value!r}: {exc}.",
+                steps=("Write its words as in a shell, with a closing quote for each one.",),
+            ) from exc
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DetectContext:
+class DetectContext(Settings):
     """What `bin/detect` knows. `environ`: the process's variables, with the user's from `<platform>/env` under them."""
 
     app: Path
@@ -79,17 +108,9 @@ class DetectContext:
         """The service bindings of the build."""
         return read_bindings(_bindings_root(self.environ, self.platform))
 
-    def setting(self, name: str, default: str = "") -> str:
-        """A variable the user may set; an empty one counts as unset."""
-        return self.environ.get(name, "").strip() or default
-
-    def flag(self, name: str) -> bool:
-        """Whether a variable is switched on: any value but 0, false, no and off."""
-        return is_on(self.environ.get(name, ""))
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BuildContext:
+class BuildContext(Settings):
     """What `bin/build` knows. `plan`: the entries this buildpack has to provide. `store`: what it kept last time.
 
     `resolved`: the versions it chose last time and chooses now.
@@ -135,14 +156,6 @@ class BuildContext:
     def dev(self) -> bool:
         """Whether what is only for tests and development belongs in: in any execution environment but production."""
         return self.exec_env != "production"
-
-    def setting(self, name: str, default: str = "") -> str:
-        """A variable the user may set; an empty one counts as unset."""
-        return self.environ.get(name, "").strip() or default
-
-    def flag(self, name: str) -> bool:
-        """Whether a variable is switched on: any value but 0, false, no and off."""
-        return is_on(self.environ.get(name, ""))
 
     def sbom(self, about: Layer | Literal["launch", "build"], components: Iterable[Component]) -> None:
         """Write the bill of materials of a layer, or of what is in no layer, in all formats; not with `BP_DISABLE_SBOM`.

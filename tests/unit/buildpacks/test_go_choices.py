@@ -8,7 +8,7 @@ import pytest
 
 from go import contents, settings, targets, versions
 from go.gomod import GoMod
-from go.layers.programs import remedies
+from go.layers.programs import GO
 from go.layers.toolchain import releases
 from go.targets import Package
 from pybuild.libcnb.context import BuildContext, Target
@@ -194,7 +194,7 @@ def test_the_users_flags_come_after_ours(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("setting", "value", "heading"),
     [
-        ("BP_GO_BUILD_FLAGS", "-tags 'a", "flags cannot be understood"),
+        ("BP_GO_BUILD_FLAGS", "-tags 'a", "BP_GO_BUILD_FLAGS cannot be understood"),
         ("BP_GO_WORKDIR", "no/where", "does not exist"),
         ("BP_GO_WORKDIR", "../..", "does not exist"),
     ],
@@ -234,4 +234,4 @@ def test_a_binary_tells_its_modules_and_its_go() -> None:
     ],
 )
 def test_what_go_says_leads_to_what_to_do(said: str, step: str) -> None:
-    assert step in remedies(said)[0]
+    assert step in GO.steps(said)[0]

@@ -605,7 +605,7 @@ def test_gradle_without_its_wrapper_or_with_an_error_is_explained(app: Path, tmp
     ],
 )
 def test_what_maven_says_leads_to_what_to_do(said: str, step: str) -> None:
-    assert step in maven.remedies(said)[0]
+    assert step in maven.MAVEN.steps(said)[0]
 
 
 def small_runtime(tmp_path: Path, script: str) -> Runtime:
@@ -663,5 +663,5 @@ def test_mavens_arguments_are_those_of_paketo_and_the_wrapper_names_a_version(ap
     assert words == ("-Dmaven.test.skip=true", "package", "-Da=b c", maven.DATE, "-Pprod,eu")
     assert maven.wrapper_version("distributionUrl=https://x/apache-maven-3.9.9-bin.zip\n") == "3.9.9"
     assert maven.wrapper_version("wrapperVersion=3.3.2\n") == ""
-    with pytest.raises(Problem, match="arguments cannot be understood"):
+    with pytest.raises(Problem, match="BP_MAVEN_BUILD_ARGUMENTS cannot be understood"):
         maven.arguments(context(app, BP_MAVEN_BUILD_ARGUMENTS="'"))

@@ -202,16 +202,7 @@ def test_only_files_that_changed_look_new_to_cargo(tmp_path: Path) -> None:
     ],
 )
 def test_what_cargo_says_leads_to_what_to_do(said: str, step: str) -> None:
-    assert step in programs.remedies(said)[0]
-
-
-def test_arguments_are_split_as_a_shell_does(tmp_path: Path) -> None:
-    assert programs.arguments(context(tmp_path, BP_CARGO_BUILD_ARGS="--features 'a b'")) == (
-        "--features",
-        "a b",
-    )
-    with pytest.raises(Problem, match="arguments cannot be understood"):
-        programs.arguments(context(tmp_path, BP_CARGO_BUILD_ARGS="'"))
+    assert step in programs.CARGO.steps(said)[0]
 
 
 def test_every_program_is_a_process_that_gets_its_signals(tmp_path: Path) -> None:

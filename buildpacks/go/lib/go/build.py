@@ -61,9 +61,7 @@ def find(
         roots = targets.modules(go.go, folder, environ)
         found = targets.packages(go.go, module, folder, environ, patterns)
     except command.ToolFailed as exc:
-        raise command.explained(
-            exc, "The packages of the app cannot be listed", steps=programs.remedies(exc.output)
-        ) from exc
+        raise programs.GO.explained(exc, "The packages of the app cannot be listed") from exc
     if not patterns:
         return roots, targets.choose(found, roots)
     for package in found:

@@ -108,12 +108,3 @@ def same_name(name: str, first: str, second: str) -> Problem:
         f"{first} and {second} would both become {name}.",
         steps=("Rename the folder of one of them, or list one of them only in BP_GO_TARGETS.",),
     )
-
-
-def bad_flags(setting: str, value: str, reason: str) -> Problem:
-    """Flags that a shell could not split."""
-    return Problem(
-        "The build flags cannot be understood",
-        f"{setting} is {value!r}: {reason}.",
-        steps=("Write it as in a shell, with a closing quote for each one.",),
-    )

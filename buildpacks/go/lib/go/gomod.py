@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from go import errors
+from pybuild.libcnb.app_files import AppFiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-MAX_BYTES = 16 << 20
+FILES = AppFiles(16, errors.unreadable)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +54,8 @@ def _directives(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _text(file: Path) -> str:
-    with file.open("rb") as stream:
-        data = stream.read(MAX_BYTES + 1)
+    data = FILES.data(file)
     try:
-        if len(data) > MAX_BYTES:
-            raise errors.unreadable(file.name, f"It is larger than {MAX_BYTES >> 20} MiB.")
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
         raise errors.unreadable(file.name, f"It is not UTF-8 at byte {exc.start}.") from exc

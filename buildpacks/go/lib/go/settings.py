@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 from go import errors
@@ -28,12 +27,4 @@ def module_folder(context: BuildContext) -> Path:
 def build_words(context: BuildContext) -> tuple[str, ...]:
     """The flags of `go build`: ours, then the user's, which win."""
     ldflags = f"{LDFLAGS} {context.setting('BP_GO_BUILD_LDFLAGS')}".strip()
-    return ("-trimpath", "-buildvcs=false", f"-ldflags={ldflags}", *_split(context, "BP_GO_BUILD_FLAGS"))
-
-
-def _split(context: BuildContext, setting: str) -> tuple[str, ...]:
-    value = context.setting(setting)
-    try:
-        return tuple(shlex.split(value))
-    except ValueError as exc:
-        raise errors.bad_flags(setting, value, str(exc)) from exc
+    return ("-trimpath", "-buildvcs=false", f"-ldflags={ldflags}", *context.words("BP_GO_BUILD_FLAGS"))

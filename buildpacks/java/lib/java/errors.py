@@ -121,15 +121,6 @@ def bad_settings(binding: str) -> Problem:
     )
 
 
-def bad_words(setting: str, value: str, reason: str) -> Problem:
-    """Arguments that a shell could not split."""
-    return Problem(
-        "The build arguments cannot be understood",
-        f"{setting} is {value!r}: {reason}.",
-        steps=("Write them as in a shell, with a closing quote for each one.",),
-    )
-
-
 def no_such_module(setting: str, asked: str) -> Problem:
     """A module that is no folder of the app."""
     return Problem(

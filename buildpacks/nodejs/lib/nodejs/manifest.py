@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from nodejs import errors
+from pybuild.libcnb.app_files import AppFiles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
 FILE = "package.json"
-MAX_BYTES = 128 << 20
+FILES = AppFiles(128, errors.unreadable)
 
 Tool = Literal["npm", "pnpm", "yarn"]
 
@@ -74,7 +74,7 @@ class Manifest:
         file = app / FILE
         if not file.is_file():
             return cls()
-        value = read_json(file)
+        value = FILES.json_object(file)
         return cls(
             exists=True,
             name=_text(value, "name"),
@@ -113,40 +113,12 @@ class Lock:
             tool = LOCKS[found[0]] if found else "npm"
         if not found:
             return cls(tool=tool)
-        return cls(tool=tool, file=found[0], data=read_bytes(app / found[0]))
+        return cls(tool=tool, file=found[0], data=FILES.data(app / found[0]))
 
     @property
     def is_modern_yarn(self) -> bool:
         """Whether Yarn 2 or newer has written it."""
         return self.file == "yarn.lock" and b"\n__metadata:" in self.data[:4096]
-
-
-def read_json(file: Path) -> dict[str, Any]:
-    """A JSON object of the app. Raises a `Problem`."""
-    try:
-        value = json.loads(read_bytes(file).decode("utf-8-sig"))
-    except (ValueError, RecursionError) as exc:
-        raise errors.unreadable(file.name, f"{exc}.") from exc
-    if not isinstance(value, dict):
-        raise errors.unreadable(file.name, "It must hold a JSON object, { … }.")
-    return value
-
-
-def read_bytes(file: Path) -> bytes:
-    """A file of bounded size. Raises a `Problem`."""
-    with file.open("rb") as stream:
-        data = stream.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise errors.unreadable(file.name, f"It is larger than {MAX_BYTES >> 20} MiB.")
-    return data
-
-
-def first_line(file: Path) -> str:
-    """The first line that says something; empty when there is no file."""
-    if not file.is_file():
-        return ""
-    lines = read_bytes(file).decode("utf-8-sig", errors="replace").splitlines()
-    return next((line.strip() for line in lines if line.strip() and not line.strip().startswith("#")), "")
 
 
 def _manager(text: str) -> Manager | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nodejs import errors, ranges
-from nodejs.manifest import first_line
+from nodejs.manifest import FILES
 from pybuild.libcnb.version import anything, numbers, series
 
 if TYPE_CHECKING:
@@ -57,8 +57,8 @@ def wanted(asked: str, app: Path, manifest: Manifest) -> Wanted:
     """`BP_NODE_VERSION` (`asked`), .node-version, .nvmrc, engines.node, in this order. Raises a `Problem`."""
     places = {
         "BP_NODE_VERSION": asked,
-        ".node-version": first_line(app / ".node-version"),
-        ".nvmrc": first_line(app / ".nvmrc"),
+        ".node-version": FILES.first_line(app / ".node-version"),
+        ".nvmrc": FILES.first_line(app / ".nvmrc"),
         "package.json (engines.node)": manifest.engines.get("node", ""),
     }
     for place, text in places.items():

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from php import errors
+from pybuild.libcnb.app_files import AppFiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-MAX_BYTES = 64 << 20
+FILES = AppFiles(64, errors.bad_json)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,11 +40,11 @@ class Project:
         file = app / "composer.json"
         if not file.is_file():
             return cls()
-        manifest_bytes = _bytes(file)
-        manifest = _object(manifest_bytes, "composer.json")
+        manifest_bytes = FILES.data(file)
+        manifest = FILES.parsed(manifest_bytes, file.name)
         lock_file = app / "composer.lock"
-        lock_bytes = _bytes(lock_file) if lock_file.is_file() else None
-        lock = _object(lock_bytes, "composer.lock") if lock_bytes is not None else {}
+        lock_bytes = FILES.data(lock_file) if lock_file.is_file() else None
+        lock = FILES.parsed(lock_bytes, lock_file.name) if lock_bytes is not None else {}
         locked = [*_tables(lock.get("packages")), *(_tables(lock.get("packages-dev")) if dev else ())]
         asked = {**_map(manifest, "require"), **(_map(manifest, "require-dev") if dev else {})}
         return cls(
@@ -92,24 +92,6 @@ def _extensions(
 
 def _is_extension(name: str) -> bool:
     return name.lower().startswith("ext-")
-
-
-def _bytes(file: Path) -> bytes:
-    with file.open("rb") as stream:
-        data = stream.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise errors.bad_json(file.name, f"It is larger than {MAX_BYTES >> 20} MiB.")
-    return data
-
-
-def _object(data: bytes, name: str) -> dict[str, Any]:
-    try:
-        value = json.loads(data.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as exc:
-        raise errors.bad_json(name, f"{exc}.") from exc
-    if not isinstance(value, dict):
-        raise errors.bad_json(name, "It must hold a JSON object, { … }.")
-    return value
 
 
 def _map(value: Mapping[str, Any], key: str) -> dict[str, Any]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from procfile import errors
-from procfile.parse import MAX_BYTES, Line, parse, repeated
+from procfile.parse import Line, parse, repeated
 from pybuild.libcnb import output, start
+from pybuild.libcnb.app_files import AppFiles
 from pybuild.libcnb.launch import Built, Process
 from pybuild.libcnb.layers import Types
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pybuild.libcnb.context import BuildContext
 
 
+FILES = AppFiles(1, errors.unreadable)
 WANTED = "BP_PROCFILE_DEFAULT_PROCESS"
 
 
@@ -46,15 +48,12 @@ def build(context: BuildContext) -> Built:
 
 def read(path: Path) -> str:
     """The file's text. Raises a `Problem`."""
-    with path.open("rb") as file:
-        data = file.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise errors.unreadable(f"It is larger than {MAX_BYTES} bytes.")
+    data = FILES.data(path)
     try:
         return data.decode()
     except UnicodeDecodeError as exc:
         raise errors.unreadable(
-            f"It is not UTF-8: byte {exc.object[exc.start]:#04x} at offset {exc.start}."
+            path.name, f"It is not UTF-8: byte {exc.object[exc.start]:#04x} at offset {exc.start}."
         ) from exc
 
 

@@ -33,10 +33,10 @@ def empty() -> Problem:
     )
 
 
-def unreadable(reason: str) -> Problem:
+def unreadable(name: str, reason: str) -> Problem:
     """A Procfile that is no text, or too long."""
     return Problem(
-        "The Procfile cannot be read", reason, steps=("Save it as UTF-8 text, one process type a line.",)
+        f"The {name} cannot be read", reason, steps=("Save it as UTF-8 text, one process type a line.",)
     )
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from procfile import errors
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-MAX_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pybuild.libcnb import command, output
 from python import explain, locks
-from python.project import MANIFEST, normal, read_json, read_toml
+from python.project import FILES, MANIFEST, normal, read_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -67,7 +67,7 @@ def _found(context: BuildContext, project: Project, runtime: Runtime, uv: Uv) ->
         case "requirements" | "manifest":
             return _compiled(context, project, runtime, uv)
         case "pipenv":
-            return _from_lock(locks.pipenv(read_json(context.app / "Pipfile.lock"), dev=context.dev))
+            return _from_lock(locks.pipenv(FILES.json_object(context.app / "Pipfile.lock"), dev=context.dev))
         case "pdm":
             lock = locks.pdm(read_toml(context.app / "pdm.lock"), dev=context.dev)
             return _with_project(context, project, _from_lock(lock))

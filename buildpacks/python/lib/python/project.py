@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pybuild.errors import InvalidFile
+from pybuild.libcnb.app_files import AppFiles
 from pybuild.spec import toml
 from python import errors
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MANIFEST = "pyproject.toml"
-MAX_BYTES = 64 << 20
+FILES = AppFiles(64, errors.unreadable)
 
 Tool = Literal["uv", "poetry", "pdm", "pipenv", "requirements", "manifest", "none"]
 
@@ -119,30 +119,11 @@ def read_manifest(app: Path) -> Manifest:
 
 def read_toml(file: Path) -> dict[str, Any]:
     """A TOML file of the app. Raises a `Problem`."""
+    data = FILES.data(file)
     try:
-        return dict(toml.load(read_bytes(file), file=file.name, limit=MAX_BYTES).raw())
+        return dict(toml.load(data, file=file.name, limit=FILES.mebibytes << 20).raw())
     except InvalidFile as exc:
         raise errors.unreadable(file.name, str(exc)) from exc
-
-
-def read_json(file: Path) -> dict[str, Any]:
-    """A JSON object of the app. Raises a `Problem`."""
-    try:
-        value = json.loads(read_bytes(file))
-    except (ValueError, RecursionError) as exc:
-        raise errors.unreadable(file.name, f"{exc}.") from exc
-    if not isinstance(value, dict):
-        raise errors.unreadable(file.name, "It must hold a JSON object, { … }.")
-    return value
-
-
-def read_bytes(file: Path) -> bytes:
-    """A file of bounded size. Raises a `Problem`."""
-    with file.open("rb") as stream:
-        data = stream.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise errors.unreadable(file.name, f"It is larger than {MAX_BYTES >> 20} MiB.")
-    return data
 
 
 def normal(name: str) -> str:
@@ -198,22 +179,15 @@ def _dev_files(app: Path, *, dev: bool) -> tuple[str, ...]:
 def _python(app: Path, manifest: Manifest, tool: Tool) -> dict[str, str]:
     poetry = _map(manifest.poetry, "dependencies").get("python")
     found = {
-        ".python-version": _first_line(app / ".python-version"),
+        ".python-version": FILES.first_line(app / ".python-version"),
         f"{MANIFEST} (requires-python)": manifest.requires_python,
         f"{MANIFEST} (tool.poetry.dependencies)": poetry if isinstance(poetry, str) else "",
     }
     if tool == "pipenv":
-        requires = _map(_map(read_json(app / "Pipfile.lock"), "_meta"), "requires")
+        requires = _map(_map(FILES.json_object(app / "Pipfile.lock"), "_meta"), "requires")
         found["Pipfile.lock"] = _text(requires, "python_version") or _text(requires, "python_full_version")
-    found["runtime.txt"] = _first_line(app / "runtime.txt")
+    found["runtime.txt"] = FILES.first_line(app / "runtime.txt")
     return {place: text for place, text in found.items() if text}
-
-
-def _first_line(file: Path) -> str:
-    if not file.is_file():
-        return ""
-    lines = read_bytes(file).decode("utf-8-sig", errors="replace").splitlines()
-    return next((line.strip() for line in lines if line.strip() and not line.strip().startswith("#")), "")
 
 
 def _map(value: Mapping[str, Any], key: str) -> dict[str, Any]:

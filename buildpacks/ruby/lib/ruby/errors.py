@@ -41,11 +41,9 @@ def conflict() -> Problem:
     )
 
 
-def too_large(name: str, limit: int) -> Problem:
+def too_large(name: str, reason: str) -> Problem:
     """A file that is far larger than it can be meant."""
-    return Problem(
-        f"{name} is too large", f"It has more than {limit >> 20} MiB.", steps=("Look at what is in it.",)
-    )
+    return Problem(f"{name} is too large", reason, steps=("Look at what is in it.",))
 
 
 def not_mri(text: str, place: str) -> Problem:

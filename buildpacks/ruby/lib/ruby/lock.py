@@ -7,13 +7,14 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
+from pybuild.libcnb.app_files import AppFiles
 from ruby import errors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-MAX_BYTES = 16 << 20
+FILES = AppFiles(16, errors.too_large)
 
 _SPEC = re.compile(r" {4}(?P<name>[A-Za-z0-9][\w.-]*) \((?P<version>[^()]+)\)")
 # `ruby "3.1.2"`, `ruby "~> 3.1", engine: "ruby"`, `ruby('>= 3.0', '< 3.4')`
@@ -104,8 +105,4 @@ def _ruby(gemfile: str, sections: Mapping[str, tuple[str, ...]], file: Path) -> 
 
 
 def _text(file: Path) -> str:
-    with file.open("rb") as stream:
-        data = stream.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise errors.too_large(file.name, MAX_BYTES)
-    return data.decode("utf-8-sig", errors="replace")
+    return FILES.text(file)

@@ -41,7 +41,7 @@ def build(context: BuildContext) -> Built:
         output.section("Programs")
         layer, made = programs.build(context, rust, told, found, environ)
         tested = context.exec_env == "test" and tests.build(
-            context, rust, environ, programs.arguments(context)
+            context, rust, environ, context.words(programs.ARGUMENTS)
         )
         freshness.remember(results, marked)
     context.sbom(layer, (*crates, *rust.standard))
@@ -76,6 +76,4 @@ def _programs(context: BuildContext, rust: Toolchain, environ: Mapping[str, str]
     try:
         return workspace.programs(rust.cargo, context.app, environ, [name for name in members if name])
     except command.ToolFailed as exc:
-        raise command.explained(
-            exc, "The packages of the app cannot be listed", steps=programs.remedies(exc.output)
-        ) from exc
+        raise programs.CARGO.explained(exc, "The packages of the app cannot be listed") from exc

@@ -81,12 +81,3 @@ def no_programs(packages: Sequence[str]) -> Problem:
             "In a workspace whose default-members leave the program out, name its package in BP_CARGO_WORKSPACE_MEMBERS.",
         ),
     )
-
-
-def bad_words(setting: str, value: str, reason: str) -> Problem:
-    """Arguments that a shell could not split."""
-    return Problem(
-        "The build arguments cannot be understood",
-        f"{setting} is {value!r}: {reason}.",
-        steps=("Write them as in a shell, with a closing quote for each one.",),
-    )

@@ -98,11 +98,11 @@ def bad_header(number: int, line: str, expected: str) -> Problem:
     )
 
 
-def too_large(name: str, limit: int) -> Problem:
+def too_large(name: str, reason: str) -> Problem:
     """A file of settings that is no file of settings."""
     return Problem(
         f"The file {name} is too large",
-        f"It has more than {limit} bytes.",
+        reason,
         steps=("Write patterns, such as /blog/*, instead of a line for every address.",),
     )
 

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pybuild.libcnb.app_files import AppFiles
 from static import errors
 from static.text import encoded, is_plain, literal
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from static.site import Site
 
 FILE = "_headers"
-MAX_BYTES = 1 << 20
+FILES = AppFiles(1, errors.too_large)
 
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HOP = frozenset(["connection", "content-length", "content-encoding", "date", "etag", "location", "server"])
@@ -39,11 +40,7 @@ def read(site: Site) -> tuple[Rule, ...]:
     file = site.root / FILE
     if not file.is_file():
         return ()
-    with file.open("rb") as stream:
-        data = stream.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise errors.too_large(FILE, MAX_BYTES)
-    return parse(data.decode("utf-8-sig", errors="replace"))
+    return parse(FILES.text(file))
 
 
 def parse(text: str) -> tuple[Rule, ...]:

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pybuild.libcnb.app_files import AppFiles
 from static import errors
 from static.text import DOLLAR, decoded, encoded, is_plain, literal
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from static.site import Site
 
 FILE = "_redirects"
-MAX_BYTES = 1 << 20
+FILES = AppFiles(1, errors.too_large)
 REDIRECT = (301, 302, 303, 307, 308)
 REWRITE = 200
 GONE = (404, 410)
@@ -58,11 +59,7 @@ def read(site: Site) -> tuple[Rule, ...]:
     file = site.root / FILE
     if not file.is_file():
         return ()
-    with file.open("rb") as stream:
-        data = stream.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise errors.too_large(FILE, MAX_BYTES)
-    rules = parse(data.decode("utf-8-sig", errors="replace"))
+    rules = parse(FILES.text(file))
     for rule in rules:
         if rule.status == REWRITE and not _WORD.search(rule.target) and not _exists(site, rule.target):
             raise errors.bad_redirect(

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
+from pybuild.libcnb.app_files import AppFiles
 from static import errors
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 STATICFILE = "Staticfile"
-MAX_BYTES = 1 << 20
+FILES = AppFiles(1, errors.too_large)
 
 _TRUE = ("true", "1", "yes", "on", "enabled", "visible")
 _FALSE = ("false", "0", "no", "off", "disabled", "")
@@ -107,9 +108,7 @@ def _staticfile(path: Path) -> dict[str, str]:
         return {}
     found: dict[str, str] = {}
     above = ""
-    with path.open("rb") as stream:
-        text = stream.read(MAX_BYTES).decode("utf-8-sig", errors="replace")
-    for number, raw in enumerate(text.splitlines(), 1):
+    for number, raw in enumerate(FILES.text(path).splitlines(), 1):
         if not raw.split("#", 1)[0].strip() or raw.strip() == "---":
             continue
         line = _LINE.fullmatch(raw.split(" #", 1)[0].rstrip())

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from go import contents, settings
-from pybuild.libcnb import command, output
+from pybuild.libcnb import output
+from pybuild.libcnb.build_tool import BuildTool
 from pybuild.libcnb.layers import Types
 
 if TYPE_CHECKING:
@@ -18,28 +18,31 @@ if TYPE_CHECKING:
     from pybuild.libcnb.context import BuildContext
     from pybuild.libcnb.layers import Layer
 
-# What Go says → what to do about it; the first that is found comes first.
-_REMEDIES = (
-    (
-        r"missing go\.sum entry|updates to go\.(?:mod|sum) needed",
-        "Run `go mod tidy` and commit go.mod and go.sum.",
-    ),
-    (r"inconsistent vendoring", "Run `go mod vendor` and commit the folder vendor, or delete it."),
-    (
-        r"requires go >= |toolchain not available",
-        "The Go of this build is too old for the module or a dependency: unset BP_GO_VERSION, or raise it and the go line.",
-    ),
-    (
-        r"could not read Username|terminal prompts disabled|Authentication failed|410 Gone|404 Not Found|Repository not found",
-        "For a private module, set GOPRIVATE to its path and add a binding of type git-credentials.",
-    ),
-    (
-        r"build constraints exclude all Go files|requires cgo|C source files not allowed|undefined: _?C",
-        "A package needs C: set CGO_ENABLED=1.",
-    ),
-    (
-        r"dial tcp|i/o timeout|connection refused|no such host|certificate signed by unknown",
-        "Check that the build can reach the module proxy (GOPROXY), through a proxy if it needs one.",
+GO = BuildTool(
+    name="Go",
+    again="go build ./...",
+    remedies=(
+        (
+            r"missing go\.sum entry|updates to go\.(?:mod|sum) needed",
+            "Run `go mod tidy` and commit go.mod and go.sum.",
+        ),
+        (r"inconsistent vendoring", "Run `go mod vendor` and commit the folder vendor, or delete it."),
+        (
+            r"requires go >= |toolchain not available",
+            "The Go of this build is too old for the module or a dependency: unset BP_GO_VERSION, or raise it and the go line.",
+        ),
+        (
+            r"could not read Username|terminal prompts disabled|Authentication failed|410 Gone|404 Not Found|Repository not found",
+            "For a private module, set GOPRIVATE to its path and add a binding of type git-credentials.",
+        ),
+        (
+            r"build constraints exclude all Go files|requires cgo|C source files not allowed|undefined: _?C",
+            "A package needs C: set CGO_ENABLED=1.",
+        ),
+        (
+            r"dial tcp|i/o timeout|connection refused|no such host|certificate signed by unknown",
+            "Check that the build can reach the module proxy (GOPROXY), through a proxy if it needs one.",
+        ),
     ),
 )
 
@@ -57,24 +60,6 @@ def build(
     target.mkdir()
     words: list[str | Path] = [toolchain.go, "build", *settings.build_words(context), "-o", f"{target}/"]
     with output.timed(f"Built {', '.join(program.program for program in programs)}"):
-        run([*words, *(program.path for program in programs)], folder, environ)
+        GO.run([*words, *(program.path for program in programs)], folder, environ)
     context.sbom(layer, contents.components(toolchain.go, sorted(target.iterdir()), environ))
     return layer
-
-
-def run(words: Sequence[str | Path], folder: Path, environ: Mapping[str, str]) -> None:
-    """Run a `go` that compiles, its output shown. Raises a `Problem` with what to do about what it said."""
-    try:
-        command.run(words, cwd=folder, environ=environ)
-    except command.ToolFailed as exc:
-        raise command.explained(
-            command.ToolFailed("go build ended with an error, shown above"),
-            "The app could not be compiled",
-            steps=remedies(exc.output),
-        ) from exc
-
-
-def remedies(said: str) -> tuple[str, ...]:
-    """Steps for what Go said, the general one last."""
-    found = [step for pattern, step in _REMEDIES if re.search(pattern, said)]
-    return (*found, "Read what Go says above; `go build ./...` on your machine should show the same.")

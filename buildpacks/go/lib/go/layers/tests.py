@@ -50,7 +50,7 @@ def build(
                 program,
                 path,
             ]
-            programs.run(words, folder, environ)
+            programs.GO.run(words, folder, environ)
             compiled.append((path, place, str(program)))
     write_file(layer.path / "bin" / RUNNER, test_runner.script(compiled), mode=0o755)
     return True

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 from typing import TYPE_CHECKING
 
 from java import errors
-from pybuild.libcnb import command, output
+from pybuild.libcnb import output
+from pybuild.libcnb.build_tool import BuildTool
 from pybuild.libcnb.layers import Types
 
 if TYPE_CHECKING:
@@ -20,18 +19,23 @@ WRAPPER = "gradlew"
 PROPERTIES = "gradle/wrapper/gradle-wrapper.properties"
 DEFAULT_ARGUMENTS = "--no-daemon -Dorg.gradle.welcome=never assemble"
 
-_REMEDIES = (
-    (
-        r"invalid source release|invalid target release|No matching toolchains|Unsupported class file major version",
-        "The sources or the wrapper's Gradle are for another Java than the one above: set BP_JVM_VERSION, or upgrade the wrapper.",
-    ),
-    (
-        r"UnknownHost|Could not resolve|Could not GET|Connect(?:ion)? .*(?:timed out|refused)|PKIX",
-        "Check that the build can reach the repositories and the wrapper's distributionUrl.",
-    ),
-    (
-        r"Could not find or load main class org\.gradle\.wrapper",
-        "Commit gradle/wrapper/gradle-wrapper.jar; a .gitignore for *.jar leaves it out.",
+GRADLE = BuildTool(
+    name="Gradle",
+    again="./gradlew assemble",
+    failed="Gradle could not build the app",
+    remedies=(
+        (
+            r"invalid source release|invalid target release|No matching toolchains|Unsupported class file major version",
+            "The sources or the wrapper's Gradle are for another Java than the one above: set BP_JVM_VERSION, or upgrade the wrapper.",
+        ),
+        (
+            r"UnknownHost|Could not resolve|Could not GET|Connect(?:ion)? .*(?:timed out|refused)|PKIX",
+            "Check that the build can reach the repositories and the wrapper's distributionUrl.",
+        ),
+        (
+            r"Could not find or load main class org\.gradle\.wrapper",
+            "Commit gradle/wrapper/gradle-wrapper.jar; a .gitignore for *.jar leaves it out.",
+        ),
     ),
 )
 
@@ -45,37 +49,17 @@ def build(context: BuildContext, jdk: Jdk, mark: str) -> Path:
     _warn_unchecked(context.app / PROPERTIES)
     words = ["sh", WRAPPER, *arguments(context)]
     environ = {"JAVA_HOME": str(jdk.home), "GRADLE_USER_HOME": str(home)}
-    try:
-        with output.timed(f"Built with {WRAPPER}"):
-            command.run(words, cwd=context.app, environ=environ)
-    except command.ToolFailed as exc:
-        raise command.explained(
-            command.ToolFailed("Gradle ended with an error, shown above"),
-            "Gradle could not build the app",
-            steps=remedies(exc.output),
-        ) from exc
+    with output.timed(f"Built with {WRAPPER}"):
+        GRADLE.run(words, context.app, environ)
     return home
 
 
 def arguments(context: BuildContext) -> tuple[str, ...]:
     """The words of the build, as Paketo's settings give them. Raises a `Problem`."""
-    found: list[str] = []
-    for setting, default in (
-        ("BP_GRADLE_BUILD_ARGUMENTS", DEFAULT_ARGUMENTS),
-        ("BP_GRADLE_ADDITIONAL_BUILD_ARGUMENTS", ""),
-    ):
-        value = context.setting(setting, default)
-        try:
-            found += shlex.split(value)
-        except ValueError as exc:
-            raise errors.bad_words(setting, value, str(exc)) from exc
-    return tuple(found)
-
-
-def remedies(said: str) -> tuple[str, ...]:
-    """Steps for what Gradle said, the general one last."""
-    found = [step for pattern, step in _REMEDIES if re.search(pattern, said)]
-    return (*found, "Read what Gradle says above; `./gradlew assemble` on your machine should show the same.")
+    return (
+        *context.words("BP_GRADLE_BUILD_ARGUMENTS", DEFAULT_ARGUMENTS),
+        *context.words("BP_GRADLE_ADDITIONAL_BUILD_ARGUMENTS"),
+    )
 
 
 def _warn_unchecked(properties: Path) -> None:

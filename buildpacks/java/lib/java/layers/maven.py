@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from java import errors
 from pybuild.libcnb import archive, command, debs, output
 from pybuild.libcnb.bindings import of_type
+from pybuild.libcnb.build_tool import BuildTool
 from pybuild.libcnb.dpkg import stand_in, upstream
 from pybuild.libcnb.layers import Empty, Types
 
@@ -28,22 +28,27 @@ DEFAULT_ARGUMENTS = "-Dmaven.test.skip=true package"
 DATE = "-Dproject.build.outputTimestamp=1980-02-01T00:00:00Z"
 
 _VERSION = re.compile(r"apache-maven-(\d[\w.-]*?)-bin\.(?:zip|tar\.gz)")
-_REMEDIES = (
-    (
-        r"release version \d+ not supported|invalid target release|has been compiled by a more recent version",
-        "The sources are for a newer Java than the one above: set BP_JVM_VERSION, or lower `maven.compiler.release`.",
-    ),
-    (
-        r"Could not transfer|Could not resolve|PKIX|Unknown host|Connect(?:ion)? .*(?:timed out|refused)",
-        "Check that the build can reach the repositories; mirrors and credentials belong into a binding of type maven.",
-    ),
-    (
-        r"status code: 40[13]|Not authorized|Unauthorized",
-        "Give the repository's credentials in a settings.xml, as a binding of type maven.",
-    ),
-    (
-        r"There are test failures",
-        "Correct the tests, or leave them to an image for the execution environment test.",
+MAVEN = BuildTool(
+    name="Maven",
+    again="mvn package",
+    failed="Maven could not build the app",
+    remedies=(
+        (
+            r"release version \d+ not supported|invalid target release|has been compiled by a more recent version",
+            "The sources are for a newer Java than the one above: set BP_JVM_VERSION, or lower `maven.compiler.release`.",
+        ),
+        (
+            r"Could not transfer|Could not resolve|PKIX|Unknown host|Connect(?:ion)? .*(?:timed out|refused)",
+            "Check that the build can reach the repositories; mirrors and credentials belong into a binding of type maven.",
+        ),
+        (
+            r"status code: 40[13]|Not authorized|Unauthorized",
+            "Give the repository's credentials in a settings.xml, as a binding of type maven.",
+        ),
+        (
+            r"There are test failures",
+            "Correct the tests, or leave them to an image for the execution environment test.",
+        ),
     ),
 )
 
@@ -59,14 +64,7 @@ class Maven:
 
     def run(self, *words: str, cwd: Path) -> None:
         """Run goals, output shown. Raises a `Problem`."""
-        try:
-            command.run([self.program, *self.words, *words], cwd=cwd, environ=self.environ)
-        except command.ToolFailed as exc:
-            raise command.explained(
-                command.ToolFailed("Maven ended with an error, shown above"),
-                "Maven could not build the app",
-                steps=remedies(exc.output),
-            ) from exc
+        MAVEN.run([self.program, *self.words, *words], cwd, self.environ)
 
 
 def install(context: BuildContext, jdk: Jdk, apt: Apt) -> Maven:
@@ -105,8 +103,8 @@ def arguments(context: BuildContext) -> tuple[str, ...]:
     """The words of the build, as Paketo's settings give them. Raises a `Problem`."""
     default = DEFAULT_ARGUMENTS if context.exec_env != "test" else "test-compile package -DskipTests"
     return (
-        *_split(context, "BP_MAVEN_BUILD_ARGUMENTS", default),
-        *_split(context, "BP_MAVEN_ADDITIONAL_BUILD_ARGUMENTS"),
+        *context.words("BP_MAVEN_BUILD_ARGUMENTS", default),
+        *context.words("BP_MAVEN_ADDITIONAL_BUILD_ARGUMENTS"),
         DATE,
         *selection(context),
     )
@@ -120,12 +118,6 @@ def selection(context: BuildContext) -> tuple[str, ...]:
     if pom := context.setting("BP_MAVEN_POM_FILE"):
         found += ["--file", pom]
     return tuple(found)
-
-
-def remedies(said: str) -> tuple[str, ...]:
-    """Steps for what Maven said, the general one last."""
-    found = [step for pattern, step in _REMEDIES if re.search(pattern, said)]
-    return (*found, "Read what Maven says above; `mvn package` on your machine should show the same.")
 
 
 def wrapper_version(text: str) -> str:
@@ -182,11 +174,3 @@ def _settings(context: BuildContext) -> tuple[str, ...]:
             words.append(f"-Dsettings.security={root}/{binding.name}/settings-security.xml")
         return tuple(words)
     return ()
-
-
-def _split(context: BuildContext, setting: str, default: str = "") -> tuple[str, ...]:
-    value = context.setting(setting, default)
-    try:
-        return tuple(shlex.split(value))
-    except ValueError as exc:
-        raise errors.bad_words(setting, value, str(exc)) from exc

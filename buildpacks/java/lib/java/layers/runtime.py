@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from java import cacerts, errors
+from java import cacerts
 from pybuild.libcnb import command, debs, output
 from pybuild.libcnb.dpkg import components
 from pybuild.libcnb.layers import Empty, Key, Types
@@ -51,7 +50,7 @@ class Runtime:
 
 def install(context: BuildContext, jdk: Jdk) -> Runtime:
     """Have the runtime in a layer, linked anew when the JDK is another. Raises a `Problem`."""
-    own = _own_words(context)
+    own = context.words(SETTING)
     modules = ",".join(MODULES)
     key: Key = {
         "buildpack": context.version,
@@ -89,11 +88,3 @@ def _link(jdk: Jdk, home: Path, words: list[str]) -> None:
         raise command.explained(
             exc, "No runtime could be linked", steps=(f"If {SETTING} is set, check the modules in it.",)
         ) from exc
-
-
-def _own_words(context: BuildContext) -> tuple[str, ...]:
-    value = context.setting(SETTING)
-    try:
-        return tuple(shlex.split(value))
-    except ValueError as exc:
-        raise errors.bad_words(SETTING, value, str(exc)) from exc

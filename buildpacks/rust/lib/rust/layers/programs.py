@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pybuild.libcnb import command, output
+from pybuild.libcnb import output
+from pybuild.libcnb.build_tool import BuildTool
 from pybuild.libcnb.layers import Types
 from rust import errors
 
@@ -21,27 +20,31 @@ if TYPE_CHECKING:
     from rust.manifest import Manifest
     from rust.workspace import Program
 
-# What Cargo says → what to do about it.
-_REMEDIES = (
-    (
-        r"lock file .* needs to be updated|cannot update the lock file",
-        "Run `cargo build` on your machine and commit Cargo.lock.",
-    ),
-    (
-        r"requires rustc \d|is not supported by the following package|edition20\d\d. is required|feature `edition20",
-        "A package needs a newer Rust than the one above: set BP_RUST_TOOLCHAIN, or pin an older version of the package.",
-    ),
-    (
-        r"failed to (?:get|download|fetch)|Could not resolve host|SSL|timed out|spurious network error",
-        "Check that the build can reach the crate registry, through a proxy if it needs one.",
-    ),
-    (
-        r"could not read Username|Authentication failed|Repository not found",
-        "For a private repository, add a binding of type git-credentials.",
-    ),
-    (
-        r"linking with `cc` failed|unable to find library|pkg-config|could not find system library",
-        "A crate needs a C library: install its -dev package for the build and the library for the image, with an Aptfile.",
+ARGUMENTS = "BP_CARGO_BUILD_ARGS"
+CARGO = BuildTool(
+    name="Cargo",
+    again="cargo build --release --locked",
+    remedies=(
+        (
+            r"lock file .* needs to be updated|cannot update the lock file",
+            "Run `cargo build` on your machine and commit Cargo.lock.",
+        ),
+        (
+            r"requires rustc \d|is not supported by the following package|edition20\d\d. is required|feature `edition20",
+            "A package needs a newer Rust than the one above: set BP_RUST_TOOLCHAIN, or pin an older version of the package.",
+        ),
+        (
+            r"failed to (?:get|download|fetch)|Could not resolve host|SSL|timed out|spurious network error",
+            "Check that the build can reach the crate registry, through a proxy if it needs one.",
+        ),
+        (
+            r"could not read Username|Authentication failed|Repository not found",
+            "For a private repository, add a binding of type git-credentials.",
+        ),
+        (
+            r"linking with `cc` failed|unable to find library|pkg-config|could not find system library",
+            "A crate needs a C library: install its -dev package for the build and the library for the image, with an Aptfile.",
+        ),
     ),
 )
 
@@ -54,7 +57,7 @@ def build(
     environ: Mapping[str, str],
 ) -> tuple[Layer, tuple[Program, ...]]:
     """Compile, and copy what came of it: the layer, and the programs in it. Raises a `Problem`."""
-    words = ["--release", *(["--locked"] if manifest.locked else []), *arguments(context)]
+    words = ["--release", *(["--locked"] if manifest.locked else []), *context.words(ARGUMENTS)]
     for package in sorted({program.package for program in found}):
         words += ["--package", package]
     results = Path(environ["CARGO_TARGET_DIR"]) / "release"
@@ -62,7 +65,7 @@ def build(
     for program in found:
         (results / program.name).unlink(missing_ok=True)
     with output.timed("Compiled"):
-        run([toolchain.cargo, "build", "--bins", *words], context.app, environ)
+        CARGO.run([toolchain.cargo, "build", "--bins", *words], context.app, environ)
     layer = context.layers.fresh_layer("programs", Types(launch=True, build=True))
     (layer.path / "bin").mkdir()
     made = tuple(program for program in found if (results / program.name).is_file())
@@ -71,33 +74,3 @@ def build(
     if not made:
         raise errors.no_programs([program.package for program in found])
     return layer, made
-
-
-def run(words: Sequence[str | Path], folder: Path, environ: Mapping[str, str]) -> None:
-    """Run a `cargo` that compiles, its output shown. Raises a `Problem` with what to do about what it said."""
-    try:
-        command.run(words, cwd=folder, environ=environ)
-    except command.ToolFailed as exc:
-        raise command.explained(
-            command.ToolFailed("cargo ended with an error, shown above"),
-            "The app could not be compiled",
-            steps=remedies(exc.output),
-        ) from exc
-
-
-def remedies(said: str) -> tuple[str, ...]:
-    """Steps for what Cargo said, the general one last."""
-    found = [step for pattern, step in _REMEDIES if re.search(pattern, said)]
-    return (
-        *found,
-        "Read what Cargo says above; `cargo build --release --locked` on your machine should show the same.",
-    )
-
-
-def arguments(context: BuildContext) -> tuple[str, ...]:
-    """The words of `BP_CARGO_BUILD_ARGS`. Raises a `Problem`."""
-    value = context.setting("BP_CARGO_BUILD_ARGS")
-    try:
-        return tuple(shlex.split(value))
-    except ValueError as exc:
-        raise errors.bad_words("BP_CARGO_BUILD_ARGS", value, str(exc)) from exc

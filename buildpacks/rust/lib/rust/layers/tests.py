@@ -26,7 +26,7 @@ def build(
     """Compile the tests of the workspace. False when there are none. Raises a `Problem`."""
     tests: list[str | Path] = [toolchain.cargo, "test", "--no-run", "--workspace", *words]
     with output.timed("Compiled the tests"):
-        programs.run(tests, context.app, environ)
+        programs.CARGO.run(tests, context.app, environ)
     # Everything is compiled: asked again, Cargo only tells where.
     told = command.read([*tests, "--message-format=json"], cwd=context.app, environ=environ)
     found = tuple(executables(told))
