@@ -10,7 +10,8 @@ import pytest
 from pybuild.buildenv.container import ContainerBuildEnv
 from pybuild.buildenv.local import LocalBuildEnv
 from pybuild.errors import DetectionFailed
-from pybuild.lifecycle.detect import Detected, DetectInputs, GroupTrail, detect
+from pybuild.lifecycle.detect import Detected, DetectInputs, detect
+from pybuild.lifecycle.detect_trail import GroupTrail
 from pybuild.lifecycle.generate import GenerateInputs, generate
 from pybuild.spec.analyzed import Analyzed
 from pybuild.spec.api import ApiVersion

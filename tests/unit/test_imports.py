@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -87,6 +88,19 @@ def test_a_module_imports_only_what_lies_below_it(module: str) -> None:
 
 def test_every_folder_has_its_place_in_the_table() -> None:
     assert {layer(module) for module in MODULES} - {""} <= ALLOWED.keys()
+
+
+def test_the_page_of_the_tree_tells_the_same() -> None:
+    page = (SOURCE.parent / "docs" / "explanation" / "layout.md").read_text("utf-8")
+    rows = re.findall(
+        r"^\| `(\w+)/?` \|[^|]*\|([^|]*)\|$", page.partition("from the top down")[2], re.MULTILINE
+    )
+
+    told = {
+        name: {*re.findall(r"`(\w+)`", cell), *(FLOOR if "the floor" in cell else ())} for name, cell in rows
+    }
+
+    assert told == {name: allowed for name, allowed in ALLOWED.items() if name != "__main__"}
 
 
 def test_no_import_runs_in_a_circle() -> None:

@@ -1,1 +1,9 @@
-"""Where buildpacks run: this machine, or one container. `api` says what both do."""
+"""Where buildpacks run: this machine, or one container.
+
+| module | holds |
+|---|---|
+| `api` | what both can do |
+| `local`; `processes`, `trees` | this machine: programs side by side, trees in and out |
+| `container`; `session`, `session_stream`, `scripts`, `pipe`, `wire` | one container: the conversation with its shell, what is sent, a pipe straight to us |
+| `listing`, `archives` | what stands in a tree, the same in both |
+"""

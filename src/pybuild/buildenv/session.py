@@ -9,11 +9,10 @@ from __future__ import annotations
 import secrets
 import select
 import ssl
-import struct
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pybuild.buildenv.session_stream import Frames, Marks
 from pybuild.errors import BuildError, EngineUnavailable, TimedOut
 
 if TYPE_CHECKING:
@@ -70,89 +69,10 @@ SILENCE_SECONDS = 60.0
 POLL_SECONDS = 0.5
 _PAUSE_SECONDS = 0.01
 _DIAGNOSTIC_BYTES = 4096
-_WORD_BYTES = 24
 
 
 class SessionEnded(Exception):
     """The other end closed the connection: the container or the engine is gone."""
-
-
-@dataclass(slots=True)
-class _Frames:
-    """The engine's multiplexed stream: 8 bytes of head (1 for stdout, 2 for stderr; length), then the data."""
-
-    held: bytearray
-    kind: int = 0
-    left: int = 0
-
-    def split(self, data: bytes) -> tuple[bytes, bytes]:
-        """What `data` adds to standard output and to standard error."""
-        self.held += data
-        outputs = {1: bytearray(), 2: bytearray()}
-        at = 0
-        while at < len(self.held):
-            if not self.left:
-                if len(self.held) - at < 8:
-                    break
-                self.kind, self.left = struct.unpack_from(">BxxxL", self.held, at)
-                at += 8
-                if self.kind > 2:
-                    raise EngineUnavailable(
-                        "the Docker Engine sent something that is not a container's output"
-                    )
-                continue
-            piece = self.held[at : at + self.left]
-            outputs[2 if self.kind == 2 else 1] += piece
-            at += len(piece)
-            self.left -= len(piece)
-        del self.held[:at]
-        return bytes(outputs[1]), bytes(outputs[2])
-
-
-class _Marks:
-    """Finds `NUL mark SPACE word LF` in a message's output, and lets everything else through at once."""
-
-    def __init__(self, mark: str, output: Callable[[bytes], None]) -> None:
-        self._mark = b"\0" + mark.encode() + b" "
-        self._output = output
-        self._held = b""
-        self._begun = False
-
-    def feed(self, data: bytes) -> list[bytes]:
-        """Pass `data` on; return the words that it completed, in order: b"ended 0", b"alive", …"""
-        words: list[bytes] = []
-        data = self._held + data
-        while True:
-            at = data.find(self._mark)
-            if at < 0:
-                keep = self._beginning_of_mark(data)
-                self._pass(data[: len(data) - keep])
-                self._held = data[len(data) - keep :]
-                return words
-            end = data.find(b"\n", at + len(self._mark))
-            if end < 0 and len(data) - at < len(self._mark) + _WORD_BYTES:
-                self._pass(data[:at])
-                self._held = data[at:]
-                return words
-            self._pass(data[:at])
-            word = data[at + len(self._mark) : end if end >= 0 else at + len(self._mark)]
-            # What came before the first word was written before the message: by processes now dead.
-            self._begun = True
-            words.append(word)
-            data = data[end + 1 if end >= 0 else at + len(self._mark) :]
-
-    def _pass(self, data: bytes) -> None:
-        if data and self._begun:
-            self._output(data)
-
-    def _beginning_of_mark(self, data: bytes) -> int:
-        """How many bytes at the end of `data` may be the beginning of a mark."""
-        at = data.find(b"\0", max(0, len(data) - len(self._mark) + 1))
-        while at >= 0:
-            if self._mark.startswith(data[at:]):
-                return len(data) - at
-            at = data.find(b"\0", at + 1)
-        return 0
 
 
 class Session:
@@ -166,7 +86,7 @@ class Session:
         self._connection = connection
         self._connection.setblocking(False)
         self._poll = select.poll()
-        self._frames = _Frames(bytearray())
+        self._frames = Frames(bytearray())
         # Sent over standard input and kept in a variable that is not exported: in no argv and no environment.
         self._key = secrets.token_hex(16)
         self._complaints = b""
@@ -196,7 +116,7 @@ class Session:
         before, self._mark = self._mark, secrets.token_hex(16)
         mark, stale = self._mark, f"\0{before or 'start'} ".encode()
         written: list[bytes] = []
-        marks = _Marks(mark, written.append)
+        marks = Marks(mark, written.append)
         body = script if script.endswith(b"\n") else script + b"\n"
         lines = body.count(b"\n")
         greeting = "" if self._greeted else f"{self._key}\n"

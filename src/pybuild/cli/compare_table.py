@@ -15,8 +15,9 @@ from pybuild.platform.image_facts import RUN_IMAGE
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from pybuild.platform.compare import Difference, LayerFiles, LayerPair, Section
+    from pybuild.platform.compare import LayerFiles, LayerPair
     from pybuild.platform.compare_build import BuildComparison
+    from pybuild.platform.differences import Difference, Section
     from pybuild.platform.entry_changes import EntryFacts, FileChange
     from pybuild.platform.sbom_changes import SbomChange
 

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pybuild.errors import NothingDetected
-    from pybuild.lifecycle.detect import BuildpackTrail, Detected, GroupTrail
+    from pybuild.lifecycle.detect import Detected
+    from pybuild.lifecycle.detect_trail import BuildpackTrail, GroupTrail
 
 _GROUPS_MOST = 20  # groups that people are shown; data has all of them
 _HEADER = ("BUILDPACK", "RESULT", "WHY")

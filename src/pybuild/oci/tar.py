@@ -24,18 +24,15 @@ from pybuild.oci.tar_header import (
     FILE,
     HARD_LINK,
     LONGEST_RECORDS,
-    PATH_KEYS,
     SYMLINK,
     TRAILER,
     Member,
     TarEntry,
-    described,
     header,
     header_size,
     padding,
-    parse,
-    parse_records,
 )
+from pybuild.oci.tar_parse import PATH_KEYS, described, parse, parse_records
 
 __all__ = [
     "BLOCK",

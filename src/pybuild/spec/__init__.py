@@ -17,5 +17,13 @@
 | `analyzed` | analyzed.toml, run.toml, stack.toml |
 | `report` | report.toml |
 | `project` | project.toml |
-| `builder` | labels of builder images |
+| `builder`, `package` | labels of builder images, and of packages |
+| `builder_toml`, `package_toml` | builder.toml, package.toml, as `pack` has them |
+| `run_image` | what a run image is called |
+| `cache` | what a cache says of its layers |
+| `rebase_metadata` | the label of an app image as a rebase changes it |
+| `registry_index` | buildpack registries |
+| `config` | config.toml of a user |
+| `fixture` | expect.toml of a buildpack's test |
+| `patterns` | ignore patterns of strangers |
 """

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pybuild.cli.trail import next_step, trail_data, trail_lines
 from pybuild.errors import DetectionFailed, NothingDetected
-from pybuild.lifecycle.detect import BuildpackTrail, GroupTrail
+from pybuild.lifecycle.detect_trail import BuildpackTrail, GroupTrail
 from pybuild.lifecycle.resolve import Unmet
 
 if TYPE_CHECKING:

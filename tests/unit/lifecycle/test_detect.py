@@ -10,7 +10,8 @@ import pytest
 from pybuild import events
 from pybuild.buildenv.local import LocalBuildEnv
 from pybuild.errors import BuilderUnusable, DetectError, DetectionFailed, NothingDetected
-from pybuild.lifecycle.detect import Detected, DetectInputs, GroupTrail, detect
+from pybuild.lifecycle.detect import Detected, DetectInputs, detect
+from pybuild.lifecycle.detect_trail import GroupTrail
 from pybuild.spec.api import ApiVersion
 from pybuild.spec.environ import Given, read_env_dir
 from pybuild.spec.order import ModuleRef, OrderFile, System

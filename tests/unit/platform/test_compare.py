@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pybuild.platform.compare import MOST_INSIDE, aligned, compare_facts, json_differences, layer_pairs
+from pybuild.platform.compare import compare_facts, layer_pairs
+from pybuild.platform.differences import MOST_INSIDE, aligned, json_differences
 from pybuild.platform.image_facts import RUN_IMAGE, UNKNOWN, ImageFacts, OwnedLayer
 from pybuild.stores.api import StoredImage
 
