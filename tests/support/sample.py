@@ -361,12 +361,16 @@ def faults(client: docker.APIClient, image: str, scratch: Path) -> list[str]:
 
 
 def forget(client: docker.APIClient, name: str, image_ids: Iterable[str]) -> None:
-    """Remove an image with its caches, and those that had its name before; an ID may be a shortened one."""
-    for image in {name, *image_ids}:
+    """Remove an image with its caches, and those that had its name before; an ID may be a shortened one.
+
+    Equal builds give equal images: one that others have named, or run, is left to them.
+    """
+    for image in (name, *image_ids):
         try:
             with engine.translating(f"removing {image}"):
-                client.remove_image(image, force=True)
-        except engine.NotFound:
+                if image == name or not client.inspect_image(image)["RepoTags"]:
+                    client.remove_image(image, force=image == name)
+        except (engine.NotFound, engine.Conflict):
             continue
     for volume in client.volumes(filters={"label": f"io.pybuild.image={name}:latest"})["Volumes"] or ():
         client.remove_volume(volume["Name"])

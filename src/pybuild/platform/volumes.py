@@ -110,6 +110,9 @@ def ensure(client: docker.APIClient, name: str, labels: dict[str, str], *, kind:
     with engine.translating("creating a cache volume"):
         # The engine answers with the volume of that name, old or new; it never changes an old one's labels.
         made = client.create_volume(name, labels=labels)
+        if not ownership.is_ours(made.get("Labels"), kind):
+            # Since its last start it may not have looked: then it answers without the labels that it knows of.
+            made = client.inspect_volume(name)
     if not ownership.is_ours(made.get("Labels"), kind):
         raise InvalidInput(
             f"the volume {name} was not made by pybuild, so it will not be used as a cache",
@@ -181,6 +184,9 @@ def sweep(client: docker.APIClient) -> None:
                 _remove_container(client, container["Id"])
         for volume in volumes.get("Volumes") or []:
             labels = volume.get("Labels") or {}
+            if not ownership.is_ours(labels, "private"):
+                # Podman takes two filters for "one or the other", and names caches too.
+                continue
             if ownership.maker_is_dead(labels) or ownership.age(labels) > 24 * ABANDONED_SECONDS:
                 _remove_volume(client, volume["Name"])
     except PybuildError as exc:

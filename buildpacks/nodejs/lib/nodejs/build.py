@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nodejs.layers.runtime import Runtime
     from nodejs.layers.tool import PackageTool
     from pybuild.libcnb.context import BuildContext
+    from pybuild.libcnb.problem import Problem
 
 # What the server of files reads beside the built folder.
 _KEPT = ("Staticfile", "Procfile", "_headers", "_redirects", "project.toml")
@@ -54,7 +55,7 @@ def build(context: BuildContext) -> Built:
         assets.leave(context.app, modules.FOLDER)
         return Built()
     if front_end:
-        return deliver_files(context, front_end)
+        return deliver_files(context, manifest, front_end)
 
     modules.tidy(context.app)
     conf = config.write(context, manifest)
@@ -140,12 +141,12 @@ def run_script(context: BuildContext, pm: PackageTool, name: str, variables: Map
         raise explain.script_failed(exc, name, pm.name) from exc
 
 
-def deliver_files(context: BuildContext, front_end: frontend.FrontEnd) -> Built:
+def deliver_files(context: BuildContext, manifest: Manifest, front_end: frontend.FrontEnd) -> Built:
     """Leave the built files and nothing else in the app. Raises a `Problem` where there are none."""
     asked = context.setting("BP_WEB_SERVER_ROOT").strip("/")
     folder = asked or frontend.built_folder(context.app, front_end)
     if not folder or not (context.app / folder).is_dir():
-        raise errors.nothing_built(front_end.name, (asked,) if asked else front_end.folders)
+        raise not_built(manifest, front_end, asked)
     output.section(f"{front_end.name}: the files in {folder} are what the image serves")
     config.hand_over(context, folder, single_page=front_end.single_page)
     top = folder.split("/")[0]
@@ -159,6 +160,13 @@ def deliver_files(context: BuildContext, front_end: frontend.FrontEnd) -> Built:
     return Built()
 
 
+def not_built(manifest: Manifest, front_end: frontend.FrontEnd, asked: str) -> Problem:
+    """Why there are no files to serve. `asked`: the folder that the user names; empty for none."""
+    if frontend.ADAPTER_AUTO in manifest.packages and not asked:
+        return errors.no_adapter()
+    return errors.nothing_built(front_end.name, (asked,) if asked else front_end.folders)
+
+
 def _start(context: BuildContext, manifest: Manifest, lock: Lock) -> scripts.Start | None:
     """How the app is started; None where a Procfile says so, or only tests are run. Raises a `Problem`."""
     if "web" in start.procfile_types(context.app):
@@ -167,4 +175,11 @@ def _start(context: BuildContext, manifest: Manifest, lock: Lock) -> scripts.Sta
     found = scripts.script(manifest, lock.tool, *names) or scripts.start(context.app, manifest, lock.tool)
     if found is None and not start.procfile_types(context.app) and context.exec_env != "test":
         raise errors.no_start()
+    if (
+        found
+        and context.exec_env == "production"
+        and manifest.dev
+        and (program := scripts.lacks(context.app, found))
+    ):
+        raise errors.start_for_developers(found.line, program)
     return found
