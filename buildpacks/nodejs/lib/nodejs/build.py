@@ -31,8 +31,8 @@ def build(context: BuildContext) -> Built:
     settings.refuse_forbidden(context.environ)
     manifest = Manifest.read(context.app)
     lock = Lock.read(context.app, manifest)
-    to_build = scripts.to_build(manifest, context.environ) if context.exec_env != "development" else ()
     assets_only = assets.only(context)
+    to_build = scripts_to_run(context, manifest, assets_only=assets_only)
     front_end = frontend.find(context.app, manifest) if offers_files(context) else None
     if front_end is None and not assets_only and is_served_by_nobody(context, manifest):
         raise errors.no_file_server()
@@ -50,6 +50,8 @@ def build(context: BuildContext) -> Built:
     parts = bill.components(context.app, manifest)
     context.sbom("build" if assets_only else "launch", parts)
     if assets_only:
+        for name, value in assets.BUILT.items() if to_build else ():
+            node.layer.env(name, value, operation="default", scope="build")
         assets.leave(context.app, modules.FOLDER)
         return Built()
     if front_end:
@@ -64,6 +66,15 @@ def build(context: BuildContext) -> Built:
     return Built(
         processes=start.beside_procfile(context, found), slices=((modules.FOLDER,),) if has_modules else ()
     )
+
+
+def scripts_to_run(context: BuildContext, manifest: Manifest, *, assets_only: bool) -> tuple[str, ...]:
+    """The scripts that build; none for development, where they run with the app. Raises a `Problem`."""
+    if context.exec_env == "development":
+        return ()
+    if assets_only:
+        return assets.to_build(context.app, manifest, context.environ)
+    return scripts.to_build(manifest, context.environ)
 
 
 def offers_files(context: BuildContext) -> bool:
