@@ -24,6 +24,7 @@ demo-stop: venv ## remove what `make demo` left running
 test: export PYBUILD_REQUIRE_ENGINE = 1
 test: setup ## run every test (PYTEST=… for further arguments)
 	@$(MAKE) --no-print-directory lint types
+	@sh scripts/setup shells
 	-@.venv/bin/pybuild doctor --prepare
 	@$(PY) -m pytest -q $(PARALLEL) --durations=15 --durations-min=1 $(PYTEST)
 
