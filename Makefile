@@ -3,9 +3,12 @@
 .PHONY: help demo demo-stop test check lint types unit golden docker-tests test-faults fuzz bench docs site lifecycle setup venv engine clean
 
 PY := .venv/bin/python
+# So many tests run at a time, those of one file one after the other; WORKERS=0: all in one process, to debug them.
+WORKERS ?= 2
+PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 FAULTS := tests/integration/test_faults.py tests/integration/test_attacks.py tests/integration/test_bad_input.py \
 	tests/integration/test_cache_in_place.py tests/integration/test_memory.py tests/integration/test_supply_chain.py \
-	tests/contract/test_build_container.py tests/contract/test_registry.py tests/unit/test_fuzzing.py
+	tests/integration/test_engine_faults.py tests/contract/test_build_container.py tests/contract/test_registry.py tests/unit/test_fuzzing.py
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -16,11 +19,14 @@ demo: setup ## build samples/php-guestbook, run it with MariaDB, post an entry a
 demo-stop: venv ## remove what `make demo` left running
 	@$(PY) scripts/demo.py stop
 
-# `setup` has made an engine answer, so tests that find none must fail and not be skipped.
+# `setup` has made an engine answer, so tests that find none must fail and not be skipped. The default builder is made
+# before them, lest two tests make it at the same time.
 test: export PYBUILD_REQUIRE_ENGINE = 1
 test: setup ## run every test (PYTEST=… for further arguments)
 	@$(MAKE) --no-print-directory lint types
-	@$(PY) -m pytest -q --durations=15 --durations-min=1 $(PYTEST)
+	@sh scripts/setup shells
+	-@.venv/bin/pybuild doctor --prepare
+	@$(PY) -m pytest -q $(PARALLEL) --durations=15 --durations-min=1 $(PYTEST)
 
 check: venv ## lint, types, unit and golden tests: some minutes, no engine needed
 	@$(MAKE) --no-print-directory lint types unit
@@ -33,7 +39,7 @@ types: venv ## mypy --strict
 	@.venv/bin/mypy --no-error-summary
 
 unit: venv ## tests without engine, network or root
-	@$(PY) -m pytest -q tests/unit -m "not docker and not network and not peer" $(PYTEST)
+	@$(PY) -m pytest -q $(PARALLEL) tests/unit -m "not docker and not network and not peer" $(PYTEST)
 
 golden: venv ## recorded behaviour of the Go lifecycle (PYBUILD_GOLDEN=DIR for another recording)
 	@$(PY) -m pytest -q -m golden $(PYTEST)

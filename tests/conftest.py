@@ -11,6 +11,7 @@ pytest_plugins = [
     "support.registry",
     "support.extensions",
     "support.dist",
+    "support.private_engine",
 ]
 
 # Who starts the tests in the background hands on that Ctrl-C is ignored; tests of Ctrl-C want it as users have it.

@@ -55,6 +55,15 @@ def test_caches_are_listed_with_image_builder_size_and_last_use(built: Lab) -> N
     assert table.stderr == ""
 
 
+def test_several_may_ask_at_once(lab: Lab) -> None:
+    """The engine measures its disk for one at a time, and refuses all others."""
+    asking = [lab.start("cache", "ls", "--json") for _ in range(3)]
+
+    ended = [each.end() for each in asking]
+
+    assert [outcome.code for outcome in ended] == [0] * 3, "\n".join(each.text() for each in ended)
+
+
 def test_a_cache_is_removed_by_image_and_by_its_own_name(built: Lab) -> None:
     own_name = str(listed(built)[f"{built.prefix}/two:latest"]["name"])
 

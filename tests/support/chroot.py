@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support import phase
-from support.engine import _gnu_files
+from support.engine import gnu_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +29,7 @@ def root_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("only root can change the root directory")
     root = tmp_path_factory.mktemp("root")
     root.chmod(0o755)
-    for name, source in _gnu_files().items():
+    for name, source in gnu_files().items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.parent.chmod(0o755)
@@ -54,7 +54,7 @@ def own_root(root_folder: Path, tmp_path: Path) -> Path:
     mine = tmp_path / "root"
     mine.mkdir(0o755)
     # The programs, and nothing that other tests have left beside them.
-    for name in sorted({path.split("/")[0] for path in _gnu_files()}):
+    for name in sorted({path.split("/")[0] for path in gnu_files()}):
         shutil.copytree(root_folder / name, mine / name, symlinks=True)
     (mine / "dev").mkdir()
     os.mknod(mine / "dev/null", 0o666 | stat.S_IFCHR, os.makedev(1, 3))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -208,6 +209,7 @@ class Lab:
     builder: str = ""
     environ: dict[str, str] = field(default_factory=dict)
     _started: list[Running] = field(default_factory=list)
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def __post_init__(self) -> None:
         self.app = self.root / "app"
@@ -239,7 +241,7 @@ class Lab:
 
     def start(self, *args: str, before: Sequence[str] = (), **environ: str) -> Running:
         """`pybuild ARGS` in the folder of the app; `before`: a command that starts it, such as `setpriv`."""
-        log = self.root / f"run-{len(self._started)}"
+        log = self.root / f"run-{next(self._numbers)}"  # several threads may start something
         started = Running(args, cwd=self.app, environ={**self.environ, **environ}, log=log, before=before)
         self._started.append(started)
         return started
@@ -346,8 +348,12 @@ def words_lab(tmp_path: Path) -> Iterator[Lab]:
 @pytest.fixture(scope="session")
 def tiny_builder(engine: docker.APIClient, gnu_image: str, test_run: str) -> Iterator[str]:
     """A builder of sh and coreutils, without buildpacks: tests bring theirs with `--buildpack`."""
-    name = Reference.parse(f"{test_run}/builder:1")
-    base = DaemonStore(engine).find(Reference.parse(gnu_image))
+    yield from builder_of(engine, gnu_image, f"{test_run}/builder:1")
+
+
+def builder_of(engine: docker.APIClient, base_name: str, name: str) -> Iterator[str]:
+    """Make a builder without buildpacks of a base image, which is its run image too; it goes when the generator ends."""
+    base = DaemonStore(engine).find(Reference.parse(base_name))
     assert base is not None
     config = dict(base.config)
     config["config"] = {"Env": [f"CNB_USER_ID={UID}", f"CNB_GROUP_ID={UID}", "PATH=/bin"]}
@@ -355,7 +361,7 @@ def tiny_builder(engine: docker.APIClient, gnu_image: str, test_run: str) -> Ite
         description="",
         modules=(),
         order=((ModuleRef(id="acme/none", version="1"),),),
-        run_images=(RunImageName(image=gnu_image),),
+        run_images=(RunImageName(image=base_name),),
         files={},
         labels={},
     )
@@ -367,9 +373,9 @@ def tiny_builder(engine: docker.APIClient, gnu_image: str, test_run: str) -> Ite
         names=base.names,
         size=base.size,
     )
-    builder_image.create(DaemonStore(engine), with_user, definition, name)
-    yield str(name)
-    engine.remove_image(str(name), force=True)
+    builder_image.create(DaemonStore(engine), with_user, definition, Reference.parse(name))
+    yield name
+    engine.remove_image(name, force=True)
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ def test_run() -> str:
 @pytest.fixture(scope="session")
 def gnu_image(engine: docker.APIClient, test_run: str) -> Iterator[str]:
     """An image of this machine's sh (dash on Debian), coreutils and find, with the libraries they need."""
-    yield from _image(engine, f"{test_run}/gnu:1", _gnu_files())
+    yield from image_of_files(engine, f"{test_run}/gnu:1", gnu_files())
 
 
 @pytest.fixture(scope="session")
@@ -96,7 +96,7 @@ def busybox_image(engine: docker.APIClient, test_run: str) -> Iterator[str]:
         pytest.skip(f"{busybox} is not static (apt-get install busybox-static)")
     files: dict[str, Path | str] = {"bin/busybox": Path(busybox)}
     files |= {f"bin/{applet}": "busybox" for applet in applets if applet != "busybox"}
-    yield from _image(engine, f"{test_run}/busybox:1", files)
+    yield from image_of_files(engine, f"{test_run}/busybox:1", files)
 
 
 @pytest.fixture(scope="session")
@@ -145,9 +145,10 @@ def spec_for(image: str, test_run: str, **options: object) -> ContainerSpec:
     return ContainerSpec(image=image, **{**values, **options})  # type: ignore[arg-type]
 
 
-def _image(engine: docker.APIClient, name: str, files: dict[str, Path | str]) -> Iterator[str]:
-    repository, _, tag = name.partition(":")
-    engine.import_image_from_data(_tar(files), repository=repository, tag=tag)
+def image_of_files(engine: docker.APIClient, name: str, files: dict[str, Path | str]) -> Iterator[str]:
+    """Make an image of files (a path here, or a symlink's text); it goes when the generator ends."""
+    # Not with `tag=`, which podman takes no notice of.
+    engine.import_image_from_data(_tar(files), repository=name)
     yield name
     engine.remove_image(name, force=True)
 
@@ -191,7 +192,8 @@ def _add(
     tar.addfile(member, io.BytesIO(content))
 
 
-def _gnu_files() -> dict[str, Path | str]:
+def gnu_files() -> dict[str, Path | str]:
+    """What an image of this machine's sh, coreutils and find has in it."""
     files: dict[str, Path | str] = {}
     for program in ("sh", *GNU_PROGRAMS):
         found = shutil.which(program)

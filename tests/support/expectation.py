@@ -26,7 +26,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "change": ("file", "find", "replace", "edit", "output", "reused", "http"),
     "edit": ("file", "find", "replace"),
     "rebase": ("http",),
-    "process": ("type", "args", "status", "contains"),
+    "process": ("type", "args", "status", "contains", "first"),
 }
 
 
@@ -97,12 +97,13 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessRun:
-    """Another process type, run to its end."""
+    """Another process type, run to its end. `first`: before the image's default process is asked anything."""
 
     type: str
     args: tuple[str, ...] = ()
     status: int = 0
     contains: tuple[str, ...] = ()
+    first: bool = False
 
     @classmethod
     def read(cls, table: Table) -> Self:
@@ -112,6 +113,7 @@ class ProcessRun:
             args=table.texts("args"),
             status=table.integer("status"),
             contains=table.texts("contains"),
+            first=table.flag("first"),
         )
 
 

@@ -15,6 +15,7 @@ from pybuild.oci.reference import Reference
 from pybuild.platform import ownership
 from pybuild.stores.api import Layer
 from pybuild.stores.daemon import DaemonStore
+from support.engine import LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -99,9 +100,10 @@ class ExtendingLab:
         return self._found(self.lab.name(name)).diff_ids
 
     def images(self) -> set[str]:
-        """The IDs of all images that extending made and left, intermediate ones too."""
+        """The IDs of all images that extending made in this lab and left, intermediate ones too."""
         assert self.lab.engine is not None
-        found = self.lab.engine.images(all=True, filters={"label": f"{ownership.KIND}=extended"})
+        labels = [f"{ownership.KIND}=extended", f"{LABEL}={self.lab.prefix}"]
+        found = self.lab.engine.images(all=True, filters={"label": labels})
         return {image["Id"] for image in found}
 
     def _found(self, name: str) -> StoredImage:
@@ -121,6 +123,9 @@ class ExtendingLab:
         layer = Layer(
             diff_id=sha256(content), size=len(content), open=partial(iter, (content,)), created_by="test"
         )
+
+        # What is made of this image has its label, too: so `images` tells this lab's from others'.
+        config = {**config, "Labels": {**(config.get("Labels") or {}), LABEL: self.lab.prefix}}
 
         def encoded(diff_ids: Sequence[str]) -> bytes:
             rootfs = {"type": "layers", "diff_ids": list(diff_ids)}

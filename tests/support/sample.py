@@ -99,6 +99,7 @@ class _Trial:
         built = self._build()
         check_build(built, self.expected)
         assert faults(self.client, built.image_id, self.scratch) == []
+        self._run_processes(first=True)
         with running(self.client, self.image, self.expected, self.service) as served:
             for request in self.expected.requests:
                 served.check(request)
@@ -106,8 +107,7 @@ class _Trial:
             served.check_stop(self.expected.run_stop_seconds)
         if self.expected.sbom:
             check_sbom(self.image, self.expected.sbom, self.scratch)
-        for process in self.expected.processes:
-            check_process(self.client, self.image, process, self.expected)
+        self._run_processes(first=False)
         return built
 
     def rebuild(self, first: Built) -> None:
@@ -148,6 +148,11 @@ class _Trial:
             for request in change.requests:
                 served.check(request)
         return changed
+
+    def _run_processes(self, *, first: bool) -> None:
+        for process in self.expected.processes:
+            if process.first == first:
+                check_process(self.client, self.image, process, self.expected, self.service)
 
     def _build(self, *words: str) -> Built:
         built = build(self.image, self.app, self.expected.build_env, *words, state=self.scratch)
@@ -299,10 +304,12 @@ def running(
         client.remove_container(container, force=True, v=True)
 
 
-def check_process(client: docker.APIClient, image: str, process: ProcessRun, expected: Expectation) -> None:
-    """Another process type, run to its end."""
+def check_process(
+    client: docker.APIClient, image: str, process: ProcessRun, expected: Expectation, service: Service | None
+) -> None:
+    """Another process type, run to its end beside the services."""
     container = _container(
-        client, image, expected, None, entrypoint=[process.type], command=list(process.args)
+        client, image, expected, service, entrypoint=[process.type], command=list(process.args)
     )
     try:
         client.start(container)
@@ -354,12 +361,16 @@ def faults(client: docker.APIClient, image: str, scratch: Path) -> list[str]:
 
 
 def forget(client: docker.APIClient, name: str, image_ids: Iterable[str]) -> None:
-    """Remove an image with its caches, and those that had its name before; an ID may be a shortened one."""
-    for image in {name, *image_ids}:
+    """Remove an image with its caches, and those that had its name before; an ID may be a shortened one.
+
+    Equal builds give equal images: one that others have named, or run, is left to them.
+    """
+    for image in (name, *image_ids):
         try:
             with engine.translating(f"removing {image}"):
-                client.remove_image(image, force=True)
-        except engine.NotFound:
+                if image == name or not client.inspect_image(image)["RepoTags"]:
+                    client.remove_image(image, force=image == name)
+        except (engine.NotFound, engine.Conflict):
             continue
     for volume in client.volumes(filters={"label": f"io.pybuild.image={name}:latest"})["Volumes"] or ():
         client.remove_volume(volume["Name"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -44,10 +45,11 @@ def layer(module: str) -> str:
     return [*module.split("."), ""][1]
 
 
+@cache
 def imports(module: str, *, types: bool = True, functions: bool = True) -> set[str]:
     """Modules that `module` imports; without `types` not those for annotations, without `functions` only at its top."""
     found = set()
-    for node in _nodes(ast.parse(MODULES[module].read_text("utf-8")), types, functions):
+    for node in _nodes(_tree(module), types, functions):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -56,6 +58,11 @@ def imports(module: str, *, types: bool = True, functions: bool = True) -> set[s
             inner = {f"{source}.{alias.name}" for alias in node.names} & MODULES.keys()
             found |= inner or {source}
     return found
+
+
+@cache
+def _tree(module: str) -> ast.Module:
+    return ast.parse(MODULES[module].read_text("utf-8"))
 
 
 def _nodes(tree: ast.AST, types: bool, functions: bool) -> list[ast.AST]:

@@ -1,8 +1,11 @@
 """The pages."""
 
-from django.db import OperationalError
-from django.http import JsonResponse
-from django.shortcuts import render
+from django.core.exceptions import ValidationError
+from django.db import connection
+from django.db.utils import OperationalError, ProgrammingError
+from django.http import HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST
 
 from quotes.models import Quote
 
@@ -11,7 +14,7 @@ def quotes():
     """All quotes; none before the database has been migrated."""
     try:
         return list(Quote.objects.all())
-    except OperationalError:
+    except (OperationalError, ProgrammingError):
         return []
 
 
@@ -20,6 +23,19 @@ def index(request):
     return render(request, "quotes/index.html", {"quotes": quotes()})
 
 
+@require_POST
+def add(request):
+    """Keep a quote that somebody sends."""
+    quote = Quote(text=request.POST.get("text", "").strip(), author=request.POST.get("author", "").strip())
+    try:
+        quote.full_clean()
+    except ValidationError as invalid:
+        return HttpResponse("\n".join(invalid.messages), status=422, content_type="text/plain")
+    quote.save()
+    return redirect("/", permanent=False)
+
+
 def listing(_request):
     """The same for programs."""
-    return JsonResponse({"quotes": [{"text": quote.text, "author": quote.author} for quote in quotes()]})
+    found = [{"text": quote.text, "author": quote.author} for quote in quotes()]
+    return JsonResponse({"database": connection.vendor, "quotes": found})

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import dj_database_url
+
 BASE_DIR = Path(__file__).parent.parent
 
 SECRET_KEY = os.environ["SECRET_KEY"]
@@ -23,13 +25,8 @@ ROOT_URLCONF = "site_project.urls"
 WSGI_APPLICATION = "site_project.wsgi.application"
 TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
 
-# A file in /tmp will do for a sample.
-DATABASES = {
-    "default": {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": os.environ.get("SQLITE_FILE", "/tmp/quotes.sqlite3"),
-    }
-}
+# A service binding becomes DATABASE_URL when the container starts; without one, a file in /tmp will do for a try.
+DATABASES = {"default": dj_database_url.config(default="sqlite:////tmp/quotes.sqlite3", conn_max_age=60)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 STATIC_URL = "/static/"

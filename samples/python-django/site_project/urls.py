@@ -6,5 +6,6 @@ from quotes import views
 
 urlpatterns = [
     path("", views.index),
+    path("quotes", views.add),
     path("api/quotes", views.listing),
 ]

@@ -66,7 +66,8 @@ class Applier(Protocol):
 def extend(applier: Applier, applications: Sequence[Application], kind: Kind) -> Mapping[str, Any]:
     """Apply all of them in order; return the object `config` of what came of it.
 
-    For a run image with the right label about rebasing (XTD-05), and `ExtendError` if root is its user (XTD-06).
+    For a run image with the right label about rebasing (XTD-05), and `ExtendError` if extensions leave root as its
+    user (XTD-06). One that states no user, before and after, is as the platform chose it: no more than a warning.
     """
     config = applier.config()
     original = user = _user(config)
@@ -83,13 +84,16 @@ def extend(applier: Applier, applications: Sequence[Application], kind: Kind) ->
             detail(f"{application.where} changes the user from {before[0]} to {user[0] or 'root'}")
     if kind == "build":
         return config
-    if _is_root(user):
+    if not user[0] and not original[0]:
+        warn("the run image states no user, so the app will run as root unless somebody says otherwise")
+        config = {key: value for key, value in config.items() if key != "User"}
+    elif _is_root(user):
         raise ExtendError(
             f"{applications[-1].where if applications else 'the run image'} leaves root as the run image's user;"
             f" expected another one, as {original[0] or 'a number'} before",
             hint="the extension must end its run.Dockerfile with USER ${user_id}",
         )
-    if user[0] != original[0]:
+    elif user[0] != original[0]:
         warn(f"the run image's user was {original[0] or 'root'}, and extensions left {user[0]}")
     return {**config, "Labels": {**_labels(config), REBASABLE: "true" if rebasable else "false"}}
 

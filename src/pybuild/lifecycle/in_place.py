@@ -20,6 +20,7 @@ from pybuild.errors import BuildError, ExtendError, InvalidFile
 from pybuild.gojson import Struct
 from pybuild.lifecycle import copied, file_system, users
 from pybuild.lifecycle.dockerfile_words import exec_form, expand, flags, pairs, split
+from pybuild.lifecycle.extend import USER_ID
 from pybuild.lifecycle.layer_store import Key
 from pybuild.oci import tar
 
@@ -75,6 +76,7 @@ class InPlaceApplier:
         self.layers: list[MadeLayer] = []
         self._config = {key: value for key, value in config.items() if value is not None}
         self._store = store
+        self._base = base
         self._key = Key.first(base)
         self._skip = file_system.left_out(*skip)
         self._proxies = {
@@ -91,6 +93,9 @@ class InPlaceApplier:
 
     def apply(self, application: Application, args: Mapping[str, str]) -> None:
         """Carry the Dockerfile out. Raises `ExtendError`, with the file system as it is by then."""
+        # What it is applied to is an image, however that was made: a `build_id` of the extension before, which asked
+        # for new instructions and changed nothing, leaves this one's layers in the cache.
+        self._key = Key.first(" ".join((self._base, *(made.kept.diff_id for made in self.layers))))
         stage = _Stage(application=application, given=args)
         for instruction in application.instructions():
             where = stage.where(instruction)
@@ -127,9 +132,13 @@ class InPlaceApplier:
 
     def _user(self, stage: _Stage, instruction: Instruction) -> None:
         user = expand(instruction.rest, self._values(stage), where=stage.where(instruction))
-        if not user.strip(":"):
+        if user.strip(":"):
+            self._config["User"] = user
+        elif stage.given.get(USER_ID) == "":
+            # Of an image that states no user, USER ${user_id} goes back to what it states.
+            self._config.pop("User", None)
+        else:
             raise ExtendError(f"{stage.where(instruction)}: {instruction} names nobody")
-        self._config["User"] = user
 
     def _shell(self, stage: _Stage, instruction: Instruction) -> None:
         words = exec_form(instruction.rest)
@@ -200,6 +209,7 @@ class InPlaceApplier:
             file_system.apply(kept.read())
             self._seen = None
         else:
+            events.detail(f"No cached layer found for cmd {instruction}")
             before = self._seen if self._seen is not None else file_system.snapshot(self._skip)
             try:
                 carry_out()

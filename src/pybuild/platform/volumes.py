@@ -28,6 +28,8 @@ _LOCKING: tuple[ownership.Kind, ...] = ("build", "kept")
 PATIENCE_SECONDS = 900.0
 """How long a build waits for another one of the same app."""
 LOOK_AGAIN_SECONDS = 0.25
+DISK_USE_SECONDS = 120.0
+"""How long we wait for the engine to measure its disk for somebody else."""
 ABANDONED_SECONDS = 3600.0
 """After this long, a container that was never started belongs to nobody, whichever host made it."""
 
@@ -110,6 +112,9 @@ def ensure(client: docker.APIClient, name: str, labels: dict[str, str], *, kind:
     with engine.translating("creating a cache volume"):
         # The engine answers with the volume of that name, old or new; it never changes an old one's labels.
         made = client.create_volume(name, labels=labels)
+        if not ownership.is_ours(made.get("Labels"), kind):
+            # Since its last start it may not have looked: then it answers without the labels that it knows of.
+            made = client.inspect_volume(name)
     if not ownership.is_ours(made.get("Labels"), kind):
         raise InvalidInput(
             f"the volume {name} was not made by pybuild, so it will not be used as a cache",
@@ -129,10 +134,23 @@ def mark_used(state: Path, volume: str) -> None:
 
 def caches(client: docker.APIClient, state: Path) -> list[CacheVolume]:
     """Every cache volume on the engine, by name. `state`: where `mark_used` wrote."""
-    with engine.translating("listing cache volumes"):
-        found = client.df().get("Volumes") or []
+    found = _disk_use(client).get("Volumes") or []
     ours = [volume for volume in found if ownership.is_ours(volume.get("Labels"), "cache")]
     return sorted((_cache(volume, state) for volume in ours), key=lambda cache: cache.name)
+
+
+def _disk_use(client: docker.APIClient) -> Mapping[str, Any]:
+    """What the engine says of its disk. It measures for one at a time and refuses others, who wait here for their turn."""
+    until = time.monotonic() + DISK_USE_SECONDS
+    while True:
+        try:
+            with engine.translating("listing cache volumes"):
+                found: Mapping[str, Any] = client.df()
+                return found
+        except PybuildError as exc:
+            if "disk usage operation is already running" not in str(exc) or time.monotonic() > until:
+                raise
+        time.sleep(LOOK_AGAIN_SECONDS)
 
 
 def remove(client: docker.APIClient, names: Iterable[str], state: Path) -> list[str]:
@@ -181,6 +199,9 @@ def sweep(client: docker.APIClient) -> None:
                 _remove_container(client, container["Id"])
         for volume in volumes.get("Volumes") or []:
             labels = volume.get("Labels") or {}
+            if not ownership.is_ours(labels, "private"):
+                # Podman takes two filters for "one or the other", and names caches too.
+                continue
             if ownership.maker_is_dead(labels) or ownership.age(labels) > 24 * ABANDONED_SECONDS:
                 _remove_volume(client, volume["Name"])
     except PybuildError as exc:

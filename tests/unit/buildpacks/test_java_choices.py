@@ -16,11 +16,12 @@ import pytest
 from java import application, artifact, cacerts, contents, project, versions
 from java.jar import Jar, layer_index, main_attributes
 from java.layers import cds, conf, gradle, maven
-from java.layers.jdk import Jdk
+from java.layers.jdk import Jdk, seal
 from java.layers.runtime import Runtime
 from pybuild.libcnb.context import BuildContext, Target
 from pybuild.libcnb.layers import Layer, Layers, Types
 from pybuild.libcnb.problem import Problem
+from support.authority import certificate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -558,6 +559,47 @@ def test_without_bound_certificates_or_with_an_own_store_nothing_is_made(
     )
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_embedded_certificates_are_trusted_without_a_binding(tmp_path: Path) -> None:
+    trust_layer = tmp_path / "layers/pybuild_ca-certificates/trust"
+    trust_layer.mkdir(parents=True)
+    (trust_layer / "certificates.pem").write_text(ssl.DER_cert_to_PEM_cert(certificate("embedded")))
+    store = tmp_path / "cacerts"
+    cacerts.write(store, cacerts.store([certificate("of the system")]))
+    script = (BUILDPACK / "templates/trust").read_text().replace("@store@", str(store))
+
+    done = run_exec_d(
+        script,
+        tmp_path,
+        CNB_LAYERS_DIR=str(tmp_path / "layers"),
+        SERVICE_BINDING_ROOT=str(tmp_path / "nothing"),
+    )
+
+    told = re.fullmatch(r'JAVA_TOOL_OPTIONS = " -Djavax\.net\.ssl\.trustStore=(\S+)"\n', done.stdout)
+    assert told, done
+    made = Path(told[1]).read_bytes()
+    shutil.rmtree(Path(told[1]).parent)
+    assert (made[:8], made[8:12]) == (store.read_bytes()[:8], b"\0\0\0\2")
+    assert certificate("embedded") in made
+    assert certificate("of the system") in made
+
+
+@pytest.mark.parametrize("launch", [True, False])
+def test_a_jdk_that_stays_in_the_image_does_not_trust_what_was_bound_to_the_build(
+    tmp_path: Path, launch: bool
+) -> None:
+    bundle = tmp_path / "bundle.crt"
+    bundle.write_text(ssl.DER_cert_to_PEM_cert(certificate("bound to the build")))
+    layer = Layer(name="jdk", path=tmp_path, types=Types(launch=launch, build=True, cache=True))
+    store = tmp_path / cacerts.PLACE
+    store.parent.mkdir(parents=True)
+    cacerts.write(store, cacerts.of_build({"SSL_CERT_FILE": str(bundle)}))
+    assert certificate("bound to the build") in store.read_bytes()
+
+    seal(Jdk(layer=layer, home=tmp_path, feature=17, version="17"))
+
+    assert (certificate("bound to the build") in store.read_bytes()) is not launch
 
 
 def fake_jdk(tmp_path: Path) -> Jdk:

@@ -9,6 +9,7 @@ import pytest
 
 from nodejs import assets
 from nodejs.detect import detect
+from nodejs.manifest import Manifest
 from pybuild.libcnb.context import DetectContext, Target
 from pybuild.libcnb.plan import NotForUs, Passed
 
@@ -34,7 +35,7 @@ def package(app: Path, **scripts: str) -> None:
     (app / "package.json").write_text(json.dumps({"scripts": scripts}))
 
 
-@pytest.mark.parametrize("mark", ["composer.json", "manage.py", "requirements.txt"])
+@pytest.mark.parametrize("mark", ["composer.json", "manage.py", "requirements.txt", "Gemfile"])
 def test_assets_are_built_for_another_language(tmp_path: Path, mark: str) -> None:
     (tmp_path / mark).touch()
     package(tmp_path, build="vite build")
@@ -74,3 +75,27 @@ def test_a_variable_makes_it_an_app_of_its_own(tmp_path: Path) -> None:
 
     assert isinstance(answer, Passed)
     assert assets.METADATA not in answer.options[-1].requires[0].metadata
+
+
+@pytest.mark.parametrize(
+    ("mark", "environ", "wanted"),
+    [
+        ("Gemfile", {}, ("build", "build:css")),
+        ("composer.json", {}, ("build",)),
+        ("Gemfile", {"BP_NODE_RUN_SCRIPTS": "build"}, ("build",)),
+    ],
+)
+def test_a_ruby_apps_style_sheets_have_a_script_of_their_own(
+    tmp_path: Path, mark: str, environ: dict[str, str], wanted: tuple[str, ...]
+) -> None:
+    (tmp_path / mark).touch()
+    package(tmp_path, **{"build": "esbuild", "build:css": "sass", "test": "jest"})
+
+    assert assets.to_build(tmp_path, Manifest.read(tmp_path), environ) == wanted
+
+
+def test_a_ruby_app_with_style_sheets_alone_has_assets(tmp_path: Path) -> None:
+    (tmp_path / "Gemfile").touch()
+    package(tmp_path, **{"build:css": "sass"})
+
+    assert isinstance(detected(tmp_path), Passed)

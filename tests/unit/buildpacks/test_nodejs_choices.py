@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from nodejs import explain, frontend, ranges, registry, scripts, settings, versions
+from nodejs import build, explain, frontend, ranges, registry, scripts, settings, versions
 from nodejs.layers import modules, tool
 from nodejs.manifest import Lock, Manager, Manifest
 from pybuild.libcnb.command import ToolFailed
@@ -287,6 +287,63 @@ def test_how_the_app_is_started_is_found(
     assert ((found.kind, found.line), found.needs_tool) == (expected, needs_tool)
 
 
+NEST = Manifest(scripts={"start": "nest start", "start:prod": "node dist/main"})
+ANGULAR = Manifest(scripts={"start": "ng serve"}, dependencies={"@angular/ssr": "22"})
+
+
+@pytest.mark.parametrize(
+    ("manifest", "files", "expected"),
+    [
+        (NEST, ["dist/main.js"], "node dist/main"),
+        (NEST, ["dist/main.js", "node_modules/.bin/nest"], "nest start"),
+        (ANGULAR, ["dist/shop/server/server.mjs"], "dist/shop/server/server.mjs"),
+        (
+            Manifest(scripts={"start": "A=b nest start"}, dependencies={"@nestjs/core": "12"}),
+            ["dist/src/main.js"],
+            "dist/src/main.js",
+        ),
+        (Manifest(scripts={"start": "ts-node src/index.ts"}), ["src/index.ts"], "ts-node src/index.ts"),
+        (
+            Manifest(scripts={"start": "nest start", "start:prod": "npm run x"}, main="a.js"),
+            ["a.js"],
+            "a.js",
+        ),
+    ],
+)
+def test_a_script_for_developers_is_not_how_the_image_starts(
+    manifest: Manifest, files: list[str], expected: str, tmp_path: Path
+) -> None:
+    write(tmp_path, **dict.fromkeys(["README.md", *files], ""))
+
+    found = scripts.start(tmp_path, manifest, "npm")
+
+    assert found is not None
+    assert found.line == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("nodemon server.js", "nodemon"),
+        ("NODE_ENV=production cross-env X=1 node a.js", "cross-env"),
+        ("tsx watch src/index.ts && echo", "tsx"),
+        ("node server.js", ""),
+        ("./bin/start", ""),
+        ("bash start.sh", ""),
+        ("npm run other", ""),
+        ("cd dist && node main.js", ""),
+        ('A="b c" other', ""),
+        ("here", ""),
+    ],
+)
+def test_the_program_that_a_script_lacks_is_named(line: str, expected: str, tmp_path: Path) -> None:
+    write(tmp_path, **{"node_modules/.bin/here": ""})
+    found = scripts.script(Manifest(scripts={"start": line}), "npm", "start")
+
+    assert found is not None
+    assert scripts.lacks(tmp_path, found) == expected
+
+
 def test_an_app_without_anything_to_start_is_known(tmp_path: Path) -> None:
     assert scripts.start(tmp_path, Manifest(main="missing.js"), "npm") is None
 
@@ -295,6 +352,11 @@ def test_an_app_without_anything_to_start_is_known(tmp_path: Path) -> None:
     ("package", "files", "expected"),
     [
         ({"scripts": {"build": "vite build"}, "devDependencies": {"vite": "7"}}, {}, ("Vite", "dist", True)),
+        (
+            {"scripts": {"build": "b"}, "devDependencies": {"vite": "8", "@sveltejs/adapter-auto": "7"}},
+            {},
+            ("SvelteKit", "build", False),
+        ),
         (
             {"scripts": {"build": "vite build", "start": "vite --host"}, "devDependencies": {"vite": "7"}},
             {"vite.config.ts": "export default { build: { outDir: './public_html' } }"},
@@ -334,6 +396,14 @@ def test_front_ends_are_known_by_their_tools(
 
     assert found is not None
     assert (found.name, found.folders[0], found.single_page) == expected
+
+
+def test_the_starter_of_sveltekit_is_told_that_it_needs_an_adapter() -> None:
+    manifest = Manifest(scripts={"build": "vite build"}, dev={"@sveltejs/adapter-auto": "7", "vite": "8"})
+    front_end = frontend.FrontEnd(name="SvelteKit", folders=("build",), single_page=False)
+
+    assert "adapter-node" in str(build.not_built(manifest, front_end, "").steps)
+    assert "none of out has" in build.not_built(manifest, front_end, "out").found
 
 
 @pytest.mark.parametrize(

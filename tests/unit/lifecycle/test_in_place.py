@@ -50,13 +50,19 @@ def root(own_root: Path) -> Path:
 
 
 def apply(
-    root: Path, *bodies: str, see: tuple[str, ...] = (), kind: Any = "run", seconds: float = 100, **args: str
+    root: Path,
+    *bodies: str,
+    see: tuple[str, ...] = (),
+    kind: Any = "run",
+    seconds: float = 100,
+    config: Mapping[str, Any] = CONFIG,
+    **args: str,
 ) -> Done:
     """Apply Dockerfiles with these bodies, each of an extension of its own, named by their place."""
 
     def body() -> Done | str:
         store = LayerStore("/kept", seconds=seconds)
-        applier = InPlaceApplier(CONFIG, store, base="base", skip=SKIP, environ={"http_proxy": "http://p"})
+        applier = InPlaceApplier(config, store, base="base", skip=SKIP, environ={"http_proxy": "http://p"})
         applications = [
             Application(
                 extension_id=f"e{number}",
@@ -68,11 +74,11 @@ def apply(
             for number, text in enumerate(bodies)
         ]
         try:
-            config = extend(applier, applications, kind)
+            changed = extend(applier, applications, kind)
         except ExtendError as exc:
             return str(exc)
         return Done(
-            config=dict(config),
+            config=dict(changed),
             what=[layer.what for layer in applier.layers],
             layers=[
                 [member.name.decode() for member, _ in tar.read(layer.kept.read())]
@@ -178,6 +184,31 @@ def test_build_id_is_anew_where_it_is_asked_for_and_the_same_elsewhere(root: Pat
 
     assert before.files["/id"] != again.files["/id"]
     assert f"build_id={SAME_BUILD_ID}\n" in quiet.files["/environ"]
+
+
+def test_a_build_id_in_one_extension_leaves_the_next_ones_layers_in_the_cache(root: Path) -> None:
+    """As long as it changes nothing that the next one could see."""
+    second = "RUN echo x >> /layers/n; cat /layers/n > /time\n" + RESET
+    asks, changes = ("ARG build_id=0\nRUN echo $build_id" + more + RESET for more in ("\n", " > /id\n"))
+    before = apply(root, asks, second, see=("/time",))
+    (root / "time").unlink()
+
+    again = apply(root, asks, second, see=("/time",))
+    changed = apply(root, changes, second, see=("/time",))
+
+    assert again.files["/time"] == before.files["/time"]
+    assert changed.files["/time"] != before.files["/time"]
+
+
+def test_a_run_image_that_states_no_user_stays_as_it_is_and_root_is_refused_all_the_same(root: Path) -> None:
+    """XTD-06"""
+    config = {"Env": ["PATH=/bin"]}
+
+    done = apply(root, "RUN echo x > /x\nARG user_id\nUSER ${user_id}\n", config=config)
+
+    assert "User" not in done.config
+    with pytest.raises(ExtendError, match="leaves root as the run image's user"):
+        apply(root, "RUN echo x > /y\n", config=config)
 
 
 def test_the_folders_of_the_build_are_no_part_of_the_image(root: Path) -> None:

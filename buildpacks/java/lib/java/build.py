@@ -43,6 +43,7 @@ def build(context: BuildContext) -> Built:
     small = runtime.install(context, java)
     conf.write(context, small, made)
     options = cds.train(context, java, small, made)
+    jdk.seal(java)
     return Built(
         processes=start.beside_procfile(
             context, processes(made, options, tested=bool(tool) and context.exec_env == "test")

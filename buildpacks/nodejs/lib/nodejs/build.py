@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nodejs.layers.runtime import Runtime
     from nodejs.layers.tool import PackageTool
     from pybuild.libcnb.context import BuildContext
+    from pybuild.libcnb.problem import Problem
 
 # What the server of files reads beside the built folder.
 _KEPT = ("Staticfile", "Procfile", "_headers", "_redirects", "project.toml")
@@ -30,8 +31,8 @@ def build(context: BuildContext) -> Built:
     settings.refuse_forbidden(context.environ)
     manifest = Manifest.read(context.app)
     lock = Lock.read(context.app, manifest)
-    to_build = scripts.to_build(manifest, context.environ) if context.exec_env != "development" else ()
     assets_only = assets.only(context)
+    to_build = scripts_to_run(context, manifest, assets_only=assets_only)
     front_end = frontend.find(context.app, manifest) if offers_files(context) else None
     if front_end is None and not assets_only and is_served_by_nobody(context, manifest):
         raise errors.no_file_server()
@@ -49,10 +50,12 @@ def build(context: BuildContext) -> Built:
     parts = bill.components(context.app, manifest)
     context.sbom("build" if assets_only else "launch", parts)
     if assets_only:
+        for name, value in assets.BUILT.items() if to_build else ():
+            node.layer.env(name, value, operation="default", scope="build")
         assets.leave(context.app, modules.FOLDER)
         return Built()
     if front_end:
-        return deliver_files(context, front_end)
+        return deliver_files(context, manifest, front_end)
 
     modules.tidy(context.app)
     conf = config.write(context, manifest)
@@ -63,6 +66,15 @@ def build(context: BuildContext) -> Built:
     return Built(
         processes=start.beside_procfile(context, found), slices=((modules.FOLDER,),) if has_modules else ()
     )
+
+
+def scripts_to_run(context: BuildContext, manifest: Manifest, *, assets_only: bool) -> tuple[str, ...]:
+    """The scripts that build; none for development, where they run with the app. Raises a `Problem`."""
+    if context.exec_env == "development":
+        return ()
+    if assets_only:
+        return assets.to_build(context.app, manifest, context.environ)
+    return scripts.to_build(manifest, context.environ)
 
 
 def offers_files(context: BuildContext) -> bool:
@@ -129,12 +141,12 @@ def run_script(context: BuildContext, pm: PackageTool, name: str, variables: Map
         raise explain.script_failed(exc, name, pm.name) from exc
 
 
-def deliver_files(context: BuildContext, front_end: frontend.FrontEnd) -> Built:
+def deliver_files(context: BuildContext, manifest: Manifest, front_end: frontend.FrontEnd) -> Built:
     """Leave the built files and nothing else in the app. Raises a `Problem` where there are none."""
     asked = context.setting("BP_WEB_SERVER_ROOT").strip("/")
     folder = asked or frontend.built_folder(context.app, front_end)
     if not folder or not (context.app / folder).is_dir():
-        raise errors.nothing_built(front_end.name, (asked,) if asked else front_end.folders)
+        raise not_built(manifest, front_end, asked)
     output.section(f"{front_end.name}: the files in {folder} are what the image serves")
     config.hand_over(context, folder, single_page=front_end.single_page)
     top = folder.split("/")[0]
@@ -148,6 +160,13 @@ def deliver_files(context: BuildContext, front_end: frontend.FrontEnd) -> Built:
     return Built()
 
 
+def not_built(manifest: Manifest, front_end: frontend.FrontEnd, asked: str) -> Problem:
+    """Why there are no files to serve. `asked`: the folder that the user names; empty for none."""
+    if frontend.ADAPTER_AUTO in manifest.packages and not asked:
+        return errors.no_adapter()
+    return errors.nothing_built(front_end.name, (asked,) if asked else front_end.folders)
+
+
 def _start(context: BuildContext, manifest: Manifest, lock: Lock) -> scripts.Start | None:
     """How the app is started; None where a Procfile says so, or only tests are run. Raises a `Problem`."""
     if "web" in start.procfile_types(context.app):
@@ -156,4 +175,11 @@ def _start(context: BuildContext, manifest: Manifest, lock: Lock) -> scripts.Sta
     found = scripts.script(manifest, lock.tool, *names) or scripts.start(context.app, manifest, lock.tool)
     if found is None and not start.procfile_types(context.app) and context.exec_env != "test":
         raise errors.no_start()
+    if (
+        found
+        and context.exec_env == "production"
+        and manifest.dev
+        and (program := scripts.lacks(context.app, found))
+    ):
+        raise errors.start_for_developers(found.line, program)
     return found

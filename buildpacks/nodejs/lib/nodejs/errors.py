@@ -171,3 +171,29 @@ def no_start() -> Problem:
             action="For example, in",
         ),
     )
+
+
+def start_for_developers(line: str, program: str) -> Problem:
+    """The script start needs a program of a package that the image does not have."""
+    return Problem(
+        "The script start cannot run in the image",
+        f"It is {line!r}, and {program} is in none of the packages in dependencies; those in devDependencies are removed.",
+        steps=(
+            "Have the script start what the build makes, for example node dist/main.js.",
+            "If the app does need it to run, move its package from devDependencies to dependencies.",
+            "Or keep all packages in the image: BP_NODE_PRUNE=false.",
+        ),
+    )
+
+
+def no_adapter() -> Problem:
+    """A SvelteKit app with the adapter of its starter, which builds for some vendors' platforms only."""
+    return Problem(
+        "SvelteKit has built nothing that can be served",
+        "The app has @sveltejs/adapter-auto, which knows some vendors' platforms and no container.",
+        steps=(
+            "For a server: run `npm install --save-dev @sveltejs/adapter-node`.",
+            "For files alone: run `npm install --save-dev @sveltejs/adapter-static`.",
+            "Name it instead of adapter-auto in svelte.config.js or vite.config, and remove adapter-auto from package.json.",
+        ),
+    )

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from nodejs.manifest import Manifest
 
 MAX_BYTES = 1 << 20
+ADAPTER_AUTO = "@sveltejs/adapter-auto"
+"""What SvelteKit's starter has: it knows some vendors' platforms, and elsewhere builds nothing that could be served."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +34,7 @@ _KINDS: tuple[tuple[str, FrontEnd], ...] = (
     ("gatsby", FrontEnd(name="Gatsby", folders=("public",), single_page=False)),
     ("@11ty/eleventy", FrontEnd(name="Eleventy", folders=("_site", "dist"), single_page=False)),
     ("@sveltejs/adapter-static", FrontEnd(name="SvelteKit", folders=("build",), single_page=False)),
+    (ADAPTER_AUTO, FrontEnd(name="SvelteKit", folders=("build",), single_page=False)),
     ("next", FrontEnd(name="Next.js export", folders=("out",), single_page=False)),
     (
         "@angular/core",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -20,11 +21,36 @@ MAIN_FILES = tuple(
 
 # What frameworks leave behind to be started, where the app has no script for it.
 _SERVERS = {
-    "nuxt": ".output/server/index.mjs",
-    "@astrojs/node": "dist/server/entry.mjs",
-    "@sveltejs/adapter-node": "build/index.js",
-    "@angular/ssr": "dist/*/server/server.mjs",
+    "nuxt": (".output/server/index.mjs",),
+    "@astrojs/node": ("dist/server/entry.mjs",),
+    "@sveltejs/adapter-node": ("build/index.js",),
+    "@angular/ssr": ("dist/*/server/server.mjs",),
+    "@nestjs/core": ("dist/main.js", "dist/src/main.js"),
 }
+
+# What starters call the script for production where `start` is for developers, as that of NestJS.
+_PRODUCTION = ("start:prod", "start:production")
+
+# The program that a simple line starts, behind its variables; nothing for a path, or what only a shell knows.
+_PROGRAM = re.compile(r"(?:[A-Za-z_]\w*=[^\s;&|<>()$`'\"]*\s+)*(?P<name>[\w@][\w.@-]*)(?=\s|$)")
+_BUILTINS = frozenset(
+    (
+        "cd",
+        "echo",
+        "eval",
+        "exec",
+        "export",
+        "if",
+        "for",
+        "node",
+        "printf",
+        "set",
+        "source",
+        "test",
+        "time",
+        "while",
+    )
+)
 _RUNNERS = re.compile(r"(?:^|[\s;&|(])(?:npm|npx|yarn|pnpm|pnpx)(?:\s|$)")
 
 
@@ -69,13 +95,38 @@ def script(manifest: Manifest, tool: str, *names: str) -> Start | None:
 
 
 def start(app: Path, manifest: Manifest, tool: str) -> Start | None:
-    """The script `start`, what a framework has built, the field `main`, or a file with a usual name."""
-    if found := script(manifest, tool, "start"):
-        return found
-    for package, pattern in _SERVERS.items():
+    """The script `start`, what a framework has built, the field `main`, or a file with a usual name.
+
+    A script whose program is not there, because only developers have it, comes last of all.
+    """
+    first = script(manifest, tool, "start")
+    if first and not lacks(app, first):
+        return first
+    for name in _PRODUCTION if first else ():
+        # One that needs the tool would have needed it in the image before anything was installed.
+        found = script(manifest, tool, name)
+        if found and not found.needs_tool and not lacks(app, found):
+            return found
+    return _built(app, manifest) or _file(app, manifest) or first
+
+
+def lacks(app: Path, found: Start) -> str:
+    """The program that a script starts and that is not among the app's packages, nor this machine's; else empty."""
+    match = _PROGRAM.match(found.line) if found.kind == "line" and not found.needs_tool else None
+    if match is None or match["name"] in _BUILTINS or shutil.which(match["name"]):
+        return ""
+    return "" if (app / "node_modules/.bin" / match["name"]).exists() else match["name"]
+
+
+def _built(app: Path, manifest: Manifest) -> Start | None:
+    for package, patterns in _SERVERS.items():
         if package in manifest.packages:
-            for file in sorted(app.glob(pattern)):
+            for file in (file for pattern in patterns for file in sorted(app.glob(pattern))):
                 return Start(kind="file", line=str(file.relative_to(app)), found=f"{package} has built it")
+    return None
+
+
+def _file(app: Path, manifest: Manifest) -> Start | None:
     if (
         manifest.main
         and (app / manifest.main).is_file()

@@ -68,3 +68,9 @@ def install(context: BuildContext, request: Wanted, apt: Apt) -> Jdk:
     made.layer.env("JAVA_HOME", str(home), scope="build")
     made.layer.search_path("PATH", home / "bin", scope="build")
     return Jdk(layer=made.layer, home=home, feature=feature, version=version)
+
+
+def seal(jdk: Jdk) -> None:
+    """Once all is built, a JDK that stays in the image trusts what an app does: not what was bound to the build alone."""
+    if jdk.layer.types.launch:
+        cacerts.write(jdk.home / cacerts.PLACE, cacerts.of_image())

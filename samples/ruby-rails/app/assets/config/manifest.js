@@ -1,1 +1,2 @@
 //= link_directory ../stylesheets .css
+//= link_tree ../builds .js

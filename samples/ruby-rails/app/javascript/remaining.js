@@ -1,0 +1,3 @@
+export const LIMIT = 500;
+
+export const remaining = (text) => `${LIMIT - [...text].length} characters left`;
