@@ -15,7 +15,7 @@ from pybuild.buildenv.local import LocalBuildEnv
 from pybuild.lifecycle import image_config
 from pybuild.lifecycle.analyze import analyze
 from pybuild.lifecycle.build import Built, BuiltBuildpack, BuiltLayer
-from pybuild.lifecycle.create import CreateInputs, Places, create
+from pybuild.lifecycle.create import CreateInputs, Places, analyzed, create
 from pybuild.lifecycle.export import ExportInputs, export
 from pybuild.lifecycle.extended import read_extended
 from pybuild.lifecycle.image_layers import LauncherSource
@@ -96,10 +96,9 @@ def replay_create(case: Mapping[str, Any], env: BuildEnv, store: FolderStore, or
     created = create(
         env,
         store,
+        analyzed(store, previous=names[0], run_image=parameters["run_image"]),
         CreateInputs(
             names=names,
-            previous=names[0],
-            run_image=parameters["run_image"],
             run_image_names=_run_image_names(case, api),
             order=OrderFile.read(order, "/cnb/order.toml"),
             platform_api=api,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pybuild import events
 from pybuild.lifecycle.cache import CacheIndex
-from pybuild.lifecycle.create import Created, CreateInputs, Places, create
+from pybuild.lifecycle.create import Created, CreateInputs, Places, analyzed, create
 from pybuild.lifecycle.image_layers import LauncherSource
 from pybuild.oci import tar
 from pybuild.oci.reference import Reference
@@ -89,8 +89,6 @@ class Workshop:
         name = Reference.parse(self.name)
         inputs = CreateInputs(
             names=(name,),
-            previous=name,
-            run_image=self.run_image,
             run_image_names=RunImageName(image=self.run_image),
             order=OrderFile(order=(tuple(self.order),)),
             platform_api=ApiVersion(0, 15),
@@ -104,7 +102,8 @@ class Workshop:
         self.heard.clear()
         self.store.opened.clear()
         with events.listening(self.heard.append):
-            created = create(self.env, self.store, replace(inputs, **changes))
+            analysis = analyzed(self.store, previous=name, run_image=self.run_image)
+            created = create(self.env, self.store, analysis, replace(inputs, **changes))
         self.cache = CacheIndex.read(created.exported.index.write(), where="index")
         return created
 

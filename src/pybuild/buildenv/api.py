@@ -139,3 +139,10 @@ class BuildEnv(Protocol):
     def unpack(self, path: str, tar: Iterable[bytes]) -> None:
         """Unpack a tar of ours below `path`, with the owners and modes that it states, over what is there."""
         ...
+
+    def unpack_own(self, path: str, tar: Iterable[bytes], *, owned: str) -> bool:
+        """As `unpack`, for a tar that has nothing but files of the build user in the folder `owned`.
+
+        Faster, where the build user can do it by itself. False where not: then some of it may be there already.
+        """
+        ...

@@ -27,6 +27,7 @@ from pybuild.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
+    from pathlib import Path
     from types import TracebackType
 
     import docker
@@ -45,6 +46,7 @@ class ContainerSpec:
     """What a build container is made of.
 
     `binds`: "volume or host path:path[:ro]". `tmpfs`: mount options by path. `network`: "" for the engine's default.
+    `mounts`: files and folders of this machine to be read there, by path, if the engine is on it: see `mounted`.
     `memory`: bytes, `cpus`: number of them, `processes`: most at a time; 0 for no limit.
     `host_users`: the machine's user namespace, whatever the engine gives to containers.
     """
@@ -57,6 +59,7 @@ class ContainerSpec:
     environ: Mapping[str, str] = field(default_factory=dict)
     binds: tuple[str, ...] = ()
     tmpfs: Mapping[str, str] = field(default_factory=dict)
+    mounts: Mapping[str, Path] = field(default_factory=dict)
     network: str = ""
     memory: int = 0
     cpus: float = 0
@@ -77,6 +80,8 @@ class ContainerBuildEnv:
         self.uid = spec.uid
         self.gid = spec.gid
         self.container = container
+        self.mounted = direct is not None and bool(spec.mounts)
+        """Whether the `mounts` that were asked for are there."""
         self._client = client
         self._session: Session | None = None
         self._direct = direct
@@ -95,7 +100,8 @@ class ContainerBuildEnv:
             if direct is None:
                 raise
             direct.close()
-            if not isinstance(exc, PybuildError) or str(direct.path) not in str(exc):
+            sources = (direct.path, *spec.mounts.values())
+            if not isinstance(exc, PybuildError) or not any(str(path) in str(exc) for path in sources):
                 raise
             # The engine sees other files than we do: it is on another machine, or we are in a container.
             direct, container = None, _create(client, spec, None)
@@ -289,6 +295,28 @@ class ContainerBuildEnv:
         with engine.translating(f"writing to {path}"):
             self._client.put_archive(self.container, path, iter(tar))
 
+    def unpack_own(self, path: str, tar: Iterable[bytes], *, owned: str) -> bool:
+        """Unpack a tar of the build user's own files; see `BuildEnv.unpack_own`. By the container's tar, through the pipe."""
+        if self._direct is None:
+            return False
+        said = _Collected(_PROBE_LIMIT, doing := "looking for tar")
+        text = f"{scripts.can_unpack(owned)} && {{ {pipe.probe()}\n}}"
+        if self._carry_out(text, said.add, doing=doing) != 0 or not pipe.is_this_machine(said.data()):
+            return False
+        self._direct.clear()
+        filling = self._direct.fill(tar)
+        try:
+            script = scripts.unpack(path, source=pipe.INSIDE)
+            status = self._carry_out(script, lambda _: filling.is_read(), doing=f"writing to {path}")
+        finally:
+            filling.end()
+        if filling.failure is not None:
+            raise filling.failure
+        if status != 0:
+            assert self._session is not None
+            events.detail(f"the engine unpacks what the container could not: {self._session.complaints()}")
+        return status == 0
+
     def _ask(self, text: str, *, doing: str, limit: int) -> bytes:
         """What a script of ours writes: `limit` bytes at most. `BuildError` when its status is not 0."""
         collected = _Collected(limit, doing)
@@ -389,7 +417,7 @@ def _host_config(client: docker.APIClient, spec: ContainerSpec, direct: Pipe | N
         "security_opt": ["no-new-privileges"],
         "network_mode": spec.network or None,
         "binds": list(spec.binds),
-        "mounts": [_mount(direct)] if direct else None,
+        "mounts": _mounts(direct, spec) if direct else None,
         "tmpfs": dict(spec.tmpfs),
         # What buildpacks write is ours to show; the engine would keep all of it in a file.
         "log_config": {"type": "none", "config": {}},
@@ -401,9 +429,13 @@ def _host_config(client: docker.APIClient, spec: ContainerSpec, direct: Pipe | N
     return client.create_host_config(**{name: value for name, value in options.items() if value is not None})
 
 
-def _mount(direct: Pipe) -> dict[str, Any]:
-    # Not one of the binds: for those the engine makes a folder where it finds nothing.
-    return {"Type": "bind", "Source": str(direct.path), "Target": pipe.INSIDE}
+def _mounts(direct: Pipe, spec: ContainerSpec) -> list[dict[str, Any]]:
+    # None of the binds: for those the engine makes a folder where it finds nothing.
+    read_only = [
+        {"Type": "bind", "Source": str(source), "Target": target, "ReadOnly": True}
+        for target, source in spec.mounts.items()
+    ]
+    return [{"Type": "bind", "Source": str(direct.path), "Target": pipe.INSIDE}, *read_only]
 
 
 def _why_not_started(exc: PybuildError) -> PybuildError:

@@ -256,6 +256,16 @@ def pack(path: str, *, to: str = "-") -> str:
     return f"(exec tar -C {quote(folder or '/')} -b 256 --sort=name --format=gnu -cf {to} -- {quote(name)})"
 
 
+def can_unpack(path: str) -> str:
+    """Succeed where `unpack` may: GNU tar is there, and the folder is the build user's own."""
+    return f"(tar --sort=name --version >/dev/null 2>&1 && [ -d {quote(path)} ] && [ -O {quote(path)} ])"
+
+
+def unpack(path: str, *, source: str) -> str:
+    """Unpack what comes out of the pipe `source` below a path; a line is written once the pipe is open."""
+    return f"(exec <{source} && echo open && exec tar -C {quote(path)} --no-same-owner -p -B -xf -)"
+
+
 class _Records(Sequence[Entry]):
     """Entries made of find's fields only when somebody looks: an unchanged tree is known by its stamp alone."""
 

@@ -5,6 +5,7 @@ Only the module of the command that was asked for is imported, so that `pybuild 
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -49,6 +50,7 @@ COMMANDS = {
 
 _ALIASES = {"inspect-image": "inspect"}
 
+_FEW_COLLECTIONS = 50_000  # objects, some 5 MB, instead of 700
 _BUG = 70  # EX_SOFTWARE of sysexits.h: the error is ours
 
 
@@ -140,6 +142,8 @@ def run(args: Sequence[str]) -> int:
 
 def main() -> None:
     """The `pybuild` command."""
+    # Imports make objects that stay until the end. To look through them again and again is a third of their time.
+    gc.set_threshold(_FEW_COLLECTIONS)
     listen()
     end(run(sys.argv[1:]))
 

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any, Self
 from pybuild import gojson
 from pybuild.errors import InvalidFile
 from pybuild.oci.digest import is_digest
+from pybuild.spec.labels import LauncherIdentity
 from pybuild.spec.names import check_id, check_layer_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_FORMAT = 2
+_FORMAT = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,14 +60,23 @@ class KeptApp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeptLauncher:
+    """A builder's own launcher as it went into the image: diff ID and tar size of its layer, what it says of itself."""
+
+    diff_id: str
+    size: int
+    identity: LauncherIdentity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CacheIndex:
     """`layers`: by buildpack id, then layer name. `owner`: the image this cache belongs to."""
 
     owner: str
     layers: Mapping[str, Mapping[str, KeptLayer]] = field(default_factory=dict)
     app: KeptApp | None = None
-    # By what a file was made from (a builder's image ID): the diff ID and tar size of the launcher's layer.
-    launchers: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    # By what the file was taken from: a builder's image ID.
+    launchers: Mapping[str, KeptLauncher] = field(default_factory=dict)
 
     @classmethod
     def read(cls, text: bytes, *, where: str) -> Self:
@@ -84,10 +94,7 @@ class CacheIndex:
                     for buildpack, layers in raw["layers"].items()
                 },
                 app=_read_app(raw["app"]) if raw.get("app") else None,
-                launchers={
-                    _text(key): (_digest(diff_id), _number(size))
-                    for key, (diff_id, size) in raw["launchers"].items()
-                },
+                launchers={_text(key): _read_launcher(each) for key, each in raw["launchers"].items()},
             )
         except (KeyError, TypeError, ValueError, AttributeError) as exc:
             raise InvalidFile(f"{where}: damaged cache index ({type(exc).__name__}: {exc})") from exc
@@ -111,7 +118,7 @@ class CacheIndex:
                     "slices": [list(patterns) for patterns in app.slices],
                     "layers": [list(layer) for layer in app.layers],
                 },
-                "launchers": {key: list(value) for key, value in self.launchers.items()},
+                "launchers": {key: _write_launcher(each) for key, each in self.launchers.items()},
             }
         ).encode()
 
@@ -158,6 +165,24 @@ def _read_app(raw: dict[str, Any]) -> KeptApp:
     if len(app.layers) != len(app.slices) + 1:
         raise ValueError(f"{len(app.slices)} slices cannot be {len(app.layers)} layers")
     return app
+
+
+def _write_launcher(kept: KeptLauncher) -> dict[str, object]:
+    identity = kept.identity
+    return {
+        "diff_id": kept.diff_id,
+        "size": kept.size,
+        "version": identity.version,
+        "repository": identity.repository,
+        "commit": identity.commit,
+    }
+
+
+def _read_launcher(raw: dict[str, Any]) -> KeptLauncher:
+    identity = LauncherIdentity(
+        version=_text(raw["version"]), repository=_text(raw["repository"]), commit=_text(raw["commit"])
+    )
+    return KeptLauncher(diff_id=_digest(raw["diff_id"]), size=_number(raw["size"]), identity=identity)
 
 
 def _text(value: object) -> str:

@@ -52,9 +52,9 @@ class Places:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateInputs:
-    """What is asked for. `names`: of the new image, its own first; `previous`: the image whose layers may serve, or its id.
+    """What is asked for. `names`: of the new image, its own first; `run_image_names`: what the label says about its base.
 
-    `run_image`: the one to build on; `run_image_names`: what the label says about it. `environ`: the build
+    `environ`: the build
     environment's own variables. `upload`: digest of what was put into the app directory, "" if unknown.
     `trust`: variables by which tools find the platform's CA certificates. `run_images`: all that the builder knows.
     `cache`: what is known of layers in place; `elsewhere`: a further cache, for those that are not. `labels`: for the image.
@@ -62,8 +62,6 @@ class CreateInputs:
     """
 
     names: Sequence[Reference]
-    previous: Reference | str
-    run_image: str
     run_image_names: RunImageName
     order: OrderFile
     platform_api: ApiVersion
@@ -95,17 +93,28 @@ class Created:
     analysis: Analysis
 
 
+def analyzed(store: ImageStore, *, previous: Reference | str, run_image: str) -> Analysis:
+    """The first phase, which needs no build environment: that may still be starting.
+
+    `previous`: the image whose layers may serve, or its id; `run_image`: the one to build on.
+    """
+    with phase("ANALYZING"):
+        return analyze(store, previous=previous, run_image=run_image)
+
+
 def create(
-    env: BuildEnv, store: ImageStore, inputs: CreateInputs, extender: Extender | None = None
+    env: BuildEnv,
+    store: ImageStore,
+    analysis: Analysis,
+    inputs: CreateInputs,
+    extender: Extender | None = None,
 ) -> Created:
     """Make the image. Every error is the `PybuildError` of its phase; until the last step nothing has changed.
 
-    Without an `extender`, a group with image extensions is a `DetectError`.
+    `analysis`: from `analyzed`. Without an `extender`, a group with image extensions is a `DetectError`.
     """
-    with phase("ANALYZING"):
-        analysis = analyze(store, previous=inputs.previous, run_image=inputs.run_image)
-        uploaded = _app_stamp(env, inputs)
     with phase("DETECTING"):
+        uploaded = _app_stamp(env, inputs)
         given = platform_given(env, inputs, analysis)
         asked = detect_inputs(inputs, analysis, given)
         detected = detect(env, asked)

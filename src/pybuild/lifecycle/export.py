@@ -17,7 +17,7 @@ from pybuild import gojson
 from pybuild.errors import ExportError
 from pybuild.events import ImageWritten, emit, info, warn
 from pybuild.lifecycle import image_config
-from pybuild.lifecycle.cache import CacheIndex, KeptApp, KeptLayer
+from pybuild.lifecycle.cache import CacheIndex, KeptApp, KeptLauncher, KeptLayer
 from pybuild.lifecycle.decisions import tell_cached, tell_layers
 from pybuild.lifecycle.exportable import add_lifecycle_sboms, collect
 from pybuild.lifecycle.extended import ExtendedRunImage
@@ -291,7 +291,9 @@ def _index(
     inputs: ExportInputs, found: Exportable, new: ImageLayers, sha: Mapping[ImageLayer, str]
 ) -> CacheIndex:
     """What the next build may believe about the layers as they lie there now."""
-    launcher = (sha[new.launcher], new.launcher.layer.size)
+    launcher = KeptLauncher(
+        diff_id=sha[new.launcher], size=new.launcher.layer.size, identity=inputs.launcher_identity
+    )
     return CacheIndex(
         owner=str(inputs.names[0]),
         layers={

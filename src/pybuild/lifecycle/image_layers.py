@@ -254,7 +254,7 @@ class _Plan:
         known = cache.launchers.get(source.key) if cache and source.key else None
         if known is None:
             return _ours("launcher", _launcher(self._builders_launcher()))
-        layer = Layer(diff_id=known[0], size=known[1], open=self._reread, created_by=_LAUNCHER_WORDS)
+        layer = Layer(diff_id=known.diff_id, size=known.size, open=self._reread, created_by=_LAUNCHER_WORDS)
         return _ours("launcher", layer)
 
     def _reread(self) -> Iterable[bytes]:

@@ -13,16 +13,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pybuild import __version__, events
+from pybuild import events
 from pybuild.errors import BuildpackFailed, ExportError, InvalidInput, PybuildError
 from pybuild.oci.reference import Reference
 from pybuild.platform import sbom_dir
-from pybuild.platform.caches import read_index, write_index
+from pybuild.platform.caches import read_index, state_folder, write_index
 from pybuild.platform.confided import confide
 from pybuild.platform.elsewhere import opened_elsewhere
 from pybuild.platform.environment import home_environ, proxy_environ
 from pybuild.platform.outputs import delivered
-from pybuild.platform.prepare import LAYERS_DIR, looked_into, opened, prepared
+from pybuild.platform.prepare import LAYERS_DIR, TRUST, looked_into, opened, prepared
 from pybuild.platform.report_dir import make_folder, write_report
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
     from pybuild.buildenv.container import ContainerBuildEnv
     from pybuild.lifecycle.analyze import Analysis
+    from pybuild.lifecycle.cache import CacheIndex
     from pybuild.lifecycle.create import Created, CreateInputs
     from pybuild.lifecycle.detect import Detected
-    from pybuild.lifecycle.image_layers import LauncherSource
     from pybuild.platform.extensions import EngineExtender
     from pybuild.platform.failed import FailedBuild
     from pybuild.platform.keys import PrivateKey
@@ -41,29 +41,9 @@ if TYPE_CHECKING:
     from pybuild.platform.ready import Readied
     from pybuild.platform.request import BuildRequest
     from pybuild.platform.volumes import OpenBuild
-    from pybuild.spec.builder import Builder
-    from pybuild.spec.labels import LauncherIdentity, ProjectMetadata
+    from pybuild.spec.labels import ProjectMetadata
     from pybuild.spec.launch import Process
     from pybuild.spec.order import GroupElement
-
-REPOSITORY = "github.com/pybuild/pybuild"
-LAUNCHER_PATH = "/cnb/lifecycle/launcher"
-_GO_REPOSITORY = "github.com/buildpacks/lifecycle"
-
-# Prints nothing where only our own lifecycle's file holds the place; else what the Go lifecycle says of its version,
-# and "linked" if it does not name its commit, but has its repository. It writes both, or one, or none into the image,
-# as they were linked in, and tells nobody the second: a text that is linked in stands between two zero bytes.
-_LAUNCHER_SCRIPT = f"""\
-[ -f {LAUNCHER_PATH} ] && [ -x {LAUNCHER_PATH} ] || exit 0
-! head -c 100 {LAUNCHER_PATH} | grep -aq pybuild-launcher || exit 0
-lifecycle=/cnb/lifecycle/lifecycle
-version=$($lifecycle -version 2>/dev/null) || :
-printf "%s\\n" "$version" | head -n 1
-case $version in
-*+*) ;;
-*) [ ! -f $lifecycle ] || ! tr '\\0' '\\n' <$lifecycle | grep -axqF {_GO_REPOSITORY} || echo linked ;;
-esac
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,14 +107,15 @@ def build(request: BuildRequest, *, failed: Callable[[FailedBuild], None] | None
         opened(ready, keepable=failed is not None) as held,
     ):
         # Imported while the container starts: the two take about the same time.
-        from pybuild.lifecycle.create import create
+        from pybuild.lifecycle.create import analyzed, create
 
+        analysis = analyzed(ready.store, previous=previous_image(request), run_image=ready.run_image)
         index = None if request.clear_cache or held.private else read_index(ready.volume, str(request.image))
-        inputs, readied = _create_inputs(held.env, ready)
+        inputs, readied = _create_inputs(held.env, ready, index)
         with _extender(ready, held, readied) as extender:
-            inputs = replace(inputs, cache=index, elsewhere=elsewhere, keep_failed=failed is not None)
+            inputs = replace(inputs, elsewhere=elsewhere, keep_failed=failed is not None)
             try:
-                created = create(held.env, ready.store, inputs, extender)
+                created = create(held.env, ready.store, analysis, inputs, extender)
             except BuildpackFailed as exc:
                 if failed is not None:
                     _hand_over(failed, exc, ready, held)
@@ -231,13 +212,11 @@ class Looked:
 def looked_at(request: BuildRequest) -> Iterator[Looked]:
     """The first two phases of a build, in a container without a cache. `NothingDetected` with the trail if nothing fits."""
     with prepared(request) as ready, looked_into(ready) as env:
-        from pybuild.lifecycle.analyze import analyze
-        from pybuild.lifecycle.create import detect_inputs, platform_given
+        from pybuild.lifecycle.create import analyzed, detect_inputs, platform_given
         from pybuild.lifecycle.detect import detect
 
-        inputs, _ = _create_inputs(env, ready)
-        with events.phase("ANALYZING"):
-            analysis = analyze(ready.store, previous=inputs.previous, run_image=inputs.run_image)
+        analysis = analyzed(ready.store, previous=previous_image(request), run_image=ready.run_image)
+        inputs, _ = _create_inputs(env, ready, None)
         with events.phase("DETECTING"):
             detected = detect(env, detect_inputs(inputs, analysis, platform_given(env, inputs, analysis)))
         yield Looked(ready=ready, inputs=inputs, analysis=analysis, detected=detected)
@@ -261,29 +240,36 @@ def _extender(ready: Prepared, held: OpenBuild, readied: Readied) -> Iterator[En
         yield extender
 
 
-def _create_inputs(env: ContainerBuildEnv, ready: Prepared) -> tuple[CreateInputs, Readied]:
-    """Upload everything, and say what is asked for."""
+def _create_inputs(
+    env: ContainerBuildEnv, ready: Prepared, index: CacheIndex | None
+) -> tuple[CreateInputs, Readied]:
+    """Upload everything, and say what is asked for. `index`: what is known of the cache."""
     from pybuild.lifecycle import image_config
     from pybuild.lifecycle.create import CreateInputs, Places
+    from pybuild.platform.builder_launcher import builder_launcher
     from pybuild.platform.certificates import host_certificates
+    from pybuild.platform.known_trust import remember_trust
     from pybuild.platform.ready import make_ready
 
     request, builder = ready.request, ready.builder
+    trusted = () if ready.trust else host_certificates(request.caller)
     sending = make_ready(
         env,
         source=ready.source,
         app_dir=ready.app_dir,
         user_environ=ready.user,
-        trusted=host_certificates(request.caller),
+        trusted=trusted,
         fetched=ready.chosen.fetched,
+        delivery=ready.trust.delivery if ready.trust else None,
+        mounted=env.mounted,
     )
-    launcher, identity = _launcher(env, builder)
+    launcher, identity = builder_launcher(env, builder, index)
     confide(env, request.confided)
     readied = sending.finish()
+    if trusted:
+        remember_trust(ready.trust_key, readied.delivery, state_folder() / TRUST)
     inputs = CreateInputs(
         names=request.places[0].names,
-        previous=_previous(request),
-        run_image=ready.run_image,
         run_image_names=ready.run_image_names,
         order=ready.chosen.order,
         system=builder.system,
@@ -295,6 +281,7 @@ def _create_inputs(env: ContainerBuildEnv, ready: Prepared) -> tuple[CreateInput
         created=image_config.created_time(request.created),
         launcher=launcher,
         launcher_identity=identity,
+        cache=index,
         skip_layers=request.clear_cache,
         upload=readied.upload,
         run_images=builder.run_images,
@@ -320,7 +307,7 @@ def _source_of(ready: Prepared) -> ProjectMetadata:
     )
 
 
-def _previous(request: BuildRequest) -> Reference | str:
+def previous_image(request: BuildRequest) -> Reference | str:
     """The image whose layers may serve again: a name, or an id in the engine."""
     own, chosen = request.places[0].names[0], request.choices.previous_image
     if not chosen:
@@ -334,19 +321,3 @@ def _previous(request: BuildRequest) -> Reference | str:
             hint="with --publish both must be on one registry",
         )
     return previous
-
-
-def _launcher(env: ContainerBuildEnv, builder: Builder) -> tuple[LauncherSource, LauncherIdentity]:
-    """The builder's own launcher where it has one, and what it says of its version; else ours."""
-    from pybuild.lifecycle.image_layers import LauncherSource
-    from pybuild.spec.labels import LauncherIdentity
-
-    shown = env.script(_LAUNCHER_SCRIPT).decode(errors="replace").splitlines()
-    if not shown:
-        return LauncherSource(), LauncherIdentity(version=__version__, repository=REPOSITORY, commit="")
-    version, _, commit = shown[0].partition("+")
-    return LauncherSource(path=LAUNCHER_PATH, key=builder.image_id), LauncherIdentity(
-        version=version or builder.lifecycle_version,
-        repository=_GO_REPOSITORY if commit or shown[1:] else "",
-        commit=commit,
-    )

@@ -20,11 +20,15 @@ if TYPE_CHECKING:
 
     from pybuild.spec.builder import BuilderModule
     from pybuild.spec.order import ModuleRef
+    from pybuild.stores.api import StoredImage
 
 
-def read_builder(client: docker.APIClient, name: str) -> Builder:
-    """The builder image `name` of the engine. Raises `BuilderUnusable` if there is none or it is no builder."""
-    image = DaemonStore(client).find(Reference.parse(name))
+def read_builder(client: docker.APIClient, name: str, image: StoredImage | None = None) -> Builder:
+    """The builder image `name` of the engine. Raises `BuilderUnusable` if there is none or it is no builder.
+
+    `image`: what the engine says of it, if it was asked already.
+    """
+    image = image or DaemonStore(client).find(Reference.parse(name))
     if image is None:
         raise BuilderUnusable(
             f"the Docker Engine has no builder image {name}",
@@ -68,23 +72,24 @@ def _versioned(
     return tuple(found)
 
 
-def check_platform(builder: Builder, client: docker.APIClient, asked: str) -> None:
-    """Raise `BuilderUnusable` if the builder is for another platform than is `asked` for (`os/arch[/variant]`, or "").
-
-    One that the engine's machine cannot run by itself is warned of: with emulation it works.
-    """
+def check_platform(builder: Builder, asked: str) -> None:
+    """Raise `BuilderUnusable` if the builder is for another platform than is `asked` for (`os/arch[/variant]`, or "")."""
     target = builder.target
-    found = "/".join(filter(None, (target.os, target.arch, target.variant)))
-    if asked and found != asked and f"{target.os}/{target.arch}" != asked:
+    if asked and asked not in (target.platform, f"{target.os}/{target.arch}"):
         raise BuilderUnusable(
-            f"the builder {builder.name} is for {found}, not for {asked}",
+            f"the builder {builder.name} is for {target.platform}, not for {asked}",
             hint="choose a builder that has an image for it, or leave out --platform",
         )
+
+
+def warn_of_emulation(builder: Builder, client: docker.APIClient) -> None:
+    """Warn of a builder that the engine's machine cannot run by itself: with emulation it works. 20 ms."""
+    target = builder.target
     with engine.translating("asking for the engine's platform"):
         version = client.version()
     host = f"{version.get('Os')}/{version.get('Arch')}"
     if f"{target.os}/{target.arch}" != host:
         warn(
-            f"the builder {builder.name} is for {found}, the engine's machine is {host}: its programs need emulation",
+            f"the builder {builder.name} is for {target.platform}, the engine's machine is {host}: its programs need emulation",
             hint="docker run --privileged --rm tonistiigi/binfmt --install all",
         )

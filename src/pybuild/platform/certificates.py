@@ -43,6 +43,9 @@ VARIABLES = (
     "PIP_CERT",
     "GIT_SSL_CAINFO",
 )
+BUNDLE = "/platform/ca-certificates.crt"
+BINDING_DIR = "/platform/bindings/pybuild-ca-certificates"
+"""Where a build finds the certificates: all of them as one file, and those of this machine as a service binding."""
 MAX_BUNDLE = 8 << 20
 _HINT = "PYBUILD_CA_CERTS names files of PEM certificates, separated by :"
 
@@ -69,12 +72,9 @@ def host_certificates(
     From `files` and the files of PYBUILD_CA_CERTS (separated by `:`), which must hold some (`InvalidFile`); from
     SSL_CERT_FILE and the `folders`, where what cannot be read is only warned of.
     """
-    named = [*files, *(Path(name) for name in environ.get("PYBUILD_CA_CERTS", "").split(":") if name)]
+    named = [*files, *_named(environ)]
     found = [certificate for file in named for certificate in _read(file)]
-    lenient = [path for folder in folders for path in _certificates_in(folder)]
-    if environ.get("SSL_CERT_FILE"):
-        lenient.insert(0, Path(environ["SSL_CERT_FILE"]))
-    for file in lenient:
+    for file in _lenient(environ, folders):
         try:
             found += _read(file)
         except InvalidFile as exc:
@@ -82,12 +82,25 @@ def host_certificates(
     return tuple(dict.fromkeys(found))
 
 
+def host_files(environ: Mapping[str, str], *, folders: Sequence[Path] = LOCAL_FOLDERS) -> list[Path]:
+    """All files that `host_certificates` looks into, and the bundle of this machine that may serve for the builder's."""
+    return [*_named(environ), *_lenient(environ, folders), *HOST_BUNDLES]
+
+
+def _named(environ: Mapping[str, str]) -> list[Path]:
+    return [Path(name) for name in environ.get("PYBUILD_CA_CERTS", "").split(":") if name]
+
+
+def _lenient(environ: Mapping[str, str], folders: Sequence[Path]) -> list[Path]:
+    first = [Path(environ["SSL_CERT_FILE"])] if environ.get("SSL_CERT_FILE") else []
+    return first + [path for folder in folders for path in _certificates_in(folder)]
+
+
 def deliver(
     certificates: Sequence[bytes],
     bundles: Mapping[str, bytes],
     *,
     fallback: bytes = b"",
-    platform_dir: str = "/platform",
 ) -> Delivery:
     """How a build container comes to trust `certificates` (DER) beside those of its own bundles.
 
@@ -100,12 +113,17 @@ def deliver(
     if not extra:
         return Delivery(files={}, environ={})
     merged = base.rstrip() + b"\n" + b"".join(map(pem, extra))
-    ours = f"{platform_dir}/ca-certificates.crt"
-    binding = f"{platform_dir}/bindings/pybuild-ca-certificates"
-    files = dict.fromkeys([*bundles, ours], merged.lstrip())
-    files[f"{binding}/type"] = b"ca-certificates"
-    files |= {f"{binding}/pybuild-{number:03d}.crt": pem(each) for number, each in enumerate(extra, start=1)}
-    return Delivery(files=files, environ=dict.fromkeys(VARIABLES, ours))
+    files = dict.fromkeys([*bundles, BUNDLE], merged.lstrip())
+    files[f"{BINDING_DIR}/type"] = b"ca-certificates"
+    files |= {
+        f"{BINDING_DIR}/pybuild-{number:03d}.crt": pem(each) for number, each in enumerate(extra, start=1)
+    }
+    return Delivery(files=files, environ=delivered_environ())
+
+
+def delivered_environ() -> dict[str, str]:
+    """The variables by which tools find what is delivered."""
+    return dict.fromkeys(VARIABLES, BUNDLE)
 
 
 def host_bundle(paths: Iterable[Path] = HOST_BUNDLES) -> bytes:

@@ -122,6 +122,7 @@ class EngineExtender:
             container_spec(ready),
             image=applier.image,
             labels=owner_labels(ready),
+            mounts={},
             binds=(f"{self._held.volume}:{LAYERS_DIR}", *ready.request.volumes),
         )
         env = self._at_end.enter_context(ContainerBuildEnv.create(ready.client, spec))

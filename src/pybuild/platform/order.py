@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from pybuild.errors import BuilderUnusable
 from pybuild.events import detail, warn
 from pybuild.platform.choices import Choices
-from pybuild.platform.locator import FROM_BUILDER
 from pybuild.spec.order import OrderFile
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ def chosen_order(
         [each for each in entries if not each.exec_envs or choices.exec_env in each.exec_envs]
         for entries in (project.group, project.pre, project.post)
     )
-    whole = next((at for at, word in enumerate(words) if word in FROM_BUILDER), None)
+    whole = _whole_builder(words)
     if whole is None:
         own = get.named(words) if words else get.listed(group)
         before, after = choices.before, choices.after
@@ -77,6 +76,15 @@ def chosen_order(
         order=OrderFile(order=order, order_extensions=order_extensions),
         fetched=_new([*first, *own, *last, *extensions]),
     )
+
+
+def _whole_builder(words: Sequence[str]) -> int | None:
+    """Where among the words the builder's own order is asked for."""
+    if not words:
+        return None
+    from pybuild.platform.locator import FROM_BUILDER  # most builds name no buildpack
+
+    return next((at for at, word in enumerate(words) if word in FROM_BUILDER), None)
 
 
 @dataclass(frozen=True, slots=True)

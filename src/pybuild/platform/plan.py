@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from pybuild import engine
-from pybuild.platform.build import looked_at
+from pybuild.platform.build import looked_at, previous_image
 from pybuild.platform.caches import read_index
 from pybuild.platform.elsewhere import opened_elsewhere
 
@@ -76,7 +76,7 @@ def plan(request: BuildRequest) -> BuildPlan:
             detected=looked.detected,
             builder=ready.builder.name,
             run_image=looked.analysis.run_image_name,
-            previous=str(looked.inputs.previous) if previous else "",
+            previous=str(previous_image(request)) if previous else "",
             layers=tuple(_layers(looked, index, further)),
             app=state,
             known=bool(index or further or looked.analysis.metadata),

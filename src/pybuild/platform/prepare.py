@@ -20,12 +20,13 @@ from pybuild.buildenv.container import ContainerBuildEnv, ContainerSpec
 from pybuild.errors import BuilderUnusable, InvalidFile, InvalidInput
 from pybuild.oci.reference import Reference
 from pybuild.platform import ownership, volumes
-from pybuild.platform.builder import check_platform, read_builder, with_versions
+from pybuild.platform.builder import check_platform, read_builder, warn_of_emulation, with_versions
 from pybuild.platform.caches import forget, state_folder
 from pybuild.platform.confided import inside, tmpfs_mounts
 from pybuild.platform.config import chosen_registry
 from pybuild.platform.environment import LOCKED, proxy_environ, user_environ
 from pybuild.platform.ignore_files import checked_ignore_file
+from pybuild.platform.known_trust import known_trust, trust_key
 from pybuild.platform.order import chosen_order
 from pybuild.platform.publish import destination
 from pybuild.platform.pull import is_ours, present
@@ -41,11 +42,12 @@ from pybuild.spec.project import Project
 from pybuild.stores.state import read_state
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     import docker
 
     from pybuild.platform.choices import Choices
+    from pybuild.platform.known_trust import KnownTrust
     from pybuild.platform.lock import Lock
     from pybuild.platform.order import ChosenOrder
     from pybuild.platform.remote import Remote
@@ -57,6 +59,8 @@ if TYPE_CHECKING:
     from pybuild.stores.api import OpenStore, StoredImage
 
 LAYERS_DIR = "/layers"
+TRUST = "trust"
+"""The folder beside what is remembered of caches."""
 _PROJECT_LIMIT = 1 << 20
 _PROJECT_FORMAT = "https://buildpacks.io/docs/reference/config/project-descriptor/"
 
@@ -79,6 +83,8 @@ class Prepared:
     api: ApiVersion
     volume: str
     store: OpenStore
+    trust_key: str
+    trust: KnownTrust | None
 
 
 @contextmanager
@@ -143,6 +149,8 @@ def prepared(request: BuildRequest) -> Iterator[Prepared]:
             api=_platform_api(builder),
             volume=volume,
             store=store,
+            trust_key=(trust := trust_key(builder.image_id, request.caller)),
+            trust=known_trust(trust, state_folder() / TRUST),
         )
 
 
@@ -241,7 +249,7 @@ def _builder(client: docker.APIClient, request: BuildRequest, project: Project) 
     name = _builder_name(request, project)
     if name:
         events.detail(f"Builder '{name}' is {'trusted' if is_trusted(name, request.config) else 'untrusted'}")
-        present(
+        image = present(
             client,
             Reference.parse(name),
             request.pull_policy,
@@ -251,13 +259,16 @@ def _builder(client: docker.APIClient, request: BuildRequest, project: Project) 
     else:
         from pybuild.platform.bootstrap import default_builder
 
-        name = default_builder(client, refresh=request.pull_policy == "always", environ=request.caller)
-    return _chosen(with_versions(read_builder(client, name)), client, request.choices)
+        name, image = (
+            default_builder(client, refresh=request.pull_policy == "always", environ=request.caller),
+            None,
+        )
+    return _chosen(with_versions(read_builder(client, name, image)), request.choices)
 
 
-def _chosen(builder: Builder, client: docker.APIClient, choices: Choices) -> Builder:
+def _chosen(builder: Builder, choices: Choices) -> Builder:
     """The builder as the user wants it: for that platform, with that user, without its system buildpacks."""
-    check_platform(builder, client, choices.platform)
+    check_platform(builder, choices.platform)
     return replace(
         builder,
         uid=builder.uid if choices.uid is None else choices.uid,
@@ -300,6 +311,7 @@ def opened(prepared: Prepared, *, keepable: bool = False) -> Iterator[volumes.Op
         kind="kept" if keepable else "build",
     ) as opened:
         start(opened.env, request)
+        warn_of_emulation(builder, prepared.client)
         volumes.mark_used(state_folder(), opened.volume)
         yield opened
 
@@ -310,6 +322,7 @@ def looked_into(prepared: Prepared) -> Iterator[ContainerBuildEnv]:
     spec = replace(container_spec(prepared), labels=owner_labels(prepared))
     with ContainerBuildEnv.create(prepared.client, spec) as env:
         start(env, prepared.request)
+        warn_of_emulation(prepared.builder, prepared.client)
         yield env
 
 
@@ -330,12 +343,25 @@ def container_spec(prepared: Prepared) -> ContainerSpec:
         environ=proxy_environ(request.caller),
         binds=request.volumes,
         tmpfs=tmpfs_mounts(request.confided, uid=builder.uid, gid=builder.gid),
+        mounts=_mounts(prepared),
         network=request.network,
         host_users=request.choices.host_users,
         memory=request.limits.memory,
         cpus=request.limits.cpus,
         processes=request.limits.processes,
     )
+
+
+def _mounts(prepared: Prepared) -> Mapping[str, Path]:
+    """Known certificates, unless the user puts something of their own there."""
+    mounts = prepared.trust.mounts if prepared.trust else {}
+    theirs = [volume.split(":")[1] for volume in prepared.request.volumes]
+    overlap = any(
+        f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
+        for one in theirs
+        for other in mounts
+    )
+    return {} if overlap else mounts
 
 
 def _existing(prepared: Prepared) -> list[str]:

@@ -33,17 +33,24 @@ class Readied:
 
 
 class Sending:
-    """Everything on its way into the environment; what does not depend on it can be looked at meanwhile."""
+    """Everything on its way into the environment; what does not depend on it can be looked at meanwhile.
 
-    def __init__(self, env: BuildEnv, files: Mapping[str, bytes], upload: Upload, delivery: Delivery):
+    `done`: it is there already.
+    """
+
+    def __init__(
+        self, env: BuildEnv, files: Mapping[str, bytes], upload: Upload, delivery: Delivery, *, done: bool
+    ):
         self._env = env
         self._files = files
         self._upload = upload
         self._delivery = delivery
         self._failure: BaseException | None = None
-        # The engine takes 60 ms for the smallest of archives.
-        self._thread = threading.Thread(target=self._send, name="upload", daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = None
+        if not done:
+            # The engine takes 60 ms for the smallest of archives.
+            self._thread = threading.Thread(target=self._send, name="upload", daemon=True)
+            self._thread.start()
 
     def _send(self) -> None:
         try:
@@ -53,7 +60,8 @@ class Sending:
 
     def finish(self) -> Readied:
         """Wait until all is there; raise what went wrong."""
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
         if self._failure is not None:
             raise self._failure
         return Readied(upload=self._upload.digest, delivery=self._delivery)
@@ -68,10 +76,11 @@ def make_ready(
     trusted: tuple[bytes, ...],
     fetched: Iterable[Fetched] = (),
     delivery: Delivery | None = None,
+    mounted: bool = False,
 ) -> Sending:
     """Begin to upload everything; two round trips, one more for each further buildpack.
 
-    `trusted`: certificates (DER) to deliver, unless there is a `delivery` already.
+    `trusted`: certificates (DER) to deliver, unless there is a `delivery` already; `mounted`: its files are there.
     """
     if delivery is None:
         delivery = Delivery(files={}, environ={})
@@ -82,8 +91,13 @@ def make_ready(
     for module in fetched:
         env.unpack("/", module.tar())
     files = {f"/platform/env/{name}": os.fsencode(value) for name, value in user_environ.items()}
+    files |= {} if mounted else delivery.files
     upload = source.upload(uid=env.uid, gid=env.gid, prefix=app_dir)
-    return Sending(env, {**files, **delivery.files}, upload, delivery)
+    # Where root's files are to be sent anyway, the app travels with them.
+    done = not files and env.unpack_own("/", upload, owned=app_dir)
+    if not done:
+        upload = source.upload(uid=env.uid, gid=env.gid, prefix=app_dir)
+    return Sending(env, files, upload, delivery, done=done)
 
 
 def _root_owned(files: Mapping[str, bytes]) -> Iterator[bytes]:

@@ -68,6 +68,11 @@ class Target:
     distro: Distro | None = None
     id: str = ""
 
+    @property
+    def platform(self) -> str:
+        """`os/arch[/variant]`, as `--platform` takes it."""
+        return "/".join(filter(None, (self.os, self.arch, self.variant)))
+
     @classmethod
     def read(cls, table: Table) -> Self:
         """From `[run-image.target]` of analyzed.toml; both spellings of the variant are read."""

@@ -20,7 +20,6 @@ from pybuild.oci import tar
 from pybuild.oci.digest import hashing, is_digest, sha256
 from pybuild.oci.reference import Reference
 from pybuild.stores.api import StoredImage, Written
-from pybuild.stores.saved import SavedImage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     import docker
 
     from pybuild.stores.api import Layer
+    from pybuild.stores.saved import SavedImage
 
 CONFIG_KEYS = (
     "Cmd",
@@ -107,7 +107,7 @@ class DaemonStore:
         sources = [_Source(diff_id) for diff_id in (*base.diff_ids, *kept)]
         with engine.translating("sending the image"), ExitStack() as stack:
             if self._is_containerd() or _held(sources, base, image) < len(sources):
-                saved = stack.enter_context(SavedImage(self._client.get_image(image.id)))
+                saved = stack.enter_context(self._save(image))
                 own = [source.filled_from(saved) for source in sources[len(base.diff_ids) :]]
                 sources[len(base.diff_ids) :] = own
             upload = self._send(base, sources, lambda _: config, image)
@@ -221,8 +221,13 @@ class DaemonStore:
         if self._saved is None or self._saved[0] != image.id:
             self.close()
             with engine.translating(f"reading the image {image.id}"):
-                self._saved = (image.id, SavedImage(self._client.get_image(image.id)))
+                self._saved = (image.id, self._save(image))
         return self._saved[1]
+
+    def _save(self, image: StoredImage) -> SavedImage:
+        from pybuild.stores.saved import SavedImage  # seldom needed
+
+        return SavedImage(self._client.get_image(image.id))
 
     def _name(self, image: StoredImage, names: Iterable[Reference]) -> None:
         for name in names:

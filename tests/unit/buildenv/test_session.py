@@ -315,7 +315,7 @@ class TestPipe:
         pipe = Pipe()
 
         assert pipe.path.parent.stat().st_mode & 0o777 == 0o700
-        assert pipe.path.stat().st_mode & 0o777 == 0o622
+        assert pipe.path.stat().st_mode & 0o777 == 0o666
         pipe.close()
         pipe.close()
         assert not pipe.path.parent.exists()

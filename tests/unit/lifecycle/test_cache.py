@@ -10,12 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pybuild.errors import InvalidFile
-from pybuild.lifecycle.cache import CacheIndex, KeptApp, KeptLayer
+from pybuild.lifecycle.cache import CacheIndex, KeptApp, KeptLauncher, KeptLayer
+from pybuild.spec.labels import LauncherIdentity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 SHA = "sha256:" + "a" * 64
+IDENTITY = LauncherIdentity(version="0.21", repository="example.com/lifecycle", commit="abc")
 LAYER = KeptLayer(
     diff_id=SHA,
     size=1024,
@@ -33,7 +35,7 @@ INDEX = CacheIndex(
     app=KeptApp(
         upload="d" * 64, tar_terms="", slices=(("a", "b/*"), ()), layers=((SHA, 1), (SHA, 2), (SHA, 3))
     ),
-    launchers={SHA: (SHA, 5)},
+    launchers={SHA: KeptLauncher(diff_id=SHA, size=5, identity=IDENTITY)},
 )
 """One of everything."""
 
