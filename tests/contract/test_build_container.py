@@ -220,7 +220,8 @@ class TestEnds:
 import sys
 from pybuild import engine
 from pybuild.buildenv.api import Command
-from pybuild.buildenv.container import ContainerBuildEnv, ContainerSpec
+from pybuild.buildenv.container import ContainerBuildEnv
+from pybuild.buildenv.container_spec import ContainerSpec
 spec = ContainerSpec(image={tiny_image!r}, uid=1000, gid=1000, labels={{{LABEL!r}: {test_run!r}}})
 env = ContainerBuildEnv.create(engine.connect(), spec)
 command = Command(argv=("/bin/sh", "-c", "echo ready; sleep 1000"), environ={{"PATH": "/usr/bin:/bin"}}, cwd="/")

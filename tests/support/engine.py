@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pybuild import engine as door
-from pybuild.buildenv.container import ContainerBuildEnv, ContainerSpec
+from pybuild.buildenv.container import ContainerBuildEnv
+from pybuild.buildenv.container_spec import ContainerSpec
 from pybuild.errors import PybuildError
 
 if TYPE_CHECKING:

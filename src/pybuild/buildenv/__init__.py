@@ -4,6 +4,6 @@
 |---|---|
 | `api` | what both can do |
 | `local`; `processes`, `trees` | this machine: programs side by side, trees in and out |
-| `container`; `session`, `session_stream`, `scripts`, `pipe`, `wire` | one container: the conversation with its shell, what is sent, a pipe straight to us |
+| `container`; `container_spec`, `session`, `session_stream`, `scripts`, `pipe`, `wire` | one container: the conversation with its shell, what is sent, a pipe straight to us |
 | `listing`, `archives` | what stands in a tree, the same in both |
 """

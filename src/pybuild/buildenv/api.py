@@ -143,6 +143,7 @@ class BuildEnv(Protocol):
     def unpack_own(self, path: str, tar: Iterable[bytes], *, owned: str) -> bool:
         """As `unpack`, for a tar that has nothing but files of the build user in the folder `owned`.
 
-        Faster, where the build user can do it by itself. False where not: then some of it may be there already.
+        Faster, where the build user can do it by itself. False where not: then some of it may be there already, and
+        `unpack` goes over it. Raises what `tar` raises while it is read.
         """
         ...

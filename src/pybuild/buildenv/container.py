@@ -10,13 +10,13 @@ import secrets
 import threading
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from pybuild import engine, events
 from pybuild.buildenv import archives, pipe, scripts, wire
+from pybuild.buildenv.container_spec import create_container
 from pybuild.buildenv.pipe import Pipe
-from pybuild.buildenv.session import LOOP, Session, SessionEnded
+from pybuild.buildenv.session import Session, SessionEnded
 from pybuild.errors import (
     BuildError,
     BuilderUnusable,
@@ -25,46 +25,20 @@ from pybuild.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
-    from pathlib import Path
     from types import TracebackType
 
     import docker
 
     from pybuild.buildenv.api import Command, Completed, Listing, Refused
+    from pybuild.buildenv.container_spec import ContainerSpec
 
 SCRIPT_LIMIT = 64 << 20
 LISTING_LIMIT = 512 << 20
 REMOVE_SECONDS = 30.0
 HURRY_SECONDS = 1.5
 _PROBE_LIMIT = 1000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContainerSpec:
-    """What a build container is made of.
-
-    `binds`: "volume or host path:path[:ro]". `tmpfs`: mount options by path. `network`: "" for the engine's default.
-    `mounts`: files and folders of this machine to be read there, by path, if the engine is on it: see `mounted`.
-    `memory`: bytes, `cpus`: number of them, `processes`: most at a time; 0 for no limit.
-    `host_users`: the machine's user namespace, whatever the engine gives to containers.
-    """
-
-    image: str
-    uid: int
-    gid: int
-    name: str = ""
-    labels: Mapping[str, str] = field(default_factory=dict)
-    environ: Mapping[str, str] = field(default_factory=dict)
-    binds: tuple[str, ...] = ()
-    tmpfs: Mapping[str, str] = field(default_factory=dict)
-    mounts: Mapping[str, Path] = field(default_factory=dict)
-    network: str = ""
-    memory: int = 0
-    cpus: float = 0
-    processes: int = 0
-    host_users: bool = False
 
 
 class ContainerBuildEnv:
@@ -95,7 +69,7 @@ class ContainerBuildEnv:
         """Make the container. Raises `engine.Conflict` when its name is taken, `engine.NotFound` without image."""
         direct = _pipe(client)
         try:
-            container = _create(client, spec, direct)
+            container = create_container(client, spec, direct)
         except BaseException as exc:
             if direct is None:
                 raise
@@ -104,7 +78,7 @@ class ContainerBuildEnv:
             if not isinstance(exc, PybuildError) or not any(str(path) in str(exc) for path in sources):
                 raise
             # The engine sees other files than we do: it is on another machine, or we are in a container.
-            direct, container = None, _create(client, spec, None)
+            direct, container = None, create_container(client, spec, None)
         return cls(client, spec, container, direct)
 
     def start(self) -> None:
@@ -251,13 +225,8 @@ class ContainerBuildEnv:
         and twice that where a pipe leads from it to us.
         """
         if self._session is not None:
-            said = _Collected(_PROBE_LIMIT, doing := "looking for tar")
-            text = f"{scripts.can_pack(path)} && {{ {pipe.probe()}\n}}"
-            if self._carry_out(text, said.add, doing=doing) == 0:
-                direct = self._direct if pipe.is_this_machine(said.data()) else None
-                if direct is not None:
-                    # With the end of a message all that might write there is dead.
-                    direct.clear()
+            able, direct = self._has_tar(scripts.can_pack(path))
+            if able:
                 return self._own_tar(path, direct)
         return wire.download(self._client, self.container, path)
 
@@ -297,14 +266,10 @@ class ContainerBuildEnv:
 
     def unpack_own(self, path: str, tar: Iterable[bytes], *, owned: str) -> bool:
         """Unpack a tar of the build user's own files; see `BuildEnv.unpack_own`. By the container's tar, through the pipe."""
-        if self._direct is None:
+        _, direct = self._has_tar(scripts.can_unpack(owned))
+        if direct is None:
             return False
-        said = _Collected(_PROBE_LIMIT, doing := "looking for tar")
-        text = f"{scripts.can_unpack(owned)} && {{ {pipe.probe()}\n}}"
-        if self._carry_out(text, said.add, doing=doing) != 0 or not pipe.is_this_machine(said.data()):
-            return False
-        self._direct.clear()
-        filling = self._direct.fill(tar)
+        filling = direct.fill(tar)
         try:
             script = scripts.unpack(path, source=pipe.INSIDE)
             status = self._carry_out(script, lambda _: filling.is_read(), doing=f"writing to {path}")
@@ -316,6 +281,17 @@ class ContainerBuildEnv:
             assert self._session is not None
             events.detail(f"the engine unpacks what the container could not: {self._session.complaints()}")
         return status == 0
+
+    def _has_tar(self, condition: str) -> tuple[bool, Pipe | None]:
+        """Whether this condition of the container's tar holds; if so, the pipe, emptied, where it leads from there to us."""
+        said = _Collected(_PROBE_LIMIT, doing := "looking for tar")
+        if self._carry_out(f"{condition} && {{ {pipe.probe()}\n}}", said.add, doing=doing) != 0:
+            return False, None
+        if self._direct is None or not pipe.is_this_machine(said.data()):
+            return True, None
+        # With the end of a message all that might write there is dead.
+        self._direct.clear()
+        return True, self._direct
 
     def _ask(self, text: str, *, doing: str, limit: int) -> bytes:
         """What a script of ours writes: `limit` bytes at most. `BuildError` when its status is not 0."""
@@ -384,58 +360,6 @@ def _pipe(client: docker.APIClient) -> Pipe | None:
     except OSError as exc:
         events.detail(f"layers come by way of the engine: {exc}")
         return None
-
-
-def _create(client: docker.APIClient, spec: ContainerSpec, direct: Pipe | None) -> str:
-    """Make the container, not yet started; its id."""
-    with engine.translating("creating the build container"):
-        made = client.create_container(
-            spec.image,
-            name=spec.name or None,
-            # The image's own program, directory and health checks have no part in a build.
-            entrypoint=["/bin/sh", "-c", LOOP],
-            command=[],
-            working_dir="/",
-            healthcheck={"test": ["NONE"]},
-            stdin_open=True,
-            # Nothing in it wants to say goodbye: an engine that stops, or podman removing it, need not wait ten seconds.
-            stop_signal="SIGKILL",
-            user=f"{spec.uid}:{spec.gid}",
-            environment={"LC_ALL": "C", **spec.environ},
-            labels=dict(spec.labels),
-            host_config=_host_config(client, spec, direct),
-            use_config_proxy=False,
-        )
-    return str(made["Id"])
-
-
-def _host_config(client: docker.APIClient, spec: ContainerSpec, direct: Pipe | None) -> dict[str, Any]:
-    options: dict[str, Any] = {
-        # With the end of its input the container ends, and with that it is gone: also after kill -9 of us.
-        "auto_remove": True,
-        "cap_drop": ["ALL"],
-        "security_opt": ["no-new-privileges"],
-        "network_mode": spec.network or None,
-        "binds": list(spec.binds),
-        "mounts": _mounts(direct, spec) if direct else None,
-        "tmpfs": dict(spec.tmpfs),
-        # What buildpacks write is ours to show; the engine would keep all of it in a file.
-        "log_config": {"type": "none", "config": {}},
-        "mem_limit": spec.memory or None,
-        "nano_cpus": round(spec.cpus * 1e9) or None,
-        "pids_limit": spec.processes or None,
-        "userns_mode": "host" if spec.host_users else None,
-    }
-    return client.create_host_config(**{name: value for name, value in options.items() if value is not None})
-
-
-def _mounts(direct: Pipe, spec: ContainerSpec) -> list[dict[str, Any]]:
-    # None of the binds: for those the engine makes a folder where it finds nothing.
-    read_only = [
-        {"Type": "bind", "Source": str(source), "Target": target, "ReadOnly": True}
-        for target, source in spec.mounts.items()
-    ]
-    return [{"Type": "bind", "Source": str(direct.path), "Target": pipe.INSIDE}, *read_only]
 
 
 def _why_not_started(exc: PybuildError) -> PybuildError:

@@ -17,12 +17,12 @@ from pybuild import events
 from pybuild.errors import BuildpackFailed, ExportError, InvalidInput, PybuildError
 from pybuild.oci.reference import Reference
 from pybuild.platform import sbom_dir
-from pybuild.platform.caches import read_index, state_folder, write_index
+from pybuild.platform.caches import read_index, write_index
 from pybuild.platform.confided import confide
 from pybuild.platform.elsewhere import opened_elsewhere
 from pybuild.platform.environment import home_environ, proxy_environ
 from pybuild.platform.outputs import delivered
-from pybuild.platform.prepare import LAYERS_DIR, TRUST, looked_into, opened, prepared
+from pybuild.platform.prepare import LAYERS_DIR, looked_into, opened, prepared
 from pybuild.platform.report_dir import make_folder, write_report
 
 if TYPE_CHECKING:
@@ -248,7 +248,7 @@ def _create_inputs(
     from pybuild.lifecycle.create import CreateInputs, Places
     from pybuild.platform.builder_launcher import builder_launcher
     from pybuild.platform.certificates import host_certificates
-    from pybuild.platform.known_trust import remember_trust
+    from pybuild.platform.known_trust import remember_trust, trust_folder
     from pybuild.platform.ready import make_ready
 
     request, builder = ready.request, ready.builder
@@ -267,7 +267,7 @@ def _create_inputs(
     confide(env, request.confided)
     readied = sending.finish()
     if trusted:
-        remember_trust(ready.trust_key, readied.delivery, state_folder() / TRUST)
+        remember_trust(ready.trust_key, readied.delivery, trust_folder())
     inputs = CreateInputs(
         names=request.places[0].names,
         run_image_names=ready.run_image_names,

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pybuild.events import detail
+from pybuild.platform.caches import state_folder
+from pybuild.stores.state import read_state, write_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -37,15 +39,20 @@ class KnownTrust:
     mounts: Mapping[str, Path] = field(default_factory=dict)
 
 
+def trust_folder() -> Path:
+    """Where it is kept, beside what is remembered of caches."""
+    return state_folder() / "trust"
+
+
 def trust_key(builder: str, environ: Mapping[str, str]) -> str:
     """What the answer depends on: the builder image's ID, and each byte of the certificates that this machine has."""
-    from pybuild.platform.certificates import host_files
+    from pybuild.platform.certificates import MAX_BUNDLE, host_files
 
     digest = hashlib.sha256(_FORMAT + builder.encode())
     for path in host_files(environ):
         digest.update(os.fsencode(path))
-        with suppress(OSError):
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
+        # What is no regular file, or too large, is told of when it is read for its certificates.
+        digest.update(hashlib.sha256(read_state(path.resolve(), limit=MAX_BUNDLE) or b"").digest())
     return digest.hexdigest()[:32]
 
 
@@ -61,9 +68,10 @@ def known_trust(key: str, state: Path) -> KnownTrust | None:
         files = dict.fromkeys(paths, (folder / _BUNDLE).read_bytes())
         for each in sorted((folder / _BINDING).iterdir()):
             files[f"{BINDING_DIR}/{each.name}"] = each.read_bytes()
-        os.utime(folder)
     except (OSError, UnicodeDecodeError):
         return None
+    with suppress(OSError):
+        os.utime(folder)
     mounts = dict.fromkeys(paths, folder / _BUNDLE) | {BINDING_DIR: folder / _BINDING}
     if _SELINUX.exists():
         # Containers may read only what carries a label for them, which is not ours to put on files.
@@ -96,8 +104,9 @@ def _write(made: Path, delivery: Delivery) -> None:
         if folder != BINDING_DIR:
             paths.append(path)
         file = made / _BINDING / name if folder == BINDING_DIR else made / _BUNDLE
-        file.write_bytes(content)
-    (made / _PATHS).write_text("".join(f"{path}\n" for path in paths))
+        if not file.exists():
+            write_state(file, content)
+    write_state(made / _PATHS, "".join(f"{path}\n" for path in paths).encode())
     for each in made.rglob("*"):
         # The user of the container reads them, whatever our umask is; the folder above is closed to others.
         each.chmod(0o755 if each.is_dir() else 0o644)

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pybuild import engine, events
-from pybuild.buildenv.container import ContainerBuildEnv, ContainerSpec
+from pybuild.buildenv.container import ContainerBuildEnv
+from pybuild.buildenv.container_spec import ContainerSpec
 from pybuild.errors import BuilderUnusable, InvalidFile, InvalidInput
 from pybuild.oci.reference import Reference
 from pybuild.platform import ownership, volumes
@@ -26,7 +27,7 @@ from pybuild.platform.confided import inside, tmpfs_mounts
 from pybuild.platform.config import chosen_registry
 from pybuild.platform.environment import LOCKED, proxy_environ, user_environ
 from pybuild.platform.ignore_files import checked_ignore_file
-from pybuild.platform.known_trust import known_trust, trust_key
+from pybuild.platform.known_trust import known_trust, trust_folder, trust_key
 from pybuild.platform.order import chosen_order
 from pybuild.platform.publish import destination
 from pybuild.platform.pull import is_ours, present
@@ -59,8 +60,6 @@ if TYPE_CHECKING:
     from pybuild.stores.api import OpenStore, StoredImage
 
 LAYERS_DIR = "/layers"
-TRUST = "trust"
-"""The folder beside what is remembered of caches."""
 _PROJECT_LIMIT = 1 << 20
 _PROJECT_FORMAT = "https://buildpacks.io/docs/reference/config/project-descriptor/"
 
@@ -150,7 +149,7 @@ def prepared(request: BuildRequest) -> Iterator[Prepared]:
             volume=volume,
             store=store,
             trust_key=(trust := trust_key(builder.image_id, request.caller)),
-            trust=known_trust(trust, state_folder() / TRUST),
+            trust=known_trust(trust, trust_folder()),
         )
 
 
@@ -259,10 +258,8 @@ def _builder(client: docker.APIClient, request: BuildRequest, project: Project) 
     else:
         from pybuild.platform.bootstrap import default_builder
 
-        name, image = (
-            default_builder(client, refresh=request.pull_policy == "always", environ=request.caller),
-            None,
-        )
+        image = None
+        name = default_builder(client, refresh=request.pull_policy == "always", environ=request.caller)
     return _chosen(with_versions(read_builder(client, name, image)), request.choices)
 
 

@@ -10,6 +10,7 @@ import itertools
 import os
 import threading
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pybuild.oci import tar
@@ -92,12 +93,11 @@ def make_ready(
         env.unpack("/", module.tar())
     files = {f"/platform/env/{name}": os.fsencode(value) for name, value in user_environ.items()}
     files |= {} if mounted else delivery.files
-    upload = source.upload(uid=env.uid, gid=env.gid, prefix=app_dir)
+    upload = partial(source.upload, uid=env.uid, gid=env.gid, prefix=app_dir)
     # Where root's files are to be sent anyway, the app travels with them.
-    done = not files and env.unpack_own("/", upload, owned=app_dir)
-    if not done:
-        upload = source.upload(uid=env.uid, gid=env.gid, prefix=app_dir)
-    return Sending(env, files, upload, delivery, done=done)
+    if not files and env.unpack_own("/", sent := upload(), owned=app_dir):
+        return Sending(env, files, sent, delivery, done=True)
+    return Sending(env, files, upload(), delivery, done=False)
 
 
 def _root_owned(files: Mapping[str, bytes]) -> Iterator[bytes]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pybuild import engine, events
-from pybuild.buildenv.container import ContainerBuildEnv, ContainerSpec
+from pybuild.buildenv.container import ContainerBuildEnv
 from pybuild.errors import InvalidInput, PybuildError
 from pybuild.platform import extended_images, ownership
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import docker
+
+    from pybuild.buildenv.container_spec import ContainerSpec
 
 PREFIX = "pybuild-cache-"
 KEPT_PREFIX = "pybuild-failed-"

@@ -59,7 +59,7 @@ def build(context: BuildContext) -> Built:
 
     modules.tidy(context.app)
     conf = config.write(context, manifest)
-    found = processes(context, conf, manifest, _start(context, manifest, lock), pm)
+    found = processes(context, conf, manifest, starting(context, manifest, lock), pm)
     if any(process.type == "web" for process in found) or "web" in start.procfile_types(context.app):
         config.serve(conf)
     has_modules = (context.app / modules.FOLDER).is_dir()
@@ -167,7 +167,7 @@ def not_built(manifest: Manifest, front_end: frontend.FrontEnd, asked: str) -> P
     return errors.nothing_built(front_end.name, (asked,) if asked else front_end.folders)
 
 
-def _start(context: BuildContext, manifest: Manifest, lock: Lock) -> scripts.Start | None:
+def starting(context: BuildContext, manifest: Manifest, lock: Lock) -> scripts.Start | None:
     """How the app is started; None where a Procfile says so, or only tests are run. Raises a `Problem`."""
     if "web" in start.procfile_types(context.app):
         return None
@@ -179,6 +179,7 @@ def _start(context: BuildContext, manifest: Manifest, lock: Lock) -> scripts.Sta
         found
         and context.exec_env == "production"
         and manifest.dev
+        and settings.wants_pruning(context.environ)
         and (program := scripts.lacks(context.app, found))
     ):
         raise errors.start_for_developers(found.line, program)
