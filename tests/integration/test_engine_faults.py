@@ -71,7 +71,7 @@ def test_an_engine_that_dies_and_comes_back_harms_nothing(
     assert faults.lab.image_id() == faults.first
     assert faults.lab.output_of() == "data of version 1\nan app\n"
     faults.check_next_build()
-    assert faults.lab.leftovers() == []
+    assert faults.lab.leftovers() == [], private_engine.log()[-3000:]
 
 
 @pytest.mark.parametrize("phase", PHASES)
@@ -91,7 +91,7 @@ def test_ctrl_c_ends_a_build_also_when_the_engine_is_frozen(
     assert outcome.seconds < allowed(5)
     assert faults.lab.image_id() == faults.first
     faults.check_next_build()
-    assert faults.lab.leftovers() == []
+    assert faults.lab.leftovers() == [], private_engine.log()[-3000:]
 
 
 def test_a_frozen_engine_that_goes_on_costs_only_time(faults: Faults, private_engine: PrivateEngine) -> None:
@@ -105,7 +105,7 @@ def test_a_frozen_engine_that_goes_on_costs_only_time(faults: Faults, private_en
 
     assert outcome.code == 0, outcome.text()
     faults.check_next_build()
-    assert faults.lab.leftovers() == []
+    assert faults.lab.leftovers() == [], private_engine.log()[-3000:]
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_an_engine_without_space_is_one_clear_error(
     outcome.failed(code, told)
     assert "o space left on" in outcome.stderr
     faults.check_next_build()
-    assert faults.lab.leftovers() == []
+    assert faults.lab.leftovers() == [], private_engine.log()[-3000:]
 
 
 def test_a_full_cache_volume_is_one_clear_error(faults: Faults, private_engine: PrivateEngine) -> None:
@@ -142,4 +142,4 @@ def test_a_full_cache_volume_is_one_clear_error(faults: Faults, private_engine: 
     outcome.failed(51, "bin/build of acme/bp@1 failed")
     assert "o space left on" in outcome.stderr
     faults.check_next_build()
-    assert faults.lab.leftovers() == []
+    assert faults.lab.leftovers() == [], private_engine.log()[-3000:]

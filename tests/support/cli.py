@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import docker.errors
 import pytest
 
 from pybuild.oci.reference import Reference
@@ -29,7 +30,6 @@ from support.engine import UID
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    import docker
 
 SOURCE = Path(__file__).parents[2] / "src"
 PROGRAM = "import sys; from pybuild.cli.main import main; sys.argv[0] = 'pybuild'; main()"
@@ -296,9 +296,19 @@ class Lab:
             left = [
                 str(who) for who, found in labelled if found.get(ownership.IMAGE, "").startswith(self.prefix)
             ]
+            left = [who for who in left if self._is_there(who)]
             if not left or time.monotonic() > until:
                 return left
             time.sleep(0.05)
+
+    def _is_there(self, who: str) -> bool:
+        """An engine that was killed may go on listing a container that it no longer finds."""
+        assert self.engine is not None
+        look = self.engine.inspect_container if len(who) == 64 else self.engine.inspect_volume
+        with contextlib.suppress(docker.errors.NotFound):
+            look(who)
+            return True
+        return False
 
     def caches(self) -> list[str]:
         """The cache volumes of this lab's images."""

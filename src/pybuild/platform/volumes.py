@@ -29,6 +29,8 @@ _SWEPT = ("build", "run", "kept")
 _LOCKING: tuple[ownership.Kind, ...] = ("build", "kept")
 PATIENCE_SECONDS = 900.0
 """How long a build waits for another one of the same app."""
+STUCK_SECONDS = 60.0
+"""How long it waits for the engine to be done with the container of a dead one."""
 LOOK_AGAIN_SECONDS = 0.25
 DISK_USE_SECONDS = 120.0
 """How long we wait for the engine to measure its disk for somebody else."""
@@ -92,7 +94,7 @@ def open_build(
         with env:
             yield OpenBuild(env=env, volume=volume, private=False)
         return
-    events.warn(f"another build of {image} still runs; this one goes on without its cache")
+    events.warn(f"this build of {image} goes on without its cache")
     with _private_volume(client, image, builder) as fresh:
         alone = replace(locked, name="", binds=(f"{fresh}:{mount}", *spec.binds))
         with ContainerBuildEnv.create(client, alone) as env:
@@ -222,25 +224,33 @@ def _create_when_free(
     client: docker.APIClient, spec: ContainerSpec, patience: float
 ) -> ContainerBuildEnv | None:
     """The container under its name; None when the name did not come free in time, or is a stranger's."""
-    until = time.monotonic() + patience
+    began = time.monotonic()
     told = False
     while True:
         try:
             return ContainerBuildEnv.create(client, spec)
         except engine.Conflict:
             holder = _inspect(client, spec.name)
-        if holder is None:
+        waited = time.monotonic() - began
+        if holder is None and waited < STUCK_SECONDS:
             # Its name comes free a moment after it is gone.
             time.sleep(LOOK_AGAIN_SECONDS / 5)
             continue
+        if holder is None:
+            events.warn(f"the engine neither finds nor frees the container name {spec.name}")
+            return None
         labels = holder["Config"].get("Labels") or {}
         if not any(ownership.is_ours(labels, kind) for kind in _LOCKING):
             events.warn(f"the container {spec.name} is not pybuild's, so this build cannot lock its cache")
             return None
         if _is_dead(labels, holder["State"]["Status"]):
+            if waited >= STUCK_SECONDS:
+                events.warn(f"the engine does not remove {spec.name}, the container of a build that is dead")
+                return None
             _remove_container(client, holder["Id"])
             continue
-        if time.monotonic() >= until:
+        if waited >= patience:
+            events.warn(f"another build of {labels.get(ownership.IMAGE, 'this app')} still runs")
             return None
         if not told:
             told = True
