@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import subprocess
 import tarfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 RUN_BASE = "pybuild/run:debian-12"
 BUILD_BASE = "pybuild/build:debian-12"
 
-_BIG = """\
+BIG_LAYER = """\
 #!/bin/sh
 set -eu
 layer=$1/deps
@@ -58,6 +58,8 @@ class Workload:
     trivial_app: Path
     builder: str
     trivial_builder: str
+    calmed: list[str] = field(default_factory=list)
+    """Volumes with files that only keep the disk's past out of the times."""
 
 
 def prepare(folder: Path, pack: str, lifecycle: Path, *, prefix: str = "pybuild-bench") -> Workload:
@@ -66,7 +68,7 @@ def prepare(folder: Path, pack: str, lifecycle: Path, *, prefix: str = "pybuild-
     _write_app(app, 300)
     _write_app(trivial, 3)
     archive = _lifecycle_archive(folder / "lifecycle.tgz", lifecycle)
-    _buildpack(folder / "big", "bench/big", _BIG)
+    _buildpack(folder / "big", "bench/big", BIG_LAYER)
     tiny = [f"bench/tiny-{number}" for number in (1, 2, 3)]
     for id_ in tiny:
         _buildpack(folder / id_.replace("/", "-"), id_, _TINY)
