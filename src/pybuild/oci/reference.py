@@ -122,7 +122,7 @@ def _fault(part: str, allowed: str, *, most: int) -> str:
     if not part:
         return "is empty"
     upper = re.search(r"[A-Z]", part) if "A-Z" not in allowed else None
-    if strange := re.search(f"[^{allowed}A-Z]", part):
+    if strange := re.search(f"[^A-Z{allowed}]", part):
         return f"has the character {strange[0]!r}; letters, digits and . _ - are allowed"
     if upper:
         return f"has the capital letter {upper[0]!r}: write {_shown(part.lower())}"
