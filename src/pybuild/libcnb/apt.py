@@ -89,11 +89,12 @@ class Apt:
         rows = (line.split("|") for line in self._ask(("apt-cache", "madison", package)).splitlines())
         return tuple(dict.fromkeys(row[1].strip() for row in rows if len(row) > 2))
 
-    def download(self, packages: Sequence[str], debs: Sequence[Deb]) -> tuple[Path, ...]:
-        """The files of resolved packages, fetched where missing, signature and checksum verified by apt."""
-        words = ["apt-get", "install", "-y", "-qq", "--download-only", *packages]
+    def download(self, debs: Sequence[Deb]) -> tuple[Path, ...]:
+        """The files of these packages, fetched where missing, signature and checksum verified by apt."""
+        # Unlike `install --download-only` it need not find out again what depends on what.
+        words = ["apt-get", "download", "-qq", *(deb.choice for deb in debs)]
         try:
-            command.read(words, environ=self.environ, timeout=3600)
+            command.read(words, environ=self.environ, cwd=self.archives, timeout=3600)
         except command.ToolFailed as exc:
             if _GONE.search(exc.output):
                 raise command.explained(

@@ -175,9 +175,8 @@ class FakeDebian:
 
     def update(self, script: str) -> None:
         lists = """LISTS=$(sed -n 's/^Dir::State::lists "\\(.*\\)";/\\1/p' "$APT_CONFIG")
-ARCHIVES=$(sed -n 's/^Dir::Cache::archives "\\(.*\\)";/\\1/p' "$APT_CONFIG")
 """
-        install = f'case "$*" in *print-uris*) cat {self.uris};; *download-only*) cp {self.root}/*.deb "$ARCHIVES";; esac'
+        install = f'case "$*" in *print-uris*) cat {self.uris};; download*) cp {self.root}/*.deb .;; esac'
         self.tool("apt-get", f'{lists}if [ "$1" = update ]; then\n{script}\nelse {install}; fi')
 
     def called(self, word: str) -> int:
@@ -375,7 +374,7 @@ def test_a_locked_layer_without_a_cache_is_made_of_those_very_versions(
     locked = build_layer(tmp_path, debian, locked=LOCK)
 
     assert (locked.fresh, locked.version("hello")) == (True, "1.0")
-    assert debian.called("--download-only hello=1.0") == 1
+    assert debian.called("download -qq hello=1.0") == 1
 
 
 def test_a_locked_layer_whose_versions_are_gone_says_so(tmp_path: Path, debian: FakeDebian) -> None:
