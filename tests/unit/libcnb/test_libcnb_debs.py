@@ -198,7 +198,7 @@ def context(root: Path, **environ: str) -> BuildContext:
         layers=Layers(root / "layers"),
         plan=(),
         store={},
-        target=Target(distro="testing", distro_version="12"),
+        target=Target(distro=""),  # whatever release this machine is
         exec_env="production",
         environ=environ,
         version="1",
@@ -434,3 +434,47 @@ def build_layer(
     build.layers.write()
     assert build.resolved.stored() == {"hello: asked": ["hello"], "hello: packages": [made.debs[0].file_name]}
     return made
+
+
+@pytest.mark.parametrize(
+    ("run", "build"),
+    [
+        ("debian 12", "debian 12"),
+        ("debian 12.5", "debian 12"),
+        ("ubuntu 24.04", "ubuntu 24.04"),
+        (" ", "debian 12"),
+    ],
+)
+def test_packages_are_for_images_of_one_release(run: str, build: str) -> None:
+    name, _, version = run.partition(" ")
+    own, _, release = build.partition(" ")
+
+    apt.check_release(
+        Target(distro=name, distro_version=version), {"ID": own, "VERSION_ID": release}, has_apt=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("run", "build"),
+    [("debian 13", "debian 12"), ("ubuntu 24.10", "ubuntu 24.04"), ("ubuntu 24.04", "debian 12")],
+)
+def test_packages_for_another_release_are_refused(run: str, build: str) -> None:
+    name, _, version = run.partition(" ")
+    own, _, release = build.partition(" ")
+
+    with pytest.raises(Problem, match="different releases") as refused:
+        apt.check_release(
+            Target(distro=name, distro_version=version), {"ID": own, "VERSION_ID": release}, has_apt=True
+        )
+
+    assert run in refused.value.found
+    assert build in refused.value.found
+
+
+def test_a_build_image_without_apt_is_named() -> None:
+    with pytest.raises(Problem, match="no apt") as refused:
+        apt.check_release(
+            Target(distro="alpine"), {"ID": "alpine", "PRETTY_NAME": "Alpine Linux v3.20"}, has_apt=False
+        )
+
+    assert "Alpine Linux v3.20" in refused.value.found
