@@ -9,6 +9,7 @@ import pytest
 from pybuild.errors import DiskFull, ExportError, InvalidArchive
 from pybuild.stores import daemon
 from pybuild.stores.api import StoredImage
+from pybuild.stores.daemon_load import Source, held_of
 
 if TYPE_CHECKING:
     import docker
@@ -61,7 +62,7 @@ def test_a_full_disk_is_told_apart_from_other_refusals() -> None:
 def test_the_engine_has_the_layers_that_begin_an_image_it_has(
     layers: tuple[str | None, ...], base: StoredImage, previous: StoredImage | None, held: int
 ) -> None:
-    assert daemon._held([daemon._Source(layer) for layer in layers], base, previous) == held
+    assert held_of([Source(layer) for layer in layers], base, previous) == held
 
 
 def test_an_inspected_image_has_the_keys_that_the_go_lifecycle_takes_over() -> None:
