@@ -23,9 +23,9 @@ import pybuild.cli.phase_extend
 import pybuild.glance
 import pybuild.spec.launch
 import pybuild.spec.toml_text
-import pybuild.stores.daemon_load
 import pybuild.stores.image_cache
 import pybuild.stores.keychain
+import pybuild.stores.load
 import pybuild.stores.registry
 import pybuild.stores.saved  # noqa: F401
 from pybuild.cli import phases

@@ -14,7 +14,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pybuild import engine
-from pybuild.errors import DiskFull, ExportError, InvalidArchive, InvalidReference, PybuildError
+from pybuild.errors import (
+    EngineUnavailable,
+    ExportError,
+    InvalidArchive,
+    InvalidReference,
+    PybuildError,
+)
 from pybuild.oci.digest import is_digest, sha256
 from pybuild.oci.reference import Reference
 from pybuild.stores.api import StoredImage, Written
@@ -26,7 +32,7 @@ if TYPE_CHECKING:
 
     from pybuild.glance import Glance
     from pybuild.stores.api import Layer
-    from pybuild.stores.daemon_load import Source, Upload
+    from pybuild.stores.load import Source, Upload
     from pybuild.stores.saved import SavedImage
 
 CONFIG_KEYS = (
@@ -47,10 +53,6 @@ CONFIG_KEYS = (
 
 _MOST_LINKS = 8
 _LOADED = "Loaded image ID: "
-
-
-class _LoadRefused(ExportError):
-    """The engine read an archive and would not make an image of it."""
 
 
 class DaemonStore:
@@ -86,9 +88,9 @@ class DaemonStore:
         present = self._present(base, layers, make_config)
         if present is not None:
             return self._named(present, names)
-        from pybuild.stores.daemon_load import Source  # an analyzer needs none of it
+        from pybuild.stores import load  # an analyzer needs none of it
 
-        sources = [*map(Source, base.diff_ids), *map(Source.of, layers)]
+        sources = [*map(load.Source, base.diff_ids), *map(load.source_of, layers)]
         with engine.translating("sending the image"):
             upload = self._send(base, sources, make_config, previous)
         return self._taken(upload, names)
@@ -106,11 +108,11 @@ class DaemonStore:
         present = self.find(sha256(config))
         if present is not None:
             return self._named(present, names)
-        from pybuild.stores.daemon_load import Source, held_of
+        from pybuild.stores import load
 
-        sources = [Source(diff_id) for diff_id in (*base.diff_ids, *kept)]
+        sources = [load.Source(diff_id) for diff_id in (*base.diff_ids, *kept)]
         with engine.translating("sending the image"), ExitStack() as stack:
-            if self._is_containerd() or held_of(sources, base, image) < len(sources):
+            if self._is_containerd() or load.held_below(sources, base, image) < len(sources):
                 saved = stack.enter_context(self._save(image))
                 own = [source.filled_from(saved) for source in sources[len(base.diff_ids) :]]
                 sources[len(base.diff_ids) :] = own
@@ -184,28 +186,30 @@ class DaemonStore:
         make_config: Callable[[Sequence[str]], bytes],
         previous: StoredImage | None,
     ) -> Upload:
-        from pybuild.stores.daemon_load import Upload, held_of
+        from pybuild.stores import load
 
-        held = 0 if self._is_containerd() else held_of(sources, base, previous)
+        held = 0 if self._is_containerd() else load.held_below(sources, base, previous)
         if held >= len(base.diff_ids):
             try:
-                return self._load(Upload(sources, held, make_config))
-            except _LoadRefused:
+                return self._load(load.Upload(sources, held, make_config))
+            except load.LoadRefused:
                 if held == 0:
                     raise
                 # Most likely "invalid diffID": a layer that the engine had when we asked is gone.
         if base.diff_ids:
             saved = self._saved_image(base)
             sources = [source.filled_from(saved) for source in sources]
-        return self._load(Upload(sources, 0, make_config))
+        return self._load(load.Upload(sources, 0, make_config))
 
     def _load(self, upload: Upload) -> Upload:
         """One POST /images/load. Whatever goes wrong while we make the archive counts, not what follows from it."""
+        from pybuild.stores import load
+
         loaded = ""
         try:
             for message in self._client.load_image(upload.chunks(), quiet=False):
-                if said := _refusal(message):
-                    raise _load_failure(said)
+                if said := load.refusal(message):
+                    raise load.load_failure(said)
                 line = str(message.get("stream", "")).strip()
                 if line.startswith(_LOADED) and is_digest(line.removeprefix(_LOADED)):
                     loaded = line.removeprefix(_LOADED)
@@ -226,14 +230,25 @@ class DaemonStore:
     def _saved_image(self, image: StoredImage) -> SavedImage:
         if self._saved is None or self._saved[0] != image.id:
             self.close()
-            with engine.translating(f"reading the image {image.id}"):
-                self._saved = (image.id, self._save(image))
+            self._saved = (image.id, self._save(image))
         return self._saved[1]
 
     def _save(self, image: StoredImage) -> SavedImage:
         from pybuild.stores.saved import SavedImage  # seldom needed
 
-        return SavedImage(self._client.get_image(image.id))
+        try:
+            with engine.translating(f"reading the image {image.id}"):
+                return SavedImage(self._client.get_image(image.id))
+        except EngineUnavailable:
+            raise
+        except PybuildError:
+            if self.find(image.id) is not None:
+                raise
+            raise ExportError(
+                f"the Docker Engine no longer has the image {image.names[0] if image.names else image.id}:"
+                " somebody removed it since the build began",
+                hint="build again",
+            ) from None
 
     def _name(self, image: StoredImage, names: Iterable[Reference]) -> None:
         for name in names:
@@ -266,24 +281,6 @@ def _check_names(names: Iterable[Reference]) -> None:
             raise InvalidReference(
                 f"{name} cannot be given to an image: a digest is not chosen", hint="use a tag"
             )
-
-
-def _refusal(message: Mapping[str, Any]) -> str:
-    """What an item of the engine's JSON stream says went wrong; "" when nothing did.
-
-    Failures come with status 200 inside the stream, or with status 500 as the one object `{"message": …}`.
-    """
-    detail = message.get("errorDetail")
-    said = (detail.get("message") if isinstance(detail, dict) else None) or message.get("error")
-    return " ".join(str(said or message.get("message") or "").split())[:1000]
-
-
-def _load_failure(said: str) -> PybuildError:
-    if "no space left on device" in said:
-        return DiskFull(
-            "the Docker Engine has no space left on its disk for the image", hint="docker system prune"
-        )
-    return _LoadRefused(f"the Docker Engine would not take the image: {said}")
 
 
 def _stored(found: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> StoredImage:

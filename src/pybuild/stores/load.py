@@ -1,23 +1,27 @@
-"""The archive of one `docker load`, made while it is sent: layers first, then what could only be known after them.
+"""The archive of one `docker load`, made while it is sent: contents first, then what is only known after them.
 
-Docker image specification v1.2, "Combined Image JSON + Filesystem Changeset Format"; how the engine behaves: GO-35.
+Specification: none; how the engine behaves: GO-35.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pybuild import gojson
-from pybuild.errors import ExportError
+from pybuild.errors import DiskFull, ExportError, PybuildError
 from pybuild.oci import tar
 from pybuild.oci.digest import hashing, sha256
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from pybuild.stores.api import Layer, StoredImage
     from pybuild.stores.saved import SavedImage
+
+
+class LoadRefused(ExportError):
+    """The engine read an archive and would not make an image of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +32,31 @@ class Source:
     size: int = 0
     open: Callable[[], Iterable[bytes]] | None = None
 
-    @classmethod
-    def of(cls, layer: Layer) -> Source:
-        """A layer that is to be added."""
-        return cls(layer.diff_id, layer.size, layer.open)
-
     def filled_from(self, saved: SavedImage) -> Source:
         """The same with content for a layer of the base."""
         if self.open is not None or self.diff_id is None:
             return self
         diff_id = self.diff_id
         return Source(diff_id, saved.size(diff_id), lambda: saved.layer(diff_id))
+
+
+def source_of(layer: Layer) -> Source:
+    """A layer that export wants in the image."""
+    return Source(layer.diff_id, layer.size, layer.open)
+
+
+def held_below(sources: Sequence[Source], base: StoredImage, previous: StoredImage | None) -> int:
+    """How many layers, from the bottom, are also the lowest ones of an image that the engine has."""
+    most = 0
+    for image in (base, previous):
+        if image is not None:
+            count = 0
+            for source, diff_id in zip(sources, image.diff_ids, strict=False):
+                if source.diff_id != diff_id:
+                    break
+                count += 1
+            most = max(most, count)
+    return most
 
 
 class Upload:
@@ -102,19 +120,24 @@ class Upload:
         yield tar.padding(content.size)
 
 
-def held_of(sources: Sequence[Source], base: StoredImage, previous: StoredImage | None) -> int:
-    """How many layers, from the bottom, are also the lowest ones of an image that the engine has."""
-    most = 0
-    for image in (base, previous):
-        if image is not None:
-            count = 0
-            for source, diff_id in zip(sources, image.diff_ids, strict=False):
-                if source.diff_id != diff_id:
-                    break
-                count += 1
-            most = max(most, count)
-    return most
-
-
 def _file(name: str, size: int) -> bytes:
     return tar.header(tar.TarEntry(name.encode(), tar.FILE, 0o644, 0, 0, size), mtime=0)
+
+
+def refusal(message: Mapping[str, Any]) -> str:
+    """What an item of the engine's JSON stream says went wrong; "" when nothing did.
+
+    Failures come with status 200 inside the stream, or with status 500 as the one object `{"message": …}`.
+    """
+    detail = message.get("errorDetail")
+    said = (detail.get("message") if isinstance(detail, dict) else None) or message.get("error")
+    return " ".join(str(said or message.get("message") or "").split())[:1000]
+
+
+def load_failure(said: str) -> PybuildError:
+    """What an engine's refusal is to our user."""
+    if "no space left on device" in said:
+        return DiskFull(
+            "the Docker Engine has no space left on its disk for the image", hint="docker system prune"
+        )
+    return LoadRefused(f"the Docker Engine would not take the image: {said}")
