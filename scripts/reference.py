@@ -38,7 +38,9 @@ in ASCII. `time` is UTC, `event` the kind; the further fields are below. Nothing
 replaced by `***`, and what buildpacks write is one event for each of their lines. New kinds and fields may come: pass over what
 you do not know. Standard output stays for data (`--json`), and the [exit code](exit-codes.md) is the same.
 
-    pybuild myapp --log-format json 2> events.jsonl
+```sh
+pybuild myapp --log-format json 2> events.jsonl
+```
 
 The [Python API](python-api.md) hands over the same events as objects of `pybuild.events`.
 """

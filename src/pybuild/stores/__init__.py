@@ -4,7 +4,7 @@
 |---|---|
 | `api` | what a store can do, and the values that go in and come out |
 | `places` | places as users name them: `open_place` finds the store |
-| `daemon`; `saved` | images in a Docker Engine; what it saves |
+| `daemon`; `load`, `saved` | images in a Docker Engine; the archive that it is sent, what it saves |
 | `registry`; `assemble`, `push`, `manifests`, `image_manifest`, `indexes`, `attachments` | images in a registry: written, found, believed, put together, attached to |
 | `transport`; `exchange`, `tokens`, `keychain`, `trust` | HTTP as a registry needs it: one request, logging in, credentials, certificates |
 | `blobs`, `compress`, `senders` | blobs read and sent, made small, by a few threads |
