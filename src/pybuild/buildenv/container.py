@@ -268,8 +268,15 @@ class ContainerBuildEnv:
 
     def unpack(self, path: str, tar: Iterable[bytes]) -> None:
         """Unpack a tar of ours below `path`, which must exist; see `BuildEnv.unpack`."""
-        with engine.translating(f"writing to {path}"):
-            self._client.put_archive(self.container, path, iter(tar))
+        sent = archives.Sent(tar)
+        try:
+            with engine.translating(f"writing to {path}"):
+                self._client.put_archive(self.container, path, iter(sent))
+        except PybuildError:
+            if sent.failure is None:
+                raise
+        if sent.failure is not None:
+            raise sent.failure
 
     def unpack_own(self, path: str, tar: Iterable[bytes], *, owned: str) -> bool:
         """Unpack a tar of the build user's own files; see `BuildEnv.unpack_own`. By the container's tar, through the pipe."""

@@ -14,7 +14,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pybuild import engine
-from pybuild.errors import ExportError, InvalidArchive, InvalidReference
+from pybuild.errors import (
+    EngineUnavailable,
+    ExportError,
+    InvalidArchive,
+    InvalidReference,
+    PybuildError,
+)
 from pybuild.oci import tar
 from pybuild.oci.digest import is_digest, sha256
 from pybuild.oci.reference import Reference
@@ -216,14 +222,25 @@ class DaemonStore:
     def _saved_image(self, image: StoredImage) -> SavedImage:
         if self._saved is None or self._saved[0] != image.id:
             self.close()
-            with engine.translating(f"reading the image {image.id}"):
-                self._saved = (image.id, self._save(image))
+            self._saved = (image.id, self._save(image))
         return self._saved[1]
 
     def _save(self, image: StoredImage) -> SavedImage:
         from pybuild.stores.saved import SavedImage  # seldom needed
 
-        return SavedImage(self._client.get_image(image.id))
+        try:
+            with engine.translating(f"reading the image {image.id}"):
+                return SavedImage(self._client.get_image(image.id))
+        except EngineUnavailable:
+            raise
+        except PybuildError:
+            if self.find(image.id) is not None:
+                raise
+            raise ExportError(
+                f"the Docker Engine no longer has the image {image.names[0] if image.names else image.id}:"
+                " somebody removed it since the build began",
+                hint="build again",
+            ) from None
 
     def _name(self, image: StoredImage, names: Iterable[Reference]) -> None:
         for name in names:
