@@ -11,7 +11,6 @@ import gzip
 import importlib.util
 import io
 import py_compile
-import tempfile
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +22,7 @@ from pybuild.lifecycle.inputs import PHASES, VERSION
 from pybuild.oci import tar
 from pybuild.platform import stand_ins
 from pybuild.spec.api import BUILDPACK_APIS, PLATFORM_APIS
+from pybuild.stores.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -123,15 +123,16 @@ def _files(folder: Path) -> Iterable[Path]:
 
 def _compiled(path: Path, name: str) -> bytes:
     """Code that the Python of this version need not compile at every start; others take the source."""
-    with tempfile.NamedTemporaryFile() as file:
+    with scratch_folder() as scratch:
+        file = scratch / "code.pyc"
         py_compile.compile(
             str(path),
-            cfile=file.name,
+            cfile=str(file),
             dfile=name,
             doraise=True,
             invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
         )
-        return Path(file.name).read_bytes()
+        return file.read_bytes()
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
