@@ -65,6 +65,7 @@ lifecycle: setup ## write dist/pybuild-lifecycle.pyz (all phases in one file), .
 docs: venv ## write the generated pages of docs/reference
 	@$(PY) scripts/reference.py
 	@$(PY) scripts/conformance.py
+	@$(PY) scripts/reliability.py
 
 site: venv ## the documentation as a site, in dist/site; warnings are errors
 	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --quiet --strict

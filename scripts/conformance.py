@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 ROOT = Path(__file__).parents[1]
 TESTS = ROOT / "tests"
@@ -67,8 +67,11 @@ def reasons() -> dict[str, str]:
     }
 
 
-def named() -> dict[str, list[tuple[str, str]]]:
-    """For each id that a test names: the tests, as file (relative to tests/) and function."""
+def named(ids: Callable[[str], Iterable[str]]) -> dict[str, list[tuple[str, str]]]:
+    """For each id that a test names: the tests, as file (relative to tests/) and function.
+
+    `ids` finds them in a docstring.
+    """
     found: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for path in sorted(TESTS.rglob("test_*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
@@ -102,7 +105,7 @@ def problems(
 
 def page() -> str:
     """The whole page."""
-    asked, tested, listed = requirements(), named(), reasons()
+    asked, tested, listed = requirements(), named(ids), reasons()
     lines = ["# Conformance", "", _NOTE, "", _INTRODUCTION, _figures(asked, tested, listed)]
     section = ""
     for each in asked:
@@ -115,7 +118,7 @@ def page() -> str:
                 "| id | requirement | strength | shown by |",
                 "|---|---|---|---|",
             ]
-        shown = _tests(tested[each.id]) if each.id in tested else _cell(listed.get(each.id, ""))
+        shown = tests_cell(tested[each.id]) if each.id in tested else cell(listed.get(each.id, ""))
         lines.append(f"| {each.id} | {_what(each)} | {each.strength} | {shown} |")
     return "\n".join(lines) + "\n"
 
@@ -133,14 +136,16 @@ def _figures(asked: Sequence[Requirement], tested: Mapping[str, object], listed:
 
 def _what(each: Requirement) -> str:
     source = f" *({each.source})*" if each.source else ""
-    return _cell(each.text) + _cell(source)
+    return cell(each.text) + cell(source)
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
+    """A text as a cell of a table."""
     return text.replace("|", "\\|")
 
 
-def _tests(found: Sequence[tuple[str, str]]) -> str:
+def tests_cell(found: Sequence[tuple[str, str]]) -> str:
+    """Some of the tests, as links."""
     links = [f"[{_words(name)}](../../tests/{file})" for file, name in found[:SHOWN]]
     more = f"and {len(found) - SHOWN} more" if found[SHOWN:] else ""
     return "<br>".join([*links, *([more] if more else [])])
@@ -152,7 +157,7 @@ def _words(name: str) -> str:
 
 def main() -> int:
     """Write the page, or with `--check` say that it is not current; tell what is wrong with coverage."""
-    found = problems(requirements(), named(), reasons())
+    found = problems(requirements(), named(ids), reasons())
     for each in found:
         print(each)
     text = page()

@@ -9,7 +9,16 @@ What it offers is in `pybuild.api`, which is imported when it is first used.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
+
+# Buildpacks are started by the Python of whatever build image there is, and nobody asked pip whether it is new enough.
+if sys.version_info < (3, 11):  # noqa: UP036
+    sys.exit(
+        "ERROR: pybuild and its buildpacks need Python 3.11 or newer as python3; %s is %s. "  # noqa: UP031
+        "Use a builder with a newer release, such as Debian 12 or Ubuntu 24.04."
+        % (sys.executable, sys.version.split()[0])
+    )
 
 if TYPE_CHECKING:
     from pybuild.api import Building, BuildOptions, build, compare, inspect, plan, rebase

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import os
+import shutil
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -149,8 +152,6 @@ def test_a_registry_that_fails_at_the_end_leaves_name_and_cache(
 
 def test_ctrl_c_ends_a_push_to_a_registry_that_hangs(lab: Lab, registry: Registry) -> None:
     """F-12, F-20, G2."""
-    import signal
-
     registry.put_image("acme/run", "latest", [b"".ljust(1024, b"\0")])
     registry.fail("PATCH", "/uploads/", how="hang", times=100)
     words = ("--run-image", f"{registry.host}/acme/run", "--buildpack", lab.buildpack(build=BUILD))
@@ -184,6 +185,59 @@ def test_a_damaged_previous_image_is_no_obstacle(lab: Lab, registry: Registry) -
 
     assert outcome.code == 0, outcome.text()
     assert "nothing of the previous image" in outcome.stderr
+
+
+def test_a_previous_image_out_of_reach_ends_the_build_before_it_starts(lab: Lab, registry: Registry) -> None:
+    """F-14: else every build would make all layers again, and nobody would know."""
+    registry.put_image("acme/run", "latest", [b"".ljust(1024, b"\0")])
+    registry.fail("GET", "/acme/app/manifests/", status=403, times=100)
+    registry.fail("HEAD", "/acme/app/manifests/", status=403, times=100)
+    words = ("--run-image", f"{registry.host}/acme/run", "--buildpack", lab.buildpack(build=BUILD))
+
+    outcome = publish(lab, f"{registry.host}/acme/app", *words)
+
+    outcome.failed(RegistryDenied.exit_code, "acme/app")
+    assert "BUILDING" not in outcome.stderr
+    assert ("acme/app", "latest") not in registry.manifests
+
+
+def test_nothing_is_published_after_kill_9_in_the_middle_of_it(lab: Lab, registry: Registry) -> None:
+    """F-18, G1: the next build publishes what a clean one does."""
+    registry.put_image("acme/run", "latest", [b"".ljust(1024, b"\0")])
+    words = ("--run-image", f"{registry.host}/acme/run", "--buildpack", lab.buildpack(build=BUILD))
+    fault = registry.fail("PATCH", "/uploads/", how="hang", times=100)
+    options = ("--builder", lab.builder, "--network", "none", "--no-color", "--publish")
+    running = lab.start("build", f"{registry.host}/acme/app", *options, *words)
+    _wait_for(lambda: fault.seen > 0)
+
+    assert running.stop(signal.SIGKILL).code == -signal.SIGKILL
+    fault.times = 0
+
+    assert lab.leftovers() == []
+    assert ("acme/app", "latest") not in registry.manifests
+    assert publish(lab, f"{registry.host}/acme/app", *words).code == 0
+    assert publish(lab, f"{registry.host}/acme/clean", *words).code == 0
+    assert registry.manifests["acme/app", "latest"] == registry.manifests["acme/clean", "latest"]
+
+
+def test_three_builds_at_once_that_publish_with_one_cache_image_all_succeed(
+    lab: Lab, registry: Registry
+) -> None:
+    """F-16, G5: and what they leave is a cache."""
+    registry.put_image("acme/run", "latest", [b"".ljust(1024, b"\0")])
+    host = registry.host
+    keeps = '[ -f "$1/dep/file" ] && echo "dep: kept" || echo "dep: made"\n'
+    words = ("--run-image", f"{host}/acme/run", "--cache-image", f"{host}/acme/cache")
+    words += ("--buildpack", lab.buildpack(build=keeps + BUILD))
+
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        outcomes = list(pool.map(lambda _: publish(lab, f"{host}/acme/app", *words), range(3)))
+
+    assert [outcome.code for outcome in outcomes] == [0, 0, 0], outcomes[0].text()
+    shutil.rmtree(lab.state)
+    again = publish(lab, f"{host}/acme/app", *words, "--json")
+    assert "dep: kept" in again.stderr
+    assert result(again)["changed"] is False
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,19 @@ class PrivateEngine:
         found = os.statvfs(self.space.path(self.data))
         return found.f_bavail * found.f_frsize
 
+    def used(self) -> int:
+        """Bytes that are on its disk."""
+        found = os.statvfs(self._space.path(self.data))
+        return (found.f_blocks - found.f_bfree) * found.f_frsize
+
+    def resources(self) -> tuple[int, int]:
+        """Resident bytes and open files of dockerd and of the containerd that it started."""
+        pids = (self.folder / "dockerd.pid", self.folder / "exec" / "containerd" / "containerd.pid")
+        processes = [Path("/proc", file.read_text().strip()) for file in pids]
+        pages = sum(int((process / "statm").read_text().split()[1]) for process in processes)
+        handles = sum(len(list((process / "fd").iterdir())) for process in processes)
+        return pages * os.sysconf("SC_PAGE_SIZE"), handles
+
     @contextlib.contextmanager
     def filled(self, *, but: int) -> Iterator[None]:
         """Have its disk full, `but` so many bytes."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from support.scripts import script_of
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -17,19 +17,12 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("conformance", ROOT / "scripts" / "conformance.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    # Where dataclasses look their module up.
-    sys.modules["conformance"] = module
-    spec.loader.exec_module(module)
-    return module
+    return script_of("conformance")
 
 
 def test_every_must_is_shown_by_a_test_or_has_its_reason(script: Any) -> None:
     """`python scripts/conformance.py` says the same."""
-    assert script.problems(script.requirements(), script.named(), script.reasons()) == []
+    assert script.problems(script.requirements(), script.named(script.ids), script.reasons()) == []
 
 
 def test_the_page_is_current(script: Any) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
+import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from pybuild.libcnb.problem import Problem
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from pybuild.libcnb.context import BuildContext
+    from pybuild.libcnb.context import BuildContext, Target
 
 RUN_STATUS = Path("/cnb/run-image/dpkg-status")
 OWN_STATUS = Path("/var/lib/dpkg/status")
@@ -88,11 +89,12 @@ class Apt:
         rows = (line.split("|") for line in self._ask(("apt-cache", "madison", package)).splitlines())
         return tuple(dict.fromkeys(row[1].strip() for row in rows if len(row) > 2))
 
-    def download(self, packages: Sequence[str], debs: Sequence[Deb]) -> tuple[Path, ...]:
-        """The files of resolved packages, fetched where missing, signature and checksum verified by apt."""
-        words = ["apt-get", "install", "-y", "-qq", "--download-only", *packages]
+    def download(self, debs: Sequence[Deb]) -> tuple[Path, ...]:
+        """The files of these packages, fetched where missing, signature and checksum verified by apt."""
+        # Unlike `install --download-only` it need not find out again what depends on what.
+        words = ["apt-get", "download", "-qq", *(deb.choice for deb in debs)]
         try:
-            command.read(words, environ=self.environ, timeout=3600)
+            command.read(words, environ=self.environ, cwd=self.archives, timeout=3600)
         except command.ToolFailed as exc:
             if _GONE.search(exc.output):
                 raise command.explained(
@@ -124,6 +126,7 @@ def opened(
     The first buildpack of a build that uses apt refreshes the lists; later ones find them through a build variable.
     `refresh`: False where this buildpack has opened it before in this build.
     """
+    check_release(context.target, _os_release(), has_apt=shutil.which("apt-get") is not None)
     shared = context.setting(SHARED_LISTS)
     layer = context.layers.kept_layer("apt", Types(build=not shared, cache=True))
     lists = Path(shared) if shared else layer.path / "lists"
@@ -136,7 +139,6 @@ def opened(
         status = Path(scratch) / "status"
         status.write_text(_status(run_status, stand_ins), errors="surrogateescape")
         if not shared:
-            _check_distro(context)
             # Locked versions are in the lists of the build that chose them.
             if refresh and not (context.resolved.locked and _known(lists)):
                 _refresh(environ, lists, offline=context.flag(OFFLINE) or context.flag(fetch.OFFLINE))
@@ -209,15 +211,24 @@ def _fingerprint(lists: Path, preferences: Path = Path("/etc/apt")) -> bytes:
     return digest.digest()
 
 
-def _check_distro(context: BuildContext) -> None:
-    target = context.target
-    own = _os_release()
-    asked, here = target.distro_version.split(".")[0], own.get("VERSION_ID", "").split(".")[0]
-    if asked and here and target.distro == own.get("ID", "") and asked != here:
+def check_release(target: Target, build_image: Mapping[str, str], *, has_apt: bool) -> None:
+    """Whether packages of the build image's release can run on `target`. Raises a `Problem`."""
+    name, version = build_image.get("ID", ""), build_image.get("VERSION_ID", "")
+    if not has_apt:
+        raise Problem(
+            "The build image has no apt",
+            f"It is {build_image.get('PRETTY_NAME', name) or 'of no known distribution'}, and this buildpack installs "
+            "packages of Debian or Ubuntu.",
+            steps=("Use a builder of Debian or Ubuntu, such as the default one.",),
+        )
+    # 12 and 12.5 are one release of Debian; 24.04 and 24.10 are two of Ubuntu.
+    parts = zip(target.distro_version.split("."), version.split("."), strict=False)
+    other = target.distro != name or any(asked and here and asked != here for asked, here in parts)
+    if target.distro and name and other:
         raise Problem(
             "The build image and the run image are different releases",
             f"The run image is {target.distro} {target.distro_version}, but packages for "
-            f"{own['ID']} {own['VERSION_ID']} would be installed: they need its libraries.",
+            f"{name} {version} would be installed: they need its libraries.",
             steps=("Use a builder whose build and run images are the same release.",),
         )
 

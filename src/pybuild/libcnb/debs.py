@@ -74,7 +74,6 @@ def deb_layer(
     When locked, the versions are those of the build before.
     """
     debs = _choose(context, name, packages, apt)
-    wanted = tuple(map(str, debs)) if context.resolved.locked else packages
     key: Key = {
         "buildpack": context.version,
         "arch": context.target.arch,
@@ -86,7 +85,7 @@ def deb_layer(
     layer = answer.layer
     if isinstance(answer, Empty):
         _explain(answer, key)
-        _fill(layer, apt.download(wanted, debs) if debs else ())
+        _fill(layer, apt.download(debs) if debs else ())
     else:
         output.step(
             f"Layer {name} is reused: {_count(debs)}, {'locked' if context.resolved.locked else 'nothing newer to install'}"

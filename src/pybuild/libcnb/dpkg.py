@@ -37,6 +37,12 @@ class Deb:
         """The file in apt's archive folder."""
         return f"{self.name}_{self.version.replace(':', '%3a')}_{self.arch}.deb"
 
+    @property
+    def choice(self) -> str:
+        """What makes apt take this very package: `libmagic1:amd64=1:5.44-3`."""
+        # One for all architectures goes without, lest apt look for it among those of its own.
+        return str(self) if self.arch == "all" else f"{self.name}:{self.arch}={self.version}"
+
     def __str__(self) -> str:
         return f"{self.name}={self.version}"
 

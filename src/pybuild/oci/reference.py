@@ -121,10 +121,11 @@ def _fault(part: str, allowed: str, *, most: int) -> str:
     """What is wrong with a part of a name, as the end of a sentence."""
     if not part:
         return "is empty"
-    if upper := re.search(r"[A-Z]", part) if "A-Z" not in allowed else None:
-        return f"has the capital letter {upper[0]!r}: write {_shown(part.lower())}"
-    if strange := re.search(f"[^{allowed}]", part):
+    upper = re.search(r"[A-Z]", part) if "A-Z" not in allowed else None
+    if strange := re.search(f"[^A-Z{allowed}]", part):
         return f"has the character {strange[0]!r}; letters, digits and . _ - are allowed"
+    if upper:
+        return f"has the capital letter {upper[0]!r}: write {_shown(part.lower())}"
     if len(part) > most:
         return f"is longer than {most} characters"
     return "must begin and end with a letter or digit, with one . or _ or some - between two of them"

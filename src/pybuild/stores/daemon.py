@@ -10,14 +10,18 @@ from __future__ import annotations
 
 import posixpath
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from pybuild import engine, gojson
-from pybuild.errors import DiskFull, ExportError, InvalidArchive, InvalidReference, PybuildError
-from pybuild.oci import tar
-from pybuild.oci.digest import hashing, is_digest, sha256
+from pybuild import engine
+from pybuild.errors import (
+    EngineUnavailable,
+    ExportError,
+    InvalidArchive,
+    InvalidReference,
+    PybuildError,
+)
+from pybuild.oci.digest import is_digest, sha256
 from pybuild.oci.reference import Reference
 from pybuild.stores.api import StoredImage, Written
 
@@ -26,7 +30,9 @@ if TYPE_CHECKING:
 
     import docker
 
+    from pybuild.glance import Glance
     from pybuild.stores.api import Layer
+    from pybuild.stores.load import Source, Upload
     from pybuild.stores.saved import SavedImage
 
 CONFIG_KEYS = (
@@ -49,14 +55,10 @@ _MOST_LINKS = 8
 _LOADED = "Loaded image ID: "
 
 
-class _LoadRefused(ExportError):
-    """The engine read an archive and would not make an image of it."""
-
-
 class DaemonStore:
     """The images of one Docker Engine. `labels` go on containers that it makes for a moment."""
 
-    def __init__(self, client: docker.APIClient, *, labels: Mapping[str, str] | None = None) -> None:
+    def __init__(self, client: docker.APIClient | Glance, *, labels: Mapping[str, str] | None = None) -> None:
         self._client: Any = client  # the SDK's annotations are partial
         self._labels = dict(labels or {})
         self._info: dict[str, Any] | None = None
@@ -86,7 +88,9 @@ class DaemonStore:
         present = self._present(base, layers, make_config)
         if present is not None:
             return self._named(present, names)
-        sources = [*(_Source(diff_id) for diff_id in base.diff_ids), *map(_source, layers)]
+        from pybuild.stores import load  # an analyzer needs none of it
+
+        sources = [*map(load.Source, base.diff_ids), *map(load.source_of, layers)]
         with engine.translating("sending the image"):
             upload = self._send(base, sources, make_config, previous)
         return self._taken(upload, names)
@@ -104,9 +108,11 @@ class DaemonStore:
         present = self.find(sha256(config))
         if present is not None:
             return self._named(present, names)
-        sources = [_Source(diff_id) for diff_id in (*base.diff_ids, *kept)]
+        from pybuild.stores import load
+
+        sources = [load.Source(diff_id) for diff_id in (*base.diff_ids, *kept)]
         with engine.translating("sending the image"), ExitStack() as stack:
-            if self._is_containerd() or _held(sources, base, image) < len(sources):
+            if self._is_containerd() or load.held_below(sources, base, image) < len(sources):
                 saved = stack.enter_context(self._save(image))
                 own = [source.filled_from(saved) for source in sources[len(base.diff_ids) :]]
                 sources[len(base.diff_ids) :] = own
@@ -120,7 +126,7 @@ class DaemonStore:
             image_id=present.id, changed=False, sent_bytes=0, size=present.size, diff_ids=present.diff_ids
         )
 
-    def _taken(self, upload: _Upload, names: Sequence[Reference]) -> Written:
+    def _taken(self, upload: Upload, names: Sequence[Reference]) -> Written:
         """Name an image that was sent, once the engine says that it has it."""
         image = self.find(upload.image_id)
         if image is None:
@@ -176,30 +182,34 @@ class DaemonStore:
     def _send(
         self,
         base: StoredImage,
-        sources: Sequence[_Source],
+        sources: Sequence[Source],
         make_config: Callable[[Sequence[str]], bytes],
         previous: StoredImage | None,
-    ) -> _Upload:
-        held = 0 if self._is_containerd() else _held(sources, base, previous)
+    ) -> Upload:
+        from pybuild.stores import load
+
+        held = 0 if self._is_containerd() else load.held_below(sources, base, previous)
         if held >= len(base.diff_ids):
             try:
-                return self._load(_Upload(sources, held, make_config))
-            except _LoadRefused:
+                return self._load(load.Upload(sources, held, make_config))
+            except load.LoadRefused:
                 if held == 0:
                     raise
                 # Most likely "invalid diffID": a layer that the engine had when we asked is gone.
         if base.diff_ids:
             saved = self._saved_image(base)
             sources = [source.filled_from(saved) for source in sources]
-        return self._load(_Upload(sources, 0, make_config))
+        return self._load(load.Upload(sources, 0, make_config))
 
-    def _load(self, upload: _Upload) -> _Upload:
+    def _load(self, upload: Upload) -> Upload:
         """One POST /images/load. Whatever goes wrong while we make the archive counts, not what follows from it."""
+        from pybuild.stores import load
+
         loaded = ""
         try:
             for message in self._client.load_image(upload.chunks(), quiet=False):
-                if said := _refusal(message):
-                    raise _load_failure(said)
+                if said := load.refusal(message):
+                    raise load.load_failure(said)
                 line = str(message.get("stream", "")).strip()
                 if line.startswith(_LOADED) and is_digest(line.removeprefix(_LOADED)):
                     loaded = line.removeprefix(_LOADED)
@@ -220,14 +230,25 @@ class DaemonStore:
     def _saved_image(self, image: StoredImage) -> SavedImage:
         if self._saved is None or self._saved[0] != image.id:
             self.close()
-            with engine.translating(f"reading the image {image.id}"):
-                self._saved = (image.id, self._save(image))
+            self._saved = (image.id, self._save(image))
         return self._saved[1]
 
     def _save(self, image: StoredImage) -> SavedImage:
         from pybuild.stores.saved import SavedImage  # seldom needed
 
-        return SavedImage(self._client.get_image(image.id))
+        try:
+            with engine.translating(f"reading the image {image.id}"):
+                return SavedImage(self._client.get_image(image.id))
+        except EngineUnavailable:
+            raise
+        except PybuildError:
+            if self.find(image.id) is not None:
+                raise
+            raise ExportError(
+                f"the Docker Engine no longer has the image {image.names[0] if image.names else image.id}:"
+                " somebody removed it since the build began",
+                hint="build again",
+            ) from None
 
     def _name(self, image: StoredImage, names: Iterable[Reference]) -> None:
         for name in names:
@@ -236,6 +257,8 @@ class DaemonStore:
                     self._client.tag(image.id, name.familiar_repository, name.tag)
 
     def _follow(self, container: str, path: str) -> bytes | None:
+        from pybuild.oci import tar
+
         for _ in range(_MOST_LINKS):
             try:
                 with engine.translating(f"reading {path}"):
@@ -252,129 +275,12 @@ class DaemonStore:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """A layer of the new image, bottom first. `open` None: one of the base's, which the engine should have."""
-
-    diff_id: str | None
-    size: int = 0
-    open: Callable[[], Iterable[bytes]] | None = None
-
-    def filled_from(self, saved: SavedImage) -> _Source:
-        """The same with content for a layer of the base."""
-        if self.open is not None or self.diff_id is None:
-            return self
-        diff_id = self.diff_id
-        return _Source(diff_id, saved.size(diff_id), lambda: saved.layer(diff_id))
-
-
 def _check_names(names: Iterable[Reference]) -> None:
     for name in names:
         if name.digest:
             raise InvalidReference(
                 f"{name} cannot be given to an image: a digest is not chosen", hint="use a tag"
             )
-
-
-def _source(layer: Layer) -> _Source:
-    return _Source(layer.diff_id, layer.size, layer.open)
-
-
-def _held(sources: Sequence[_Source], base: StoredImage, previous: StoredImage | None) -> int:
-    """How many layers, from the bottom, are also the lowest ones of an image that the engine has."""
-    most = 0
-    for image in (base, previous):
-        if image is not None:
-            count = 0
-            for source, diff_id in zip(sources, image.diff_ids, strict=False):
-                if source.diff_id != diff_id:
-                    break
-                count += 1
-            most = max(most, count)
-    return most
-
-
-class _Upload:
-    """The archive of one load while it is made: contents first, then what could only be known after them.
-
-    `image_id`, `diff_ids` and `sent` (bytes of layers) are complete once `chunks` is exhausted.
-    """
-
-    def __init__(
-        self, sources: Sequence[_Source], held: int, make_config: Callable[[Sequence[str]], bytes]
-    ) -> None:
-        self._sources = sources
-        self._held = held
-        self._make_config = make_config
-        self.diff_ids: list[str] = []
-        self.image_id = ""
-        self.sent = 0
-        self.failure: Exception | None = None
-
-    def chunks(self) -> Iterator[bytes]:
-        """The archive; remembers in `failure` why it broke off."""
-        try:
-            yield from tar.gather(self._parts())
-        except Exception as exc:
-            self.failure = exc
-            raise
-
-    def _parts(self) -> Iterator[bytes]:
-        files = []
-        for number, source in enumerate(self._sources):
-            if number < self._held:
-                files.append(f"blank_{number}")
-                self.diff_ids.append(str(source.diff_id))
-                yield _file(files[-1], 0)
-            else:
-                files.append(f"layer_{number}.tar")
-                yield from self._layer(files[-1], source)
-        config = self._make_config(tuple(self.diff_ids))
-        self.image_id = sha256(config)
-        config_file = f"{self.image_id.removeprefix('sha256:')}.json"
-        # Without RepoTags: the names move when the image is there, not while it is being made.
-        manifest = gojson.dumps([{"Config": config_file, "RepoTags": None, "Layers": files}]).encode()
-        for name, content in ((config_file, config), ("manifest.json", manifest)):
-            yield _file(name, len(content)) + content + tar.padding(len(content))
-        yield tar.TRAILER
-
-    def _layer(self, name: str, source: _Source) -> Iterator[bytes]:
-        if source.open is None:
-            raise ExportError(f"the base's layer {source.diff_id} is needed in full")
-        yield _file(name, source.size)
-        content = hashing(source.open())
-        yield from content
-        if content.size != source.size or source.diff_id not in (None, content.digest):
-            raise ExportError(
-                f"a layer changed while it was being read: expected {source.size} bytes"
-                f" with the digest {source.diff_id or 'to come'}, found {content.size} with {content.digest}",
-                hint="a process of a buildpack may still write there: build again",
-            )
-        self.diff_ids.append(content.digest)
-        self.sent += content.size
-        yield tar.padding(content.size)
-
-
-def _file(name: str, size: int) -> bytes:
-    return tar.header(tar.TarEntry(name.encode(), tar.FILE, 0o644, 0, 0, size), mtime=0)
-
-
-def _refusal(message: Mapping[str, Any]) -> str:
-    """What an item of the engine's JSON stream says went wrong; "" when nothing did.
-
-    Failures come with status 200 inside the stream, or with status 500 as the one object `{"message": …}`.
-    """
-    detail = message.get("errorDetail")
-    said = (detail.get("message") if isinstance(detail, dict) else None) or message.get("error")
-    return " ".join(str(said or message.get("message") or "").split())[:1000]
-
-
-def _load_failure(said: str) -> PybuildError:
-    if "no space left on device" in said:
-        return DiskFull(
-            "the Docker Engine has no space left on its disk for the image", hint="docker system prune"
-        )
-    return _LoadRefused(f"the Docker Engine would not take the image: {said}")
 
 
 def _stored(found: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> StoredImage:

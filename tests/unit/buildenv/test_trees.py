@@ -105,7 +105,7 @@ def test_a_file_that_shrinks_while_it_is_read_is_an_error(root: Path) -> None:
 def test_what_would_leave_the_folder_or_make_a_device_is_refused(
     root: Path, entries: list[tuple[tar.TarEntry, bytes]]
 ) -> None:
-    """S-03, S-08"""
+    """S-03, S-44"""
     with pytest.raises(InvalidArchive):
         unpack(root, *entries)
 

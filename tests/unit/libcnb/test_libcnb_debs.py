@@ -175,9 +175,8 @@ class FakeDebian:
 
     def update(self, script: str) -> None:
         lists = """LISTS=$(sed -n 's/^Dir::State::lists "\\(.*\\)";/\\1/p' "$APT_CONFIG")
-ARCHIVES=$(sed -n 's/^Dir::Cache::archives "\\(.*\\)";/\\1/p' "$APT_CONFIG")
 """
-        install = f'case "$*" in *print-uris*) cat {self.uris};; *download-only*) cp {self.root}/*.deb "$ARCHIVES";; esac'
+        install = f'case "$*" in *print-uris*) cat {self.uris};; download*) cp {self.root}/*.deb .;; esac'
         self.tool("apt-get", f'{lists}if [ "$1" = update ]; then\n{script}\nelse {install}; fi')
 
     def called(self, word: str) -> int:
@@ -199,7 +198,7 @@ def context(root: Path, **environ: str) -> BuildContext:
         layers=Layers(root / "layers"),
         plan=(),
         store={},
-        target=Target(distro="testing", distro_version="12"),
+        target=Target(distro=""),  # whatever release this machine is
         exec_env="production",
         environ=environ,
         version="1",
@@ -375,7 +374,7 @@ def test_a_locked_layer_without_a_cache_is_made_of_those_very_versions(
     locked = build_layer(tmp_path, debian, locked=LOCK)
 
     assert (locked.fresh, locked.version("hello")) == (True, "1.0")
-    assert debian.called("--download-only hello=1.0") == 1
+    assert debian.called("download -qq hello=1.0") == 1
 
 
 def test_a_locked_layer_whose_versions_are_gone_says_so(tmp_path: Path, debian: FakeDebian) -> None:
@@ -435,3 +434,47 @@ def build_layer(
     build.layers.write()
     assert build.resolved.stored() == {"hello: asked": ["hello"], "hello: packages": [made.debs[0].file_name]}
     return made
+
+
+@pytest.mark.parametrize(
+    ("run", "build"),
+    [
+        ("debian 12", "debian 12"),
+        ("debian 12.5", "debian 12"),
+        ("ubuntu 24.04", "ubuntu 24.04"),
+        (" ", "debian 12"),
+    ],
+)
+def test_packages_are_for_images_of_one_release(run: str, build: str) -> None:
+    name, _, version = run.partition(" ")
+    own, _, release = build.partition(" ")
+
+    apt.check_release(
+        Target(distro=name, distro_version=version), {"ID": own, "VERSION_ID": release}, has_apt=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("run", "build"),
+    [("debian 13", "debian 12"), ("ubuntu 24.10", "ubuntu 24.04"), ("ubuntu 24.04", "debian 12")],
+)
+def test_packages_for_another_release_are_refused(run: str, build: str) -> None:
+    name, _, version = run.partition(" ")
+    own, _, release = build.partition(" ")
+
+    with pytest.raises(Problem, match="different releases") as refused:
+        apt.check_release(
+            Target(distro=name, distro_version=version), {"ID": own, "VERSION_ID": release}, has_apt=True
+        )
+
+    assert run in refused.value.found
+    assert build in refused.value.found
+
+
+def test_a_build_image_without_apt_is_named() -> None:
+    with pytest.raises(Problem, match="no apt") as refused:
+        apt.check_release(
+            Target(distro="alpine"), {"ID": "alpine", "PRETTY_NAME": "Alpine Linux v3.20"}, has_apt=False
+        )
+
+    assert "Alpine Linux v3.20" in refused.value.found

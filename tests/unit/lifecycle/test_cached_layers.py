@@ -218,7 +218,7 @@ def entry(
 def test_a_tar_writes_nothing_outside_its_layer(
     place: Place, entries: Sequence[tuple[tar.TarEntry, bytes]]
 ) -> None:
-    """S-01 to S-08: the digest is right, the contents are hostile."""
+    """S-26, S-27: the digest is right, the contents are hostile."""
 
     def filled(text: bytes) -> bytes:
         return text.replace(b"{root}", os.fsencode(place.root)).replace(

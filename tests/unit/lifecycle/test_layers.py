@@ -48,8 +48,7 @@ def test_a_pattern_may_be_relative_to_the_app_or_absolute_below_it(pattern: str)
 
 @pytest.mark.parametrize("pattern", ["../etc/*", "/etc/*", "/application/*", "/app", "", "/"])
 def test_a_pattern_that_leads_outside_matches_nothing(pattern: str) -> None:
-    """S-34"""
-    """LNT-07, EXP-10."""
+    """S-34, LNT-07, EXP-10."""
     first, rest = _sliced([pattern])
 
     assert first == []
@@ -114,6 +113,7 @@ def test_paths_are_cleaned_as_in_go(path: str, cleaned: str) -> None:
 
 
 def test_devices_are_left_out_with_a_warning_and_sockets_without() -> None:
+    """S-31."""
     heard: list[events.Event] = []
     entries = [_entry("/layers/x", "d"), _entry("/layers/x/null", "c"), _entry("/layers/x/s", "s")]
 
@@ -127,6 +127,7 @@ def test_devices_are_left_out_with_a_warning_and_sockets_without() -> None:
 
 
 def test_setuid_programs_are_kept_with_one_warning() -> None:
+    """S-31."""
     heard: list[events.Event] = []
     entries = [replace(_entry(f"/layers/x/{name}"), mode=0o4755) for name in ("ping", "su")]
 
@@ -147,5 +148,6 @@ def test_parents_keep_their_owners_and_the_layer_gets_the_users() -> None:
 
 @pytest.mark.parametrize("type_", ["", "a/b", "../../tmp/evil", "a\0b", "a\\b", "a:b"])
 def test_a_process_type_that_is_no_file_name_is_refused(type_: str) -> None:
+    """S-32."""
     with pytest.raises(ExportError, match="cannot name a file"):
         layers.process_types_layer(["web", type_])

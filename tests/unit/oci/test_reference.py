@@ -43,6 +43,7 @@ def test_a_name_is_completed_as_docker_does(text: str, name: str, familiar: str 
     ("text", "said"),
     [
         ("MyApp", "capital letter 'M': write 'myapp'"),
+        ("My App", "character ' '; letters, digits and . _ - are allowed"),
         ("my app", "character ' '"),
         ("team/übung", "character 'ü'"),
         ("app\n", "character '\\\\n'"),

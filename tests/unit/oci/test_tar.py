@@ -184,6 +184,7 @@ def _hostile() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("data", "said"), list(_hostile()))
 def test_a_malformed_archive_is_refused_at_once(data: bytes, said: str) -> None:
+    """S-44, G8."""
     started = time.monotonic()
 
     with pytest.raises(InvalidArchive, match=said):
@@ -202,6 +203,7 @@ def test_a_malformed_archive_is_refused_at_once(data: bytes, said: str) -> None:
     ],
 )
 def test_limits_are_kept(entries: list[tar.TarEntry], said: str) -> None:
+    """S-44, G8."""
     data = b"".join(tar.write((entry, bytes(entry.size)) for entry in entries))
 
     with pytest.raises(InvalidArchive, match=said):

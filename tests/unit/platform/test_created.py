@@ -31,11 +31,13 @@ def test_a_word_counts_more_than_the_variable(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("word", ["", "soon", "-1", "1e9", "1970-01-01"])
 def test_a_word_that_is_no_time_is_refused(tmp_path: Path, word: str) -> None:
+    """F-24."""
     with pytest.raises(InvalidInput, match="creation time"):
         read_creation_time(word, path=tmp_path, caller={})
 
 
 def test_a_variable_that_is_no_time_is_refused_by_its_name(tmp_path: Path) -> None:
+    """F-24."""
     with pytest.raises(InvalidInput, match="SOURCE_DATE_EPOCH is 'soon'"):
         read_creation_time(None, path=tmp_path, caller={"SOURCE_DATE_EPOCH": "soon"})
 

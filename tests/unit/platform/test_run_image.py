@@ -41,7 +41,7 @@ def engine_with(*names: str) -> Callable[[str], StoredImage]:
     ],
 )
 def test_the_app_images_registry_comes_first(registry: str, expected: tuple[str, ...]) -> None:
-    """GEN-15."""
+    """GEN-15, S-48: none but those that the builder names."""
     assert candidates(IMAGES, registry=registry) == expected
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pybuild.errors import DiskFull, ExportError, InvalidArchive
-from pybuild.stores import daemon
+from pybuild.stores import daemon, load
 from pybuild.stores.api import StoredImage
 
 if TYPE_CHECKING:
@@ -34,12 +34,12 @@ def _image(*diff_ids: str) -> StoredImage:
     ],
 )
 def test_an_error_is_found_in_any_form_the_engine_gives_it(message: dict[str, Any], said: str) -> None:
-    assert daemon._refusal(message) == said
+    assert load.refusal(message) == said
 
 
 def test_a_full_disk_is_told_apart_from_other_refusals() -> None:
-    full = daemon._load_failure("write /var/lib/docker/tmp/x: no space left on device")
-    other = daemon._load_failure("invalid diffID for layer 2")
+    full = load.load_failure("write /var/lib/docker/tmp/x: no space left on device")
+    other = load.load_failure("invalid diffID for layer 2")
 
     assert (type(full), full.hint) == (DiskFull, "docker system prune")
     assert isinstance(other, ExportError)
@@ -61,7 +61,7 @@ def test_a_full_disk_is_told_apart_from_other_refusals() -> None:
 def test_the_engine_has_the_layers_that_begin_an_image_it_has(
     layers: tuple[str | None, ...], base: StoredImage, previous: StoredImage | None, held: int
 ) -> None:
-    assert daemon._held([daemon._Source(layer) for layer in layers], base, previous) == held
+    assert load.held_below([load.Source(layer) for layer in layers], base, previous) == held
 
 
 def test_an_inspected_image_has_the_keys_that_the_go_lifecycle_takes_over() -> None:

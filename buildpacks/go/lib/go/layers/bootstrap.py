@@ -81,6 +81,6 @@ def _extract(sources: Apt, root: Path) -> None:
     package = found[series]
     with output.timed(f"Go's module client from {package}"):
         debs = sources.resolve((package,))
-        for deb, file in zip(debs, sources.download((package,), debs), strict=True):
+        for deb, file in zip(debs, sources.download(debs), strict=True):
             if deb.name == package:
                 command.read(["bash", "-c", _EXTRACT, "extract", file, root])
