@@ -22,6 +22,7 @@ from pybuild.errors import (
     BuilderUnusable,
     EngineUnavailable,
     PybuildError,
+    TooMuchOutput,
 )
 
 if TYPE_CHECKING:
@@ -63,6 +64,9 @@ class ContainerBuildEnv:
         self._failure: PybuildError | None = None
         self._deadline: float | None = None
         self._left = False
+        self._written = 0
+        self.output_limit = 0
+        """Bytes that all programs together may write to their outputs; 0 for no limit."""
 
     @classmethod
     def create(cls, client: docker.APIClient, spec: ContainerSpec) -> Self:
@@ -176,14 +180,17 @@ class ContainerBuildEnv:
 
     def run(self, command: Command, output: Callable[[bytes], None]) -> int:
         """Run one program to its end; see `BuildEnv.run`. 126 and 127: it could not be started."""
-        return self._carry_out(scripts.run(command), output, doing=command.argv[0])
+        return self._carry_out(
+            scripts.run(command), self._counted(command.argv[0], output), doing=command.argv[0]
+        )
 
     def run_all(self, commands: Sequence[Command]) -> list[Completed]:
         """Run several programs at the same time; see `BuildEnv.run_all`. 126 and 127: it could not be started."""
         if not commands:
             return []
         mark = secrets.token_hex(16)
-        text = scripts.run_all(commands, f"/tmp/pybuild-{secrets.token_hex(8)}", mark)
+        folder = f"/tmp/pybuild-{secrets.token_hex(8)}"
+        text = scripts.run_all(commands, folder, mark, most=self.output_limit)
         limit = len(commands) * (scripts.OUTPUT_LIMIT + scripts.RESULT_LIMIT + 200)
         data = self._ask(text, doing=commands[0].argv[0], limit=limit)
         return scripts.read_completed(data, len(commands), mark)
@@ -308,6 +315,17 @@ class ContainerBuildEnv:
             said = self._session.complaints() if self._session is not None else ""
             raise BuildError(f"{doing} in the build container ended with {status}: {said}")
         return collected.data()
+
+    def _counted(self, program: str, output: Callable[[bytes], None]) -> Callable[[bytes], None]:
+        def pass_on(data: bytes) -> None:
+            self._written += len(data)
+            if 0 < self.output_limit < self._written:
+                raise TooMuchOutput(
+                    f"{program} was stopped: the build has written more than {self.output_limit} bytes to its output"
+                )
+            output(data)
+
+        return pass_on
 
     def _carry_out(self, text: str, output: Callable[[bytes], None], *, doing: str) -> int:
         self.start()

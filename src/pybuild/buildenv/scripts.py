@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 OUTPUT_LIMIT = 1 << 20
 RESULT_LIMIT = 1 << 20
 AT_ONCE = 64 << 10
+_BLOCK = 512  # what POSIX's ulimit counts in
 
 
 def encode(text: str) -> bytes:
@@ -41,8 +42,11 @@ def quote(text: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'"
 
 
-def run(command: Command) -> str:
-    """Run one program with nothing but its own environment, its two outputs in one."""
+def run(command: Command, *, most: int = 0) -> str:
+    """Run one program with nothing but its own environment, its two outputs in one.
+
+    `most`: bytes that a file may get that it writes, its output among them; 0 for no limit.
+    """
     if "=" in command.argv[0]:
         raise InvalidInput(
             f"the program {command.argv[0]!r} has an = in its path, which env takes for a variable"
@@ -51,19 +55,23 @@ def run(command: Command) -> str:
     words += [quote(word) for word in command.argv]
     # Opened anew, the pipe has its own flags: a program that makes its output non-blocking, as Node.js
     # does, would else do so to everyone who writes to it later.
+    limit = f"ulimit -f {-(-most // _BLOCK)} 2>/dev/null || :\n" if most else ""
     return (
         "({ command exec >/proc/self/fd/1; } 2>/dev/null || :\n"
-        f"exec 2>&1\ncd {quote(command.cwd)} || exit 127\n{' '.join(words)})"
+        f"{limit}exec 2>&1\ncd {quote(command.cwd)} || exit 127\n{' '.join(words)})"
     )
 
 
-def run_all(commands: Sequence[Command], folder: str, mark: str) -> str:
-    """Run the commands side by side, outputs in files of `folder`; then tell all ends, for `read_completed`."""
+def run_all(commands: Sequence[Command], folder: str, mark: str, *, most: int = 0) -> str:
+    """Run the commands side by side, outputs in files of `folder`; then tell all ends, for `read_completed`.
+
+    `most`: see `run`; a program that goes beyond it ends with SIGXFSZ.
+    """
     results = [quote(command.result) for command in commands if command.result]
     lines = [f"if mkdir -m 700 {folder}" + "".join(f" && (set -C; umask 077; : >{path})" for path in results)]
     lines.append("then")
     for number, command in enumerate(commands):
-        lines += [f"{run(command)} >{folder}/{number} &", f"_p{number}=$!"]
+        lines += [f"{run(command, most=most)} >{folder}/{number} &", f"_p{number}=$!"]
     lines += [f"wait $_p{number}; _s{number}=$?" for number in range(len(commands))]
     lines.append("kill -9 -1 2>/dev/null")
     for number, command in enumerate(commands):

@@ -6,9 +6,7 @@ T2-31 to T2-33).
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pybuild import __version__
@@ -25,9 +23,11 @@ from pybuild.spec.builder import STACK_ID, target_of
 from pybuild.spec.config import OFFICIAL_REGISTRY, IndexRegistry
 from pybuild.spec.run_image import RunImageName
 from pybuild.spec.target import matches
+from pybuild.stores.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from pybuild.platform.builder_image import Definition
     from pybuild.platform.lifecycle_archive import Lifecycle
@@ -62,11 +62,11 @@ def create_builder(request: BuilderRequest) -> Outcome:
         warn(f"builder configuration: {warning}")
     if not (request.toml.lifecycle_uri or request.toml.lifecycle_version):
         info("The builder gets pybuild's own lifecycle, which needs Python 3.11 or later in the build image")
-    with tempfile.TemporaryDirectory(prefix="pybuild-") as scratch:
+    with scratch_folder() as scratch:
         return made.make(
             request.where,
             request.targets or request.toml.targets,
-            lambda place, _: _create(request, place, Path(scratch)),
+            lambda place, _: _create(request, place, scratch),
             base=Reference.parse(request.toml.build_image),
         )
 

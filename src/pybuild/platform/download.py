@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ import platformdirs
 from pybuild import __version__
 from pybuild.errors import InvalidInput, PybuildError
 from pybuild.events import Progress, detail, emit, hide_login, info, redact, warn
+from pybuild.stores.scratch import scratch_file
 from pybuild.stores.state import read_state, write_state
 from pybuild.stores.trust import trust_for
 
@@ -179,7 +179,7 @@ def _keep(answer: Any, url: str, file: Path, most: int) -> None:
     """Put the body into its place once it is complete."""
     total = int(answer.headers.get("Content-Length") or 0)
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=".coming-")
+    handle, temporary = scratch_file(file.parent, ".coming-")
     label, done = f"Downloading {urlsplit(url).path.rpartition('/')[2] or redact(url)}", 0
     try:
         with os.fdopen(handle, "wb") as out:
@@ -189,12 +189,13 @@ def _keep(answer: Any, url: str, file: Path, most: int) -> None:
                     raise DownloadFailed(f"{redact(url)} is larger than {most} bytes")
                 out.write(piece)
                 emit(Progress(label=label, done=done, total=total))
-        if total and done != total and not answer.headers.get("Content-Encoding"):
-            raise DownloadFailed(f"{redact(url)} was cut off after {done} of {total} bytes")
-        Path(temporary).replace(file)
+            if total and done != total and not answer.headers.get("Content-Encoding"):
+                raise DownloadFailed(f"{redact(url)} was cut off after {done} of {total} bytes")
+            out.flush()
+            temporary.replace(file)
     except BaseException:
         with suppress(OSError):
-            Path(temporary).unlink()
+            temporary.unlink()
         raise
     finally:
         emit(Progress(label=label, done=-1))

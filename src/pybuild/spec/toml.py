@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from pybuild.errors import InvalidFile
 from pybuild.gojson import Struct, decimal_digits, timestamp
-from pybuild.spec import toml_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +51,8 @@ def load(data: bytes, *, file: str, limit: int = MAX_BYTES) -> Table:
     except UnicodeDecodeError as exc:
         line = data.count(b"\n", 0, exc.start) + 1
         raise InvalidFile(f"{file}: line {line}: not UTF-8") from exc
+    from pybuild.spec import toml_text  # 2 ms of patterns; who only writes needs none
+
     return Table(toml_text.parse(text, file=file), file=file)
 
 

@@ -12,5 +12,5 @@
 | `several` | one image into several stores |
 | `peek` | one small file of an image |
 | `tar_cache`, `image_cache`, `launch_cache` | layers kept between builds: as tars, in an image, beside a store |
-| `state` | small files of our own on this machine |
+| `state`, `scratch` | small files of our own on this machine; temporary ones, which the next process removes if ours is killed |
 """

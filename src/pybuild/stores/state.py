@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-import tempfile
 from typing import TYPE_CHECKING
+
+from pybuild.stores.scratch import scratch_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,13 +35,13 @@ def read_state(path: Path, *, limit: int = 64 << 20) -> bytes | None:
 def write_state(path: Path, content: bytes) -> None:
     """Replace `path` by `content` in one step. Raises `OSError` with the old file untouched."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    handle, temporary = scratch_file(path.parent, f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)  # noqa: PTH105 - the same call, without building a Path for a temporary
+            os.replace(temporary, path)  # noqa: PTH105 - the same call, without building a Path for a temporary
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary)  # noqa: PTH108
