@@ -100,7 +100,9 @@ def test_commands_stand_in_blocks_that_say_so(name: str) -> None:
     lines = indented(TEXTS[name])
     for fence in fences(TEXTS[name]):
         # What programs print is `text`; it may begin with any word, but not with a prompt.
-        lines += [line for line in fence.text.splitlines() if fence.kind not in SHELLS and line.startswith("$ ")]
+        lines += [
+            line for line in fence.text.splitlines() if fence.kind not in SHELLS and line.startswith("$ ")
+        ]
     files = sum(len(reading.files) for reading in DOCUMENTS.readings if name in reading.pages)
 
     assert [line for line in lines if line.split()[0] in programs | {"$"}] == []
