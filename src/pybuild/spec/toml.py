@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_BYTES = 1 << 20
+_SHOWN = 300
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _ESCAPES = {
@@ -175,7 +176,7 @@ class Table:
     def place(self, key: str = "") -> str:
         """File and key path, for messages."""
         path = self._at(key) if key else self.path
-        return f"{self.file}: {path}" if path else self.file
+        return f"{self.file}: {path[:_SHOWN]}" if path else self.file
 
     def wrong(self, key: str, expected: str, found: Any) -> InvalidFile:
         """The error for a value of the wrong type."""

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def read_state(path: Path, *, limit: int = 64 << 20) -> bytes | None:
-    """Content of `path`; None when it is missing, no regular file, unreadable or above `limit` bytes."""
+    """Content of `path`; None when it is missing, no path, no regular file, unreadable or above `limit` bytes."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
+    except (OSError, ValueError):  # the latter for a NUL
         return None
     status = os.fstat(handle)
     # First of all, because Python makes no file object of a folder.

@@ -199,12 +199,22 @@ class Transport:
             found.close()
             if method not in ("GET", "HEAD") and found.status not in (307, 308):
                 raise RegistryError(f"{self.registry} redirects a {method} with status {found.status}")
-            url = self.checked(urljoin(url, location))
+            url = self.checked(url, location)
         raise RegistryError(f"{self.registry} redirects more than {_MOST_HOPS} times")
 
-    def checked(self, url: str) -> str:
-        """`url` if we may go there on the registry's word: no downgrade to plain HTTP, no way into private networks."""
-        origin, parts = self._ready().origin, urlsplit(url)
+    def checked(self, here: str, location: str) -> str:
+        """Where `location` leads from `here`, if we may go there on the registry's word.
+
+        No downgrade to plain HTTP, no way into private networks.
+        """
+        origin = self._ready().origin
+        try:
+            url = urljoin(here, location)
+            parts = urlsplit(url)
+        except ValueError as exc:
+            raise RegistryError(
+                f"{self.registry} sends us to {redact(location)[:200]!r}, which is no address"
+            ) from exc
         host = parts.hostname or ""
         if parts.scheme not in ("http", "https") or not host:
             raise RegistryError(f"{self.registry} sends us to {redact(url)[:200]!r}, which is no address")
