@@ -26,7 +26,7 @@ MARK = "=== command "
 
 
 @pytest.mark.docker
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(700)
 @pytest.mark.parametrize("reading", DOCUMENTS.readings, ids=lambda reading: reading.pages[0])
 def test_what_documents_tell_to_type_works(reading: Reading, reader_machine: ReaderMachine) -> None:
     home = reader_machine.home(re.sub(r"\W", "-", reading.pages[0]))

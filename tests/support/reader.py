@@ -100,7 +100,7 @@ class ReaderMachine:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            timeout=240,
+            timeout=600,
             check=False,
         )
 
