@@ -6,6 +6,7 @@ Every program runs in a child, since it gives up its rights for good; what it di
 from __future__ import annotations
 
 import ctypes  # noqa: F401 - beforehand, as those below
+import hashlib  # noqa: F401
 import io
 import os
 from dataclasses import dataclass, replace
@@ -16,12 +17,6 @@ import docker.errors
 import docker.transport.unixconn  # noqa: F401
 import requests.adapters  # noqa: F401
 
-import pybuild.cli.bug
-import pybuild.cli.phase_create  # beforehand: no module can be found from inside a chroot
-import pybuild.cli.phase_extend
-import pybuild.stores.image_cache
-import pybuild.stores.keychain
-import pybuild.stores.registry  # noqa: F401
 from pybuild.cli import phases
 from pybuild.cli.phase_stores import STORES
 from pybuild.spec.analyzed import Analyzed

@@ -18,7 +18,7 @@ import platformdirs
 
 from pybuild import __version__
 from pybuild.errors import InvalidInput, PybuildError
-from pybuild.events import Progress, detail, emit, info, redact, warn
+from pybuild.events import Progress, detail, emit, hide_login, info, redact, warn
 from pybuild.stores.scratch import scratch_file
 from pybuild.stores.state import read_state, write_state
 from pybuild.stores.trust import trust_for
@@ -53,6 +53,7 @@ def download(url: str, *, environ: Mapping[str, str], most: int = MOST_BYTES) ->
     Where the server cannot be reached, a copy from an earlier time is used, with a warning. A URL that ends with
     `#sha256=HEX` is for that content alone.
     """
+    hide_login(url)
     url, _, wanted = url.partition("#")
     if wanted and not _DIGEST.fullmatch(wanted):
         raise InvalidInput(
@@ -162,8 +163,12 @@ def _answer(session: Any, url: str, headers: Mapping[str, str], environ: Mapping
         )
         if answer.status_code not in {301, 302, 303, 307, 308}:
             return answer
-        target = urljoin(url, answer.headers.get("Location", ""))
+        location = answer.headers.get("Location", "")
         answer.close()
+        try:
+            target = urljoin(url, location)
+        except ValueError:
+            target = location
         if parts.scheme == "https" and not target.startswith("https://"):
             raise DownloadFailed(f"{redact(url)} leads to {redact(target)[:200]!r}, which is not https")
         url = target

@@ -11,17 +11,15 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from pybuild.stores.scratch import scratch_file
-
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 def read_state(path: Path, *, limit: int = 64 << 20) -> bytes | None:
-    """Content of `path`; None when it is missing, no regular file, unreadable or above `limit` bytes."""
+    """Content of `path`; None when it is missing, no path, no regular file, unreadable or above `limit` bytes."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
+    except (OSError, ValueError):  # the latter for a NUL
         return None
     status = os.fstat(handle)
     # First of all, because Python makes no file object of a folder.
@@ -34,6 +32,8 @@ def read_state(path: Path, *, limit: int = 64 << 20) -> bytes | None:
 
 def write_state(path: Path, content: bytes) -> None:
     """Replace `path` by `content` in one step. Raises `OSError` with the old file untouched."""
+    from pybuild.stores.scratch import scratch_file  # 2 ms; who only reads needs none of it
+
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     handle, temporary = scratch_file(path.parent, f".{path.name}.")
     try:
