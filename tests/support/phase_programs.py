@@ -17,17 +17,6 @@ import docker.errors
 import docker.transport.unixconn  # noqa: F401
 import requests.adapters  # noqa: F401
 
-import pybuild.cli.bug
-import pybuild.cli.phase_create  # beforehand: no module can be found from inside a chroot
-import pybuild.cli.phase_extend
-import pybuild.glance
-import pybuild.spec.launch
-import pybuild.spec.toml_text
-import pybuild.stores.image_cache
-import pybuild.stores.keychain
-import pybuild.stores.load
-import pybuild.stores.registry
-import pybuild.stores.saved  # noqa: F401
 from pybuild.cli import phases
 from pybuild.cli.phase_stores import STORES
 from pybuild.spec.analyzed import Analyzed

@@ -11,8 +11,6 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from pybuild.stores.scratch import scratch_file
-
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -34,6 +32,8 @@ def read_state(path: Path, *, limit: int = 64 << 20) -> bytes | None:
 
 def write_state(path: Path, content: bytes) -> None:
     """Replace `path` by `content` in one step. Raises `OSError` with the old file untouched."""
+    from pybuild.stores.scratch import scratch_file  # 2 ms; who only reads needs none of it
+
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     handle, temporary = scratch_file(path.parent, f".{path.name}.")
     try:
