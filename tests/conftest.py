@@ -12,6 +12,7 @@ pytest_plugins = [
     "support.extensions",
     "support.dist",
     "support.private_engine",
+    "support.reader",
 ]
 
 # Who starts the tests in the background hands on that Ctrl-C is ignored; tests of Ctrl-C want it as users have it.

@@ -66,6 +66,7 @@ class BuildOptions(TypedDict, total=False):
     memory: str
     cpus: float
     pids_limit: int
+    log_limit: str
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
     secrets: Sequence[str]

@@ -75,7 +75,8 @@ def connect(
 ) -> docker.APIClient:
     """A client that has spoken with the engine once, in the newest API version that both know.
 
-    `opener`: gives every connection after that first one, for who may not open the engine's socket any more. Raises `EngineDenied` or `EngineUnavailable` with a hint; within 20 s when nothing answers.
+    `opener`: gives every connection, for who may not open the engine's socket any more. Raises `EngineDenied` or
+    `EngineUnavailable` with a hint; within 20 s when nothing answers.
     """
     endpoint = find_endpoint(os.environ if environ is None else environ)
     if endpoint.host.startswith("ssh://"):
@@ -84,16 +85,20 @@ def connect(
             hint=f"forward its socket: ssh -nNT -L /tmp/docker.sock:{DEFAULT_SOCKET} {endpoint.host[6:]} &"
             " export DOCKER_HOST=unix:///tmp/docker.sock",
         )
-    try:
-        _knock(endpoint.host)
-    except OSError as exc:
-        raise _unreachable(exc, endpoint.host) from exc
+    if opener is None:
+        knock(endpoint.host)
+    import docker.constants
     import docker.errors
 
     try:
         client = docker.APIClient(
-            base_url=endpoint.host, tls=_tls_of(endpoint), version="auto", timeout=GREETING_SECONDS
+            base_url=endpoint.host,
+            tls=_tls_of(endpoint),
+            version="auto" if opener is None else docker.constants.MINIMUM_DOCKER_API_VERSION,
+            timeout=GREETING_SECONDS,
         )
+        if opener is not None:
+            _connect_through(client, opener)
     except (docker.errors.DockerException, OSError, ValueError, TypeError) as exc:
         if _raised_in(exc, "docker.auth"):
             raise InvalidFile(
@@ -102,9 +107,32 @@ def connect(
             ) from exc
         raise _unreachable(exc, endpoint.host) from exc
     client.timeout = REQUEST_SECONDS
-    if opener is not None:
-        _connect_through(client, opener)
     return client
+
+
+def knock(host: str) -> None:
+    """Connect to an engine's socket file once: the common errors come before the long import, and the SDK leaks there.
+
+    Raises as `connect` does. Does nothing for a `host` of another kind.
+    """
+    path = host.removeprefix("unix://")
+    if path != host:
+        try:
+            open_socket(path).close()
+        except OSError as exc:
+            raise _unreachable(exc, host) from exc
+
+
+def open_socket(path: str) -> socket.socket:
+    """A connection to a socket file."""
+    opened = socket.socket(socket.AF_UNIX)
+    try:
+        opened.settimeout(GREETING_SECONDS)
+        opened.connect(path)
+    except BaseException:
+        opened.close()
+        raise
+    return opened
 
 
 def _raised_in(exc: BaseException, module: str) -> bool:
@@ -118,7 +146,7 @@ def _raised_in(exc: BaseException, module: str) -> bool:
 
 
 def _connect_through(client: Any, opener: Callable[[], socket.socket]) -> None:
-    """Have `client` send its requests over connections that `opener` gives."""
+    """Have `client` send its requests over connections that `opener` gives, and ask which version the engine speaks."""
     from docker.transport import unixconn
 
     class Connection(unixconn.UnixHTTPConnection):
@@ -143,15 +171,7 @@ def _connect_through(client: Any, opener: Callable[[], socket.socket]) -> None:
     client.get_adapter(client.base_url).close()
     client._custom_adapter = Adapter("http+unix:///", timeout=REQUEST_SECONDS)  # noqa: SLF001 - no other way in
     client.mount("http+docker://", client._custom_adapter)  # noqa: SLF001
-
-
-def _knock(host: str) -> None:
-    """Connect to a socket file once: the common errors come before the long import, and the SDK leaks there."""
-    path = host.removeprefix("unix://")
-    if path != host:
-        with socket.socket(socket.AF_UNIX) as knocking:
-            knocking.settimeout(GREETING_SECONDS)
-            knocking.connect(path)
+    client._version = client._retrieve_server_version()  # noqa: SLF001
 
 
 @contextmanager
@@ -210,6 +230,8 @@ def _translate_answer(answer: Any, doing: str) -> PybuildError:
             f"the Docker Engine has no space left on its disk during {doing}", hint="docker system prune"
         )
     kind = {404: NotFound, 409: Conflict}.get(answer.status_code, PybuildError)
+    if answer.status_code == 500 and "name is already in use" in said:  # Podman's way to say it
+        kind = Conflict
     return kind(
         f"the Docker Engine refused {doing}: {said}",
         hint="see whether it is well: pybuild doctor; its own log: journalctl -u docker",

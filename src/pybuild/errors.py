@@ -24,6 +24,7 @@ PybuildError                     1
 ├── RestoreError                42
 ├── BuildpackFailed             51   a bin/build that did not exit with 0
 ├── BuildError                  52
+│   └── TooMuchOutput           53   a buildpack that wrote more than a build may print
 ├── ExportError                 62
 ├── RebaseError                 72
 ├── LaunchError                 82
@@ -217,6 +218,13 @@ class BuildError(PybuildError):
 
     exit_code = 52
     usual_hint = "the buildpack breaks the specification: try another version of it, or tell its authors"
+
+
+class TooMuchOutput(BuildError):
+    """Programs of a build wrote more to their output than `--log-limit` allows."""
+
+    exit_code = 53
+    usual_hint = "see above what it repeats; --log-limit allows more"
 
 
 class ExportError(PybuildError):

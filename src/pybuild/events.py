@@ -6,6 +6,7 @@ Nothing outside `cli/` prints. With no listener, events are dropped.
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from contextlib import contextmanager
@@ -142,6 +143,8 @@ class _Audience:
 
 
 _AUDIENCE = _Audience()
+_LOGIN = re.compile(r"(https?://)[^\s/?#]+@|(://[^\s/?#:@]*:)[^\s/?#]+@")
+"""What stands before the host: a token alone will do with HTTP, while in `ssh://git@host` there is nothing secret."""
 
 
 def emit(event: Event) -> None:
@@ -191,13 +194,24 @@ def hide(secret: str) -> None:
         _AUDIENCE.secrets.add(secret)
 
 
+def hide_login(url: str) -> None:
+    """Hide what stands before the host of a URL, and the password in it, wherever else they may be shown."""
+    found = re.match(r"(?:[^\s/?#]*://)?([^\s/?#]+)@", url)
+    if found:
+        hide(found[1])
+        hide(found[1].partition(":")[2])
+
+
 def hides() -> bool:
     """Whether there is any secret for `redact` to replace."""
     return bool(_AUDIENCE.secrets)
 
 
 def redact(text: str) -> str:
-    """`text` with every hidden secret replaced by `***`; longest first, so that none shows through another."""
+    """`text` with every hidden secret, and every login in a URL, replaced by `***`.
+
+    Longest first, so that none shows through another.
+    """
     for secret in sorted(_AUDIENCE.secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
-    return text
+    return _LOGIN.sub(lambda found: f"{found[1] or found[2]}***@", text) if "://" in text else text

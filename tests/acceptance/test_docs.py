@@ -144,8 +144,7 @@ def test_the_output_that_the_readme_shows_is_real(
     engine: docker.APIClient, test_run: str, tmp_path: Path
 ) -> None:
     page = (ROOT / "README.md").read_text("utf-8")
-    fences = re.findall(r"^```\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    shown = next(text for text in fences if text.startswith("$ pybuild"))
+    shown = next(text for kind, _, text in FENCE.findall(page) if kind == "console")
     name = f"{test_run}-readme"
 
     try:

@@ -517,6 +517,23 @@ class TestPack:
         with pytest.raises(BuildError, match="the source ended"):
             place.env.unpack(place.root, breaking())
 
+    def test_nothing_of_a_stream_that_broke_off_is_written_later(self, place: Place) -> None:
+        """S-26, S-27: what it left is removed then, and must not come back behind our back."""
+        place.prepare("mkdir t")
+
+        def breaking() -> Iterator[bytes]:
+            yield tar.header(_entry(b"d", tar.DIRECTORY, 0o755, place.env.uid, place.env.gid))
+            # Few enough that the engine has not begun with them.
+            for number in range(9):
+                yield tar.header(_file(f"d/{number}", 600)) + b"x" * 600 + tar.padding(600)
+            raise BuildError("the source ended")
+
+        with pytest.raises(BuildError, match="the source ended"):
+            place.env.unpack(f"{place.root}/t", breaking())
+        place.env.script(f"rm -r {place.root}/t/d; sleep 0.4")
+
+        assert place.env.script(f"find {place.root}/t ! -path {place.root}/t") == b""
+
 
 def _entry(
     name: bytes, kind: bytes, mode: int, uid: int, gid: int, *, size: int = 0, linkname: bytes = b""

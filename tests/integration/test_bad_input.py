@@ -30,6 +30,7 @@ from pybuild.errors import (
     RegistryError,
     SourceUnusable,
     TimedOut,
+    TooMuchOutput,
 )
 from support.cli import PATIENCE
 from support.pace import allowed
@@ -457,6 +458,33 @@ def test_much_output_is_shown_whole_in_little_memory(lab: Lab) -> None:
     assert running.process.returncode == 0
     assert running.stderr.count("0123456789") > 4_800_000
     assert 10_000_000 < peak < 120_000_000
+
+
+@docker
+def test_a_buildpack_that_shouts_without_end_is_stopped_and_told(lab: Lab) -> None:
+    """F-26, G3: the image is not made, and nothing of what shouted is left."""
+    bp = lab.buildpack(build="echo begins; (yes shouted &); exec yes shouted")
+
+    outcome = lab.build("--buildpack", bp, "--log-limit", "2m")
+
+    outcome.failed(TooMuchOutput.exit_code, "acme_bp", "bin/build was stopped", "2097152 bytes")
+    assert 1_000_000 < len(outcome.stderr) < 5_000_000
+    assert outcome.seconds < allowed(12)
+    assert lab.leftovers() == []
+    assert lab.image_id() == ""
+
+
+@docker
+def test_a_detect_that_shouts_without_end_is_an_error_of_its_own(lab: Lab) -> None:
+    """F-26: its output waits in a file, which must not fill the engine's disk."""
+    loud = lab.buildpack(detect="echo begins; exec yes shouted", name="loud")
+    optional = lab.buildpack(build=HELLO, name="calm")
+
+    outcome = lab.build("--buildpack", loud, "--buildpack", optional, "--log-limit", "2m")
+
+    outcome.failed(DetectionFailed.exit_code)
+    assert "it wrote more to its output, or into a file, than --log-limit allows" in outcome.stderr
+    assert outcome.seconds < allowed(12)
 
 
 @docker

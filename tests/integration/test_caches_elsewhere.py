@@ -171,11 +171,11 @@ def test_a_cache_in_use_is_left_to_the_other_build(machines: Machines, tmp_path:
     assert list(folder.iterdir()) == []
 
 
-@pytest.mark.parametrize("how", ["a file", "metadata", "foreign layer"])
+@pytest.mark.parametrize("how", ["a file", "metadata", "foreign layer", "foreign layer of the image"])
 def test_a_folder_that_is_damaged_is_a_warning_and_a_clean_build(
     machines: Machines, tmp_path: Path, how: str
 ) -> None:
-    """F-05, F-22."""
+    """F-22, S-26, S-27, G4."""
     source = tmp_path / "ci"
     words = ("--cache", f"format=bind;source={source}")
     first = machines.build(machines.lab.name(), *words)
@@ -188,22 +188,27 @@ def test_a_folder_that_is_damaged_is_a_warning_and_a_clean_build(
         case "metadata":
             (committed / CACHE_METADATA).write_text('{"buildpacks": 7}')
         case _:
-            lie = hostile()
+            name = "tool" if how == "foreign layer" else "dep"
+            lie = hostile(name)
             (committed / f"{sha256(lie)}.tar").write_bytes(lie)
-            metadata["buildpacks"][0]["layers"]["tool"]["sha"] = sha256(lie)
+            metadata["buildpacks"][0]["layers"][name]["sha"] = sha256(lie)
             (committed / CACHE_METADATA).write_text(json.dumps(metadata))
+    if how == "foreign layer of the image":
+        # Else the image says what that layer is, and the cache's is not looked at.
+        assert machines.lab.engine is not None
+        machines.lab.engine.remove_image(machines.lab.name(), force=True)
 
     second = machines.build(machines.lab.name(), *words)
 
-    assert kept(second) == (how == "foreign layer", False)
+    assert kept(second) == (how == "foreign layer", how == "foreign layer of the image")
     assert result(second)["image_id"] == result(first)["image_id"]
     if how != "metadata":
         assert "Warning: " in second.stderr
 
 
-def hostile() -> bytes:
+def hostile(layer: str) -> bytes:
     """A tar that is what its digest says, and wants to write elsewhere."""
-    root = b"/layers/acme_bp/tool"
+    root = f"/layers/acme_bp/{layer}".encode()
     link = tar.TarEntry(root + b"/out", tar.SYMLINK, 0o777, 0, 0, 0, b"/cnb")
     file = tar.TarEntry(root + b"/out/evil", tar.FILE, 0o4755, 0, 0, 4)
     folders = [tar.TarEntry(name, tar.DIRECTORY, 0o755, 0, 0) for name in (root, root + b"/bin.d")]

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import concurrent.futures
+import json
 import os
-from typing import TYPE_CHECKING
+import platform
+import shutil
+import signal
+import urllib.request
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pybuild.errors import InvalidInput, RegistryDenied, RegistryError
 from support.cli import result
 from support.pace import allowed
+from support.registry import PASSWORD, USER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,12 +45,17 @@ TOML"""
 def run_image(engine: docker.APIClient, gnu_image: str, debian_registry: DebianRegistry) -> Iterator[str]:
     """The tests' run image, in the registry."""
     name = f"{debian_registry.host}/acme/run"
-    auth = {"username": "builder", "password": "correct horse"}
-    engine.tag(gnu_image, name, "1")
-    pushed = list(engine.push(name, "1", auth_config=auth, stream=True, decode=True))
-    assert not any("error" in step for step in pushed), pushed
+    _push(engine, gnu_image, name)
     yield f"{name}:1"
     engine.remove_image(f"{name}:1", force=True)
+
+
+def _push(engine: docker.APIClient, image: str, name: str) -> None:
+    """Push an image of the engine as NAME:1."""
+    engine.tag(image, name, "1")
+    login = {"username": USER, "password": PASSWORD}
+    pushed = list(engine.push(name, "1", auth_config=login, stream=True, decode=True))
+    assert not any("error" in step for step in pushed), pushed
 
 
 def publish(lab: Lab, image: str, *words: str, **environ: str) -> Outcome:
@@ -109,6 +122,49 @@ def test_a_run_image_of_pybuilds_own_goes_along_from_the_engine(
     assert _run(engine, f"{image}:latest") == "an app\n"
 
 
+def test_a_builder_for_two_platforms_is_an_index_in_the_registry(
+    engine: docker.APIClient, lab: Lab, debian_registry: DebianRegistry, run_image: str, tiny_builder: str
+) -> None:
+    """On a base of one platform: that is told, and the two images are the same."""
+    base, name = f"{debian_registry.host}/acme/base", f"{debian_registry.host}/acme/two"
+    _push(engine, tiny_builder, base)
+    (lab.app / "builder.toml").write_text(
+        f'[build]\nimage = "{base}:1"\n[run]\n[[run.images]]\nimage = "{run_image}"\n'
+        f'[[buildpacks]]\nuri = "{lab.buildpack()}"\n[[order]]\n[[order.group]]\nid = "acme/bp"\n'
+    )
+    config = {"DOCKER_CONFIG": str(debian_registry.config)}
+    words = ("--config", "builder.toml", "--publish", "--target", "linux/amd64", "--target", "linux/arm64")
+
+    made = lab.run("builder", "create", name, *words, **config)
+
+    assert made.code == 0, made.text()
+    other = "arm64" if platform.machine() == "x86_64" else "amd64"
+    warnings = [line for line in made.stderr.splitlines() if line.startswith("Warning: the build image")]
+    assert len(warnings) == 1, made.text()
+    assert warnings[0].endswith(f"so is the builder for the target linux/{other}")
+    used = publish(lab, f"{debian_registry.host}/acme/built", "--builder", name, **config)
+    assert used.code == 0, used.text()
+    engine.remove_image(name, force=True)
+    shown = lab.run("builder", "inspect", name, "--json", **config)
+    assert shown.code == 0, shown.text()
+    index = _manifest(debian_registry, "acme/two", "latest")
+    assert index["mediaType"] == "application/vnd.oci.image.index.v1+json"
+    assert len({each["digest"] for each in index["manifests"]}) == 1
+
+
+def _manifest(registry: DebianRegistry, repository: str, tag: str) -> dict[str, Any]:
+    """What the registry itself says, asked without any code of ours."""
+    login = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+    accept = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json"
+    request = urllib.request.Request(
+        f"http://{registry.host}/v2/{repository}/manifests/{tag}",
+        headers={"Authorization": f"Basic {login}", "Accept": accept},
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        found: dict[str, Any] = json.load(answer)
+    return found
+
+
 def test_who_may_not_push_learns_it_before_the_build_starts(
     lab: Lab, debian_registry: DebianRegistry
 ) -> None:
@@ -149,8 +205,6 @@ def test_a_registry_that_fails_at_the_end_leaves_name_and_cache(
 
 def test_ctrl_c_ends_a_push_to_a_registry_that_hangs(lab: Lab, registry: Registry) -> None:
     """F-12, F-20, G2."""
-    import signal
-
     registry.put_image("acme/run", "latest", [b"".ljust(1024, b"\0")])
     registry.fail("PATCH", "/uploads/", how="hang", times=100)
     words = ("--run-image", f"{registry.host}/acme/run", "--buildpack", lab.buildpack(build=BUILD))
@@ -184,6 +238,59 @@ def test_a_damaged_previous_image_is_no_obstacle(lab: Lab, registry: Registry) -
 
     assert outcome.code == 0, outcome.text()
     assert "nothing of the previous image" in outcome.stderr
+
+
+def test_a_previous_image_out_of_reach_ends_the_build_before_it_starts(lab: Lab, registry: Registry) -> None:
+    """F-14: else every build would make all layers again, and nobody would know."""
+    registry.put_image("acme/run", "latest", [b"".ljust(1024, b"\0")])
+    registry.fail("GET", "/acme/app/manifests/", status=403, times=100)
+    registry.fail("HEAD", "/acme/app/manifests/", status=403, times=100)
+    words = ("--run-image", f"{registry.host}/acme/run", "--buildpack", lab.buildpack(build=BUILD))
+
+    outcome = publish(lab, f"{registry.host}/acme/app", *words)
+
+    outcome.failed(RegistryDenied.exit_code, "acme/app")
+    assert "BUILDING" not in outcome.stderr
+    assert ("acme/app", "latest") not in registry.manifests
+
+
+def test_nothing_is_published_after_kill_9_in_the_middle_of_it(lab: Lab, registry: Registry) -> None:
+    """F-18, G1: the next build publishes what a clean one does."""
+    registry.put_image("acme/run", "latest", [b"".ljust(1024, b"\0")])
+    words = ("--run-image", f"{registry.host}/acme/run", "--buildpack", lab.buildpack(build=BUILD))
+    fault = registry.fail("PATCH", "/uploads/", how="hang", times=100)
+    options = ("--builder", lab.builder, "--network", "none", "--no-color", "--publish")
+    running = lab.start("build", f"{registry.host}/acme/app", *options, *words)
+    _wait_for(lambda: fault.seen > 0)
+
+    assert running.stop(signal.SIGKILL).code == -signal.SIGKILL
+    fault.times = 0
+
+    assert lab.leftovers() == []
+    assert ("acme/app", "latest") not in registry.manifests
+    assert publish(lab, f"{registry.host}/acme/app", *words).code == 0
+    assert publish(lab, f"{registry.host}/acme/clean", *words).code == 0
+    assert registry.manifests["acme/app", "latest"] == registry.manifests["acme/clean", "latest"]
+
+
+def test_three_builds_at_once_that_publish_with_one_cache_image_all_succeed(
+    lab: Lab, registry: Registry
+) -> None:
+    """F-16, G5: and what they leave is a cache."""
+    registry.put_image("acme/run", "latest", [b"".ljust(1024, b"\0")])
+    host = registry.host
+    keeps = '[ -f "$1/dep/file" ] && echo "dep: kept" || echo "dep: made"\n'
+    words = ("--run-image", f"{host}/acme/run", "--cache-image", f"{host}/acme/cache")
+    words += ("--buildpack", lab.buildpack(build=keeps + BUILD))
+
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        outcomes = list(pool.map(lambda _: publish(lab, f"{host}/acme/app", *words), range(3)))
+
+    assert [outcome.code for outcome in outcomes] == [0, 0, 0], outcomes[0].text()
+    shutil.rmtree(lab.state)
+    again = publish(lab, f"{host}/acme/app", *words, "--json")
+    assert "dep: kept" in again.stderr
+    assert result(again)["changed"] is False
 
 
 @pytest.mark.parametrize(

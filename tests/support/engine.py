@@ -193,10 +193,10 @@ def _add(
     tar.addfile(member, io.BytesIO(content))
 
 
-def gnu_files() -> dict[str, Path | str]:
-    """What an image of this machine's sh, coreutils and find has in it."""
+def gnu_files(*more: str) -> dict[str, Path | str]:
+    """What an image of this machine's sh, coreutils, find and `more` programs has in it."""
     files: dict[str, Path | str] = {}
-    for program in ("sh", *GNU_PROGRAMS):
+    for program in ("sh", *GNU_PROGRAMS, *more):
         found = shutil.which(program)
         if found is None:
             pytest.skip(f"this machine has no {program} to make an image of")

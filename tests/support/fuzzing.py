@@ -42,6 +42,7 @@ from pybuild.spec.api import BUILDPACK_APIS, ApiVersion
 from pybuild.spec.builder import Builder
 from pybuild.spec.cache import CacheMetadata
 from pybuild.stores import compress, image_manifest, keychain
+from support.fuzz_files import READERS
 from support.golden import GOLDEN
 
 if TYPE_CHECKING:
@@ -368,6 +369,7 @@ def targets() -> tuple[Target, ...]:
         Target(
             "file list", lambda data: scripts.read_list(data, 1 << 20), (b"r/layers/a\0\0" + b"5\0hello",)
         ),
+        *(Target(*each) for each in READERS),
     )
 
 

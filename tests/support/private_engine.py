@@ -40,8 +40,13 @@ class PrivateEngine:
         size: str = "400m",
         features: Mapping[str, bool] | None = None,
         programs: str = "",
+        bridge: bool = False,
+        environ: Mapping[str, str] = os.environ,
     ) -> None:
-        """`size`: of the disk for its images and volumes, as tmpfs takes it; `programs`: where to find them first."""
+        """`size`: of the disk for its images and volumes, as tmpfs takes it; `programs`: where to find them first.
+
+        `bridge`: its containers reach each other, and their ports can be published in its network; `environ`: of dockerd.
+        """
         if shutil.which("dockerd") is None:
             raise CannotRun("there is no dockerd here")
         self.folder = folder
@@ -49,33 +54,28 @@ class PrivateEngine:
         self.data.mkdir()
         self.host = f"unix://{folder}/docker.sock"
         (folder / "daemon.json").write_text(json.dumps({"features": dict(features or {})}))
-        self._path = ":".join(filter(None, [programs, os.environ.get("PATH", "")]))
+        path = ":".join(filter(None, [programs, environ.get("PATH", "")]))
+        self._environ = {**environ, "PATH": path}
+        # No --iptables: ports are published by a program, docker-proxy. And without a bridge containers have no network at all.
+        self._network = [*([] if bridge else ["--bridge", "none"]), "--iptables=false", "--ip6tables=false"]
         self._log = (folder / "dockerd.log").open("ab")
         self._dockerd: subprocess.Popen[bytes] | None = None
         self._client: docker.APIClient | None = None
-        self._space = Space(self._log)
-        self._space.run("mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(self.data))
+        self.space = Space(self._log)
+        self.space.run("mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(self.data))
 
     def start(self) -> None:
         """Start dockerd, and return when it answers."""
-        # No --iptables and no bridge: containers here have no network at all.
         self._dockerd = subprocess.Popen(
-            self._space.entering(
+            self.space.entering(
                 *("dockerd", "--host", self.host, "--data-root", str(self.data)),
                 *("--exec-root", f"{self.folder}/exec", "--pidfile", f"{self.folder}/dockerd.pid"),
-                *(
-                    "--bridge",
-                    "none",
-                    "--iptables=false",
-                    "--ip6tables=false",
-                    "--config-file",
-                    f"{self.folder}/daemon.json",
-                ),
+                *(*self._network, "--config-file", f"{self.folder}/daemon.json"),
             ),
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
-            env={**os.environ, "PATH": self._path},
+            env=self._environ,
             start_new_session=True,
         )
         until = time.monotonic() + START_SECONDS
@@ -120,13 +120,26 @@ class PrivateEngine:
 
     def free(self) -> int:
         """Bytes that its disk has left."""
-        found = os.statvfs(self._space.path(self.data))
+        found = os.statvfs(self.space.path(self.data))
         return found.f_bavail * found.f_frsize
+
+    def used(self) -> int:
+        """Bytes that are on its disk."""
+        found = os.statvfs(self._space.path(self.data))
+        return (found.f_blocks - found.f_bfree) * found.f_frsize
+
+    def resources(self) -> tuple[int, int]:
+        """Resident bytes and open files of dockerd and of the containerd that it started."""
+        pids = (self.folder / "dockerd.pid", self.folder / "exec" / "containerd" / "containerd.pid")
+        processes = [Path("/proc", file.read_text().strip()) for file in pids]
+        pages = sum(int((process / "statm").read_text().split()[1]) for process in processes)
+        handles = sum(len(list((process / "fd").iterdir())) for process in processes)
+        return pages * os.sysconf("SC_PAGE_SIZE"), handles
 
     @contextlib.contextmanager
     def filled(self, *, but: int) -> Iterator[None]:
         """Have its disk full, `but` so many bytes."""
-        filler = self._space.path(self.data / "filler")
+        filler = self.space.path(self.data / "filler")
         with filler.open("wb") as file:
             os.posix_fallocate(file.fileno(), 0, self.free() - but)
         try:
@@ -138,13 +151,13 @@ class PrivateEngine:
     def small_disk(self, folder: Path, *, size: str) -> Iterator[None]:
         """Have a folder's files on a disk of this size; after that they are as they were before."""
         aside = str(self.folder / "aside")
-        self._space.run("cp", "-a", str(folder), aside)
-        self._space.run("mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder))
-        self._space.run("cp", "-aT", aside, str(folder))
+        self.space.run("cp", "-a", str(folder), aside)
+        self.space.run("mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder))
+        self.space.run("cp", "-aT", aside, str(folder))
         try:
             yield
         finally:
-            self._space.run("umount", str(folder))
+            self.space.run("umount", str(folder))
             shutil.rmtree(aside)
 
     def log(self) -> str:
@@ -154,7 +167,7 @@ class PrivateEngine:
     def close(self) -> None:
         """End it, and every process in its namespaces; the mounts go with the last of them."""
         self._end(signal.SIGTERM)
-        self._space.close()
+        self.space.close()
         self._log.close()
 
 

@@ -135,10 +135,10 @@ class TestConnect:
     ) -> None:
         """F-03; the tests may run as root, whom no socket refuses."""
 
-        def refuse(host: str) -> None:
+        def refuse(path: str) -> None:
             raise PermissionError(13, "Permission denied")
 
-        monkeypatch.setattr(engine, "_knock", refuse)
+        monkeypatch.setattr(engine, "open_socket", refuse)
 
         with pytest.raises(EngineDenied) as caught:
             engine.connect({"DOCKER_HOST": f"unix://{tmp_path}/docker.sock"})

@@ -5,24 +5,40 @@ Reliability: G3, G8, S-16, S-28, S-36, S-44.
 
 from __future__ import annotations
 
+import base64
 import io
 import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
 
-from pybuild.errors import InvalidFile, InvalidReference, PybuildError, SourceUnusable
+from pybuild.errors import InvalidFile, InvalidInput, InvalidReference, PybuildError, SourceUnusable
+from pybuild.libcnb import dpkg
+from pybuild.libcnb.archive import unpack
+from pybuild.libcnb.digest import Digest
+from pybuild.libcnb.problem import Problem
 from pybuild.lifecycle.dockerignore import Ignore
 from pybuild.oci.reference import Reference
 from pybuild.oci.statement import Envelope
-from pybuild.platform import source_zip
+from pybuild.platform import keys, source_zip
+from pybuild.platform.provenance import source_material
 from pybuild.platform.selection import Selection
+from pybuild.spec.builder_toml import BuilderToml
+from pybuild.spec.fixture import Fixture
+from pybuild.spec.registry_index import RegistryId
+from pybuild.spec.target import TargetSpec
+from pybuild.stores.tokens import Challenge, Tokens
 from support.fuzzing import Target, mutated, probe, search, targets
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 TARGETS = targets()
+PUBLIC = (
+    "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEPteijsZI7c5dW34lL2sqr7tEg1EUoks8qo9xD2SZO8JXEaNM3JIpCAtjnwmXf+t8qR7M4WSb"
+    "/qithccrIGrefg=="
+)
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
@@ -122,3 +138,95 @@ def test_an_error_about_a_name_shows_its_beginning_only() -> None:
         Reference.parse("X" * 50_000)
 
     assert len(str(caught.value)) < 500
+
+
+def test_a_status_without_a_name_is_no_package() -> None:
+    """Found by the fuzzer."""
+    assert dpkg.essential("Version: 1\nStatus: install ok installed\n") == ""
+
+
+def test_a_branch_with_a_zero_byte_is_no_commit(tmp_path: Path) -> None:
+    """Found by the fuzzer: whose app this is may have made its .git, too."""
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "HEAD").write_bytes(b"ref: refs/heads/\0\n")
+
+    assert source_material(tmp_path) == ()
+
+
+def test_a_key_of_a_kind_that_nobody_knows_is_no_key(tmp_path: Path) -> None:
+    """Found by the fuzzer."""
+    content = base64.b64decode(PUBLIC).replace(
+        b"\x2a\x86\x48\xce\x3d\x02\x01", b"\x2a\x86\x48\xce\x3f\xc2\x01"
+    )
+    armed = base64.b64encode(content).decode()
+    (tmp_path / "key.pub").write_text(f"-----BEGIN PUBLIC KEY-----\n{armed}\n-----END PUBLIC KEY-----\n")
+
+    with pytest.raises(InvalidInput, match=r"key\.pub is no public key"):
+        keys.read_public(tmp_path / "key.pub")
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda: Fixture.read(b'detect = "' + b"x" * 9000 + b'"', "f"),
+        lambda: BuilderToml.read(b"x" * 9000 + b" = 1", "f"),
+        lambda: RegistryId.parse(f"a/b@{'x' * 9000}"),
+        lambda: TargetSpec.parse(f"linux/{'x' * 9000}"),
+        lambda: Digest.parse("x" * 9000),
+    ],
+    ids=["expect.toml", "builder.toml", "registry id", "target", "digest"],
+)
+def test_no_error_repeats_all_of_a_long_text(read: Callable[[], object]) -> None:
+    """Found by the fuzzer."""
+    with pytest.raises(PybuildError) as caught:
+        read()
+
+    assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x1f\x8b\x08\x04" + b"\0" * 6 + b"\xff\xff" + b"\xff" * 600,
+        b"\x1f\x8b\x08\xe4\0\0\0\0\0\0\2\0",
+        "zip",
+    ],
+    ids=["damaged gzip header", "short gzip header", "zip entry before its beginning"],
+)
+def test_a_damaged_archive_is_a_problem_of_its_buildpack(tmp_path: Path, content: bytes | str) -> None:
+    """Found by the fuzzer: slips of Python's own modules came through."""
+    if isinstance(content, str):
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as archive:
+            archive.writestr("file", b"content")
+        data = bytearray(packed.getvalue())
+        end = data.rindex(b"PK\x05\x06")
+        # Where the list of files begins, by its own word: further on than it is, so that all before it lies before 0.
+        data[end + 16 : end + 20] = (1 << 20).to_bytes(4, "little")
+        content = bytes(data)
+    (tmp_path / "a.bin").write_bytes(content)
+
+    with pytest.raises(Problem, match="cannot be read"):
+        unpack(tmp_path / "a.bin", tmp_path / "to")
+
+
+def test_a_token_servers_name_is_told_by_its_beginning_only() -> None:
+    """Found by the fuzzer."""
+    challenge = Challenge.read(f'Bearer realm="https://{"9" * 9000}/x"')
+    assert challenge is not None
+
+    with pytest.raises(PybuildError) as caught:
+        Tokens("https://registry.example.com", None).refused("", challenge, (), lambda *_: b"{")
+
+    assert len(str(caught.value)) < 1000
+
+
+def test_a_challenge_of_one_long_word_is_read_at_once() -> None:
+    """Found by the fuzzer: from each of its letters the word was read again to its end. G3."""
+    found = probe(
+        Target("challenge", lambda data: Challenge.read(data.decode()), ()),
+        b"Bearer " + b"x" * 60_000,
+        seconds=1,
+    )
+
+    assert found is None

@@ -1,4 +1,6 @@
-"""A listing made from a tar of the tree: slower than find, for places where find cannot tell all."""
+"""Tars on their way from and to an engine: a listing made from one (slower than find, for places where find cannot tell
+all), and one that may break off while it is sent.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from pybuild.errors import InvalidArchive
 from pybuild.oci import tar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
 
     from pybuild.oci.tar_header import Member
@@ -25,6 +27,24 @@ _KINDS = {
     tar.BLOCK_DEVICE: "b",
     tar.FIFO: "p",
 }
+
+
+class Sent:
+    """A tar's pieces for a request. `failure`: why they ended before their time.
+
+    The request ends then like any other, and with its answer the engine has done with what it got. One that is cut off
+    says nothing, and the engine may go on to write what it has while we remove it.
+    """
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = pieces
+        self.failure: Exception | None = None
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._pieces
+        except Exception as exc:  # noqa: BLE001 - raised by who sends, after the answer
+            self.failure = exc
 
 
 def listing(root: str, pack: Callable[[str], AbstractContextManager[Iterator[bytes]]]) -> Listing:

@@ -22,6 +22,7 @@ from pybuild.errors import (
     BuilderUnusable,
     EngineUnavailable,
     PybuildError,
+    TooMuchOutput,
 )
 
 if TYPE_CHECKING:
@@ -63,13 +64,16 @@ class ContainerBuildEnv:
         self._failure: PybuildError | None = None
         self._deadline: float | None = None
         self._left = False
+        self._written = 0
+        self.output_limit = 0
+        """Bytes that all programs together may write to their outputs; 0 for no limit."""
 
     @classmethod
     def create(cls, client: docker.APIClient, spec: ContainerSpec) -> Self:
         """Make the container. Raises `engine.Conflict` when its name is taken, `engine.NotFound` without image."""
         direct = _pipe(client)
         try:
-            container = create_container(client, spec, direct)
+            container = _made(client, spec, direct)
         except BaseException as exc:
             if direct is None:
                 raise
@@ -78,7 +82,7 @@ class ContainerBuildEnv:
             if not isinstance(exc, PybuildError) or not any(str(path) in str(exc) for path in sources):
                 raise
             # The engine sees other files than we do: it is on another machine, or we are in a container.
-            direct, container = None, create_container(client, spec, None)
+            direct, container = None, _made(client, spec, None)
         return cls(client, spec, container, direct)
 
     def start(self) -> None:
@@ -176,14 +180,17 @@ class ContainerBuildEnv:
 
     def run(self, command: Command, output: Callable[[bytes], None]) -> int:
         """Run one program to its end; see `BuildEnv.run`. 126 and 127: it could not be started."""
-        return self._carry_out(scripts.run(command), output, doing=command.argv[0])
+        return self._carry_out(
+            scripts.run(command), self._counted(command.argv[0], output), doing=command.argv[0]
+        )
 
     def run_all(self, commands: Sequence[Command]) -> list[Completed]:
         """Run several programs at the same time; see `BuildEnv.run_all`. 126 and 127: it could not be started."""
         if not commands:
             return []
         mark = secrets.token_hex(16)
-        text = scripts.run_all(commands, f"/tmp/pybuild-{secrets.token_hex(8)}", mark)
+        folder = f"/tmp/pybuild-{secrets.token_hex(8)}"
+        text = scripts.run_all(commands, folder, mark, most=self.output_limit)
         limit = len(commands) * (scripts.OUTPUT_LIMIT + scripts.RESULT_LIMIT + 200)
         data = self._ask(text, doing=commands[0].argv[0], limit=limit)
         return scripts.read_completed(data, len(commands), mark)
@@ -261,8 +268,15 @@ class ContainerBuildEnv:
 
     def unpack(self, path: str, tar: Iterable[bytes]) -> None:
         """Unpack a tar of ours below `path`, which must exist; see `BuildEnv.unpack`."""
-        with engine.translating(f"writing to {path}"):
-            self._client.put_archive(self.container, path, iter(tar))
+        sent = archives.Sent(tar)
+        try:
+            with engine.translating(f"writing to {path}"):
+                self._client.put_archive(self.container, path, iter(sent))
+        except PybuildError:
+            if sent.failure is None:
+                raise
+        if sent.failure is not None:
+            raise sent.failure
 
     def unpack_own(self, path: str, tar: Iterable[bytes], *, owned: str) -> bool:
         """Unpack a tar of the build user's own files; see `BuildEnv.unpack_own`. By the container's tar, through the pipe."""
@@ -301,6 +315,17 @@ class ContainerBuildEnv:
             said = self._session.complaints() if self._session is not None else ""
             raise BuildError(f"{doing} in the build container ended with {status}: {said}")
         return collected.data()
+
+    def _counted(self, program: str, output: Callable[[bytes], None]) -> Callable[[bytes], None]:
+        def pass_on(data: bytes) -> None:
+            self._written += len(data)
+            if 0 < self.output_limit < self._written:
+                raise TooMuchOutput(
+                    f"{program} was stopped: the build has written more than {self.output_limit} bytes to its output"
+                )
+            output(data)
+
+        return pass_on
 
     def _carry_out(self, text: str, output: Callable[[bytes], None], *, doing: str) -> int:
         self.start()
@@ -347,7 +372,41 @@ class _Collected:
             raise BuildError(f"{self._doing} in the build container gave more than {self._limit} bytes")
 
     def data(self) -> bytes:
-        return b"".join(self._chunks)
+        """All of it, which is given away."""
+        chunks, self._chunks = self._chunks, []
+        return b"".join(chunks)
+
+
+def _made(client: docker.APIClient, spec: ContainerSpec, direct: Pipe | None) -> str:
+    """The new container's id. Asked for in another thread, so that a signal cannot come between question and answer.
+
+    The engine would make the container all the same, and nobody know of it.
+    """
+    made: list[str] = []
+    failed: list[BaseException] = []
+    ended = threading.Event()
+
+    def make() -> None:
+        try:
+            made.append(create_container(client, spec, direct))
+        except BaseException as exc:  # noqa: BLE001 - it is raised by who waits for the end
+            failed.append(exc)
+        finally:
+            ended.set()
+
+    threading.Thread(target=make, name="create-container", daemon=True).start()
+    try:
+        # Not the thread's own `join`: once a signal has interrupted that, it believes that the thread has ended.
+        ended.wait()
+    except BaseException:
+        ended.wait(HURRY_SECONDS)
+        for container in made:
+            with suppress(PybuildError):
+                wire.remove(client, container, seconds=HURRY_SECONDS)
+        raise
+    if failed:
+        raise failed[0]
+    return made[0]
 
 
 def _pipe(client: docker.APIClient) -> Pipe | None:

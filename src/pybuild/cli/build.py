@@ -39,6 +39,11 @@ def source_options(function: Any) -> Any:
     function = choice_options(source_choice_options(limit_options(function)))
     for option in (
         click.option(
+            "--log-limit",
+            metavar="SIZE",
+            help="Give up when the build's programs have written more than this; default 1g, 0: no limit.",
+        ),
+        click.option(
             "--timeout",
             type=click.FloatRange(min=0),
             default=0,

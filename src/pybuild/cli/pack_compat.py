@@ -19,7 +19,7 @@ from pybuild.cli import pack_arguments
 from pybuild.cli.display import shown_by
 from pybuild.cli.options import CONTEXT
 from pybuild.cli.pack_arguments import NO_BUILDER
-from pybuild.cli.signals import Stopped, listen
+from pybuild.cli.signals import Stopped, end, listen
 from pybuild.errors import InvalidFile, PybuildError
 
 if TYPE_CHECKING:
@@ -62,8 +62,6 @@ def command(args: tuple[str, ...]) -> int:
 
 def main() -> None:
     """The program `pybuild-pack`."""
-    from pybuild.cli.main import end
-
     listen()
     end(pack(sys.argv[1:]))
 

@@ -29,15 +29,21 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686"
 def _daemon(run: PhaseRun) -> Callable[[], ImageStore]:
     """The Docker Engine's images. Its socket is opened now: the build user may not be allowed to."""
     from pybuild import engine
-    from pybuild.lifecycle.privileges import Door
     from pybuild.stores.daemon import DaemonStore
 
     host = engine.find_endpoint(run.environ).host
     path = host.removeprefix("unix://")
+    if path == host:
+        client = engine.connect(run.environ)
+        return lambda: DaemonStore(client)
+    from pybuild.glance import Glance
+    from pybuild.lifecycle.privileges import Door
+
+    engine.knock(host)
     drops = os.geteuid() == 0 and run.inputs.uid != 0
-    opener = Door.keep(path).open if drops and path != host else None
-    client = engine.connect(run.environ, opener=opener)
-    return lambda: DaemonStore(client)
+    opener = Door.keep(path).open if drops else functools.partial(engine.open_socket, path)
+    glance = Glance(opener, lambda: engine.connect(run.environ, opener=opener))
+    return lambda: DaemonStore(glance)
 
 
 def registry(run: PhaseRun) -> Callable[[], RegistryStore]:

@@ -17,7 +17,7 @@ from pybuild import events
 from pybuild.cli.console import Console, printable
 from pybuild.cli.phase_run import IDENTITY, PhaseRun
 from pybuild.cli.phase_stores import STORES
-from pybuild.cli.signals import Stopped, listen
+from pybuild.cli.signals import Stopped, end, listen
 from pybuild.errors import InvalidInput, PlatformApiUnsupported, PybuildError
 from pybuild.lifecycle.go_flags import UsageError
 from pybuild.lifecycle.inputs import PHASES, VERSION, PhaseName, read_inputs
@@ -78,7 +78,7 @@ def main() -> None:
     listen()
     # The standard output of a launch belongs to the app (ADR 4).
     stream = sys.stderr.buffer if _launched(sys.argv) else sys.stdout.buffer
-    sys.exit(run(sys.argv, os.environ, stream))
+    end(run(sys.argv, os.environ, stream))
 
 
 def _carry_out(

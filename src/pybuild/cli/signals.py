@@ -1,10 +1,11 @@
-"""Ctrl-C and SIGTERM: the first ends the work in order, the second at once."""
+"""How the process ends. Ctrl-C and SIGTERM: the first ends the work in order, the second at once."""
 
 from __future__ import annotations
 
 import os
 import signal
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -39,3 +40,15 @@ def listen() -> None:
 
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, on_signal)
+
+
+def end(code: int) -> NoReturn:
+    """End the process, once all is written."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            # Nobody reads any more; Python would complain about it when it closes the stream.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    # Everything is closed and written. To free all modules one by one takes Python 30 ms more, and helps nobody.
+    os._exit(code)

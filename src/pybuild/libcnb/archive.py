@@ -5,6 +5,7 @@ The standard library reads the formats; what is written where is decided here, e
 
 from __future__ import annotations
 
+import errno
 import gzip
 import lzma
 import os
@@ -146,7 +147,7 @@ class _Target:
 
 def _tar(archive: Path) -> Iterator[_Entry]:
     kinds = {tarfile.DIRTYPE: stat.S_IFDIR, tarfile.SYMTYPE: stat.S_IFLNK, tarfile.LNKTYPE: 0}
-    with tarfile.open(archive, "r|*") as stream:
+    with _opened(archive) as stream:
         for member in stream:
             yield _Entry(
                 name=member.name,
@@ -155,6 +156,13 @@ def _tar(archive: Path) -> Iterator[_Entry]:
                 link=member.linkname,
                 content=lambda member=member: _content(stream, member),  # type: ignore[misc]
             )
+
+
+def _opened(archive: Path) -> tarfile.TarFile:
+    try:
+        return tarfile.open(archive, "r|*")
+    except (AttributeError, TypeError) as exc:  # slips of Python's, for a damaged or short header of gzip
+        raise tarfile.ReadError("its beginning is damaged") from exc
 
 
 def _content(stream: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
@@ -174,10 +182,19 @@ def _zip(archive: Path) -> Iterator[_Entry]:
                 kind=kind,
                 executable=bool(mode & 0o111),
                 link=_link(whole, info) if kind == stat.S_IFLNK else "",
-                content=lambda info=info: whole.open(info),  # type: ignore[misc]
+                content=lambda info=info: _unzipped(whole, info),  # type: ignore[misc]
             )
 
 
+def _unzipped(whole: zipfile.ZipFile, info: zipfile.ZipInfo) -> IO[bytes]:
+    try:
+        return whole.open(info)
+    except OSError as exc:
+        if exc.errno != errno.EINVAL:
+            raise
+        raise zipfile.BadZipFile(f"{info.filename[:200]!r} begins before the file does") from exc
+
+
 def _link(whole: zipfile.ZipFile, info: zipfile.ZipInfo) -> str:
-    with whole.open(info) as content:
+    with _unzipped(whole, info) as content:
         return content.read(4096).decode(errors="surrogateescape")

@@ -34,7 +34,9 @@ class Digest:
         """
         readable = [found for word in text.split() if (found := _read(word))]
         if not readable:
-            raise InvalidFile(f"{text!r} is no digest: expected sha256:<hex>, sha512-<base64> or h1:<base64>")
+            raise InvalidFile(
+                f"{text[:100]!r} is no digest: expected sha256:<hex>, sha512-<base64> or h1:<base64>"
+            )
         algorithm, value = max(readable, key=lambda pair: len(pair[1]))
         return cls(algorithm=algorithm, value=value)
 

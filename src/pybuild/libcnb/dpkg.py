@@ -88,7 +88,7 @@ def essential(status: str) -> str:
     blocks: dict[str, tuple[str, dict[str, str]]] = {}
     for block in re.split(r"\n[ \t]*\n", status):
         for fields in stanzas(block):
-            if fields.get("Status", "").endswith(" installed"):
+            if "Package" in fields and fields.get("Status", "").endswith(" installed"):
                 blocks.setdefault(fields["Package"], (block.strip("\n"), fields))
     # Who may be depended on by a name: the package itself, else those that provide it, as mawk does awk.
     known = {name: name for name in blocks}

@@ -89,12 +89,16 @@ class BuiltLayer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltBuildpack:
-    """What one buildpack leaves to export. `layers` and `sboms`: in the order of their names' bytes."""
+    """What one buildpack leaves to export. `layers` and `sboms`: in the order of their names' bytes.
+
+    `began`: when its bin/build was about to start, as files' times; 0 for the first one, and where that is not known.
+    """
 
     module: GroupElement
     layers: tuple[BuiltLayer, ...]
     store: StoreToml | None = None
     sboms: tuple[SbomFile, ...] = ()
+    began: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +146,7 @@ class _Ran:
     module: Module
     directory: str
     outputs: Outputs
+    began: int
 
 
 class _Work:
@@ -167,8 +172,9 @@ class _Work:
         self._temporary = f"{self._inputs.tmp_dir}/{own}-{randbelow(1 << 32)}"
         plan_path = f"{self._temporary}/{own}/plan.toml"
         plan = plan_of(self._plan, element.id)
-        self._lines += layers_dir.preparation(directory, plan_path, plan.write().decode())
-        self._send()
+        text = plan.write().decode()
+        self._lines += layers_dir.preparation(directory, plan_path, text, timed=self._ran is not None)
+        began = layers_dir.read_time(self._send())
         command = self._command(module, directory, plan_path)
         status = self._env.run(command, partial(_shown, element.id))
         if status != 0:
@@ -183,7 +189,7 @@ class _Work:
         self._plan = without_met(self._plan, self._met(plan, outputs, directory))
         self._lines += layers_dir.tidying(directory, _ignored(outputs.layers))
         self._lines.append(f"rm -rf -- {quote(self._temporary)}")
-        self._ran = _Ran(element, module, directory, outputs)
+        self._ran = _Ran(element, module, directory, outputs, began)
 
     def finish(self) -> Built:
         """Tidy up after the last buildpack and write what all of them said."""
@@ -238,14 +244,15 @@ class _Work:
         check_unmet(outputs.build.unmet, asked, f"{directory}/build.toml")
         return [name for name in asked if name not in outputs.build.unmet]
 
-    def _send(self) -> None:
-        """Send the lines that are due, and take in what they say about the buildpack that ran last."""
+    def _send(self) -> bytes:
+        """Send the lines that are due, and take in what they say about the buildpack that ran last; return all of it."""
         said = run_lines(self._env, self._lines, first=layers_dir.FUNCTIONS)
         self._lines = []
         ran, self._ran = self._ran, None
         if ran is not None:
             with _as_build_error(ran.module):
                 self._settle(ran, layers_dir.read_found(said, ran.directory))
+        return said
 
     def _settle(self, ran: _Ran, found: Found) -> None:
         outputs = ran.outputs
@@ -263,6 +270,7 @@ class _Work:
                 layers=_layers(outputs.layers, found, ran.directory),
                 store=outputs.store,
                 sboms=_sboms(ran, found),
+                began=ran.began,
             )
         )
 

@@ -22,6 +22,7 @@ from pybuild.lifecycle.decisions import tell_cached, tell_layers
 from pybuild.lifecycle.exportable import add_lifecycle_sboms, collect
 from pybuild.lifecycle.extended import ExtendedRunImage
 from pybuild.lifecycle.image_layers import ImageLayer, ImageLayers, LauncherSource, image_layers
+from pybuild.lifecycle.meddling import tell_meddling
 from pybuild.lifecycle.outputs import NOT_LAYERS
 from pybuild.spec.labels import (
     BUILD_METADATA,
@@ -126,6 +127,7 @@ def export(env: BuildEnv, store: ImageStore, inputs: ExportInputs) -> Exported:
     if folder and inputs.platform_api.minor >= 11:
         add_lifecycle_sboms(env, inputs.layers_dir, folder)
     found = collect(env, inputs.built, layers_dir=inputs.layers_dir, app_dir=inputs.app_dir)
+    tell_meddling(inputs.built, found, inputs.cache)
     if not inputs.uploaded or found.listings[inputs.app_dir].stamp != inputs.uploaded:
         # A buildpack changed the app: it is not what was uploaded any more.
         inputs = replace(inputs, upload="")

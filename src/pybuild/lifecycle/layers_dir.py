@@ -6,6 +6,7 @@ is one round trip. Specification: buildpack.md, "Phase #5: Build" and "Ignored L
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 from shlex import quote
@@ -17,6 +18,8 @@ from pybuild.spec.environ import BUILD_PATHS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+_TIME = re.compile(rb"([0-9]{1,12})\.([0-9]+)")
 
 # `ignored` renames as rename(2) does: over an empty directory, never into one. Every printed record begins with
 # one character that says what it is and ends with a NUL byte.
@@ -60,15 +63,28 @@ class Found:
     path_dirs: Mapping[str, frozenset[str]]
 
 
-def preparation(directory: str, plan_path: str, plan: str) -> list[str]:
-    """The lines that make `directory` and, below a directory of its own in the temporary one, the plan's file."""
+def preparation(directory: str, plan_path: str, plan: str, *, timed: bool = False) -> list[str]:
+    """The lines that make `directory` and, below a directory of its own in the temporary one, the plan's file.
+
+    `timed`: they also tell when that was, for `read_time`.
+    """
     own = plan_path.rpartition("/")[0]
     temporary = own.rpartition("/")[0]
     return [
         f"[ -d {quote(directory)} ] || mkdir -p -- {quote(directory)}",
         f"mkdir -m 700 -- {quote(temporary)} {quote(own)}",
         *write_file(plan_path, plan),
+        # By the clock that files get their times from: another one may be some milliseconds ahead of it.
+        *([f"find {quote(temporary)} -prune -printf 't%C@\\0' 2>/dev/null || :"] if timed else []),
     ]
+
+
+def read_time(said: bytes) -> int:
+    """What the lines of a timed `preparation` told: nanoseconds since 1970, 0 where find is not GNU's."""
+    for record in said.split(b"\0"):
+        if record[:1] == b"t" and (found := _TIME.fullmatch(record[1:])):
+            return int(found[1]) * 1_000_000_000 + int(found[2][:9].ljust(9, b"0"))
+    return 0
 
 
 def tidying(directory: str, ignored: Iterable[str]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -19,6 +18,8 @@ _SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 
 def sha256(data: bytes) -> str:
     """The digest of `data` as `sha256:…`."""
+    import hashlib  # opens OpenSSL, 3 ms; many a phase needs no digest
+
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
@@ -51,6 +52,8 @@ class Hashing:
     """An iterable of chunks that hashes and counts what passes; `digest` and `size` speak of what has passed."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
+        import hashlib
+
         self._chunks = chunks
         self._hash = hashlib.sha256()
         self._taps: list[Tap] = []

@@ -21,6 +21,7 @@ REGISTRY = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:]+\])(?::[0-9]{
 _COMPONENT = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _LONGEST = 255
+_LOGIN = re.compile(r"^((?:docker://)?[^/@:]*:)[^/@]+(@[^/]+/)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -136,4 +137,6 @@ def _shown(part: str) -> str:
 
 
 def _wrong(text: str, why: str) -> InvalidReference:
-    return InvalidReference(f"{_shown(text)} is no image name: {why}", hint=EXAMPLE)
+    # What somebody took for a place for a login is shown to nobody.
+    said = _LOGIN.sub(r"\1***\2", text)
+    return InvalidReference(f"{_shown(said)} is no image name: {why}", hint=EXAMPLE)

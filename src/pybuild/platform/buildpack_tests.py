@@ -9,11 +9,9 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import tempfile
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pybuild import events
@@ -31,9 +29,11 @@ from pybuild.spec.api import ApiVersion
 from pybuild.spec.fixture import Fixture
 from pybuild.spec.order import ModuleRef, OrderFile
 from pybuild.spec.target import Distro, Target
+from pybuild.stores.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from pybuild.lifecycle.build import Built
     from pybuild.lifecycle.detect import Detected
@@ -77,8 +77,7 @@ def run(folder: Path, case: Path) -> Tested:
     started = time.monotonic()
     file = case / "expect.toml"
     fixture = Fixture.read(file.read_bytes() if file.is_file() else b"", str(file))
-    with tempfile.TemporaryDirectory(prefix="pybuild-test-") as name:
-        root = Path(name).resolve()
+    with scratch_folder() as root:
         content = package.load(folder, scratch=root)
         bench = _Bench(root=root, content=content, fixture=fixture)
         bench.set_up(case)

@@ -155,10 +155,12 @@ def pem(certificate: bytes) -> bytes:
 
 def _read(file: Path) -> tuple[bytes, ...]:
     try:
-        data = file.read_bytes() if file.stat().st_size <= MAX_BUNDLE else b""
+        with file.open("rb") as opened:
+            # A device has no size, and perhaps no end.
+            data = opened.read(MAX_BUNDLE + 1)
     except OSError as exc:
         raise InvalidFile(f"{file}: cannot be read: {exc.strerror}", hint=_HINT) from exc
-    certificates = parse(data)
+    certificates = parse(data) if len(data) <= MAX_BUNDLE else ()
     if not certificates:
         raise InvalidFile(f"{file}: expected CA certificates in PEM text, found none", hint=_HINT)
     _check(certificates, file)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import tempfile
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from pybuild.events import Progress, detail, emit, info
 from pybuild.oci.reference import Reference
 from pybuild.platform.pull import pull
 from pybuild.stores.daemon import DaemonStore
+from pybuild.stores.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,10 +103,12 @@ def _bootstrapped(client: docker.APIClient, recipe: Recipe, archive: Archive, ep
     info(
         f"Bootstrapping Debian {recipe.version} ({recipe.suite}) from its signed archive; this takes half a minute"
     )
-    with tempfile.NamedTemporaryFile(prefix="pybuild-") as tarball:
-        _run_mmdebstrap(recipe, archive, epoch, tarball.fileno())
+    with scratch_folder() as scratch:
+        path = scratch / "base.tar"
+        with path.open("wb") as tarball:
+            _run_mmdebstrap(recipe, archive, epoch, tarball.fileno())
         with engine.translating("importing the base image"):
-            answer = str(client.import_image_from_file(tarball.name))
+            answer = str(client.import_image_from_file(str(path)))
     found = re.search(r"sha256:[0-9a-f]{64}", answer)
     if found is None:
         raise BuilderUnusable(f"the Docker Engine did not take the bootstrapped base: {answer[:300]}")

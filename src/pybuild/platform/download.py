@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,8 @@ import platformdirs
 
 from pybuild import __version__
 from pybuild.errors import InvalidInput, PybuildError
-from pybuild.events import Progress, detail, emit, info, redact, warn
+from pybuild.events import Progress, detail, emit, hide_login, info, redact, warn
+from pybuild.stores.scratch import scratch_file
 from pybuild.stores.state import read_state, write_state
 from pybuild.stores.trust import trust_for
 
@@ -53,6 +53,7 @@ def download(url: str, *, environ: Mapping[str, str], most: int = MOST_BYTES) ->
     Where the server cannot be reached, a copy from an earlier time is used, with a warning. A URL that ends with
     `#sha256=HEX` is for that content alone.
     """
+    hide_login(url)
     url, _, wanted = url.partition("#")
     if wanted and not _DIGEST.fullmatch(wanted):
         raise InvalidInput(
@@ -162,8 +163,12 @@ def _answer(session: Any, url: str, headers: Mapping[str, str], environ: Mapping
         )
         if answer.status_code not in {301, 302, 303, 307, 308}:
             return answer
-        target = urljoin(url, answer.headers.get("Location", ""))
+        location = answer.headers.get("Location", "")
         answer.close()
+        try:
+            target = urljoin(url, location)
+        except ValueError:
+            target = location
         if parts.scheme == "https" and not target.startswith("https://"):
             raise DownloadFailed(f"{redact(url)} leads to {redact(target)[:200]!r}, which is not https")
         url = target
@@ -174,7 +179,7 @@ def _keep(answer: Any, url: str, file: Path, most: int) -> None:
     """Put the body into its place once it is complete."""
     total = int(answer.headers.get("Content-Length") or 0)
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=".coming-")
+    handle, temporary = scratch_file(file.parent, ".coming-")
     label, done = f"Downloading {urlsplit(url).path.rpartition('/')[2] or redact(url)}", 0
     try:
         with os.fdopen(handle, "wb") as out:
@@ -184,12 +189,13 @@ def _keep(answer: Any, url: str, file: Path, most: int) -> None:
                     raise DownloadFailed(f"{redact(url)} is larger than {most} bytes")
                 out.write(piece)
                 emit(Progress(label=label, done=done, total=total))
-        if total and done != total and not answer.headers.get("Content-Encoding"):
-            raise DownloadFailed(f"{redact(url)} was cut off after {done} of {total} bytes")
-        Path(temporary).replace(file)
+            if total and done != total and not answer.headers.get("Content-Encoding"):
+                raise DownloadFailed(f"{redact(url)} was cut off after {done} of {total} bytes")
+            out.flush()
+            temporary.replace(file)
     except BaseException:
         with suppress(OSError):
-            Path(temporary).unlink()
+            temporary.unlink()
         raise
     finally:
         emit(Progress(label=label, done=-1))

@@ -19,7 +19,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pybuild import engine, events
-from pybuild.errors import DiskFull, EngineUnavailable, ExtendError, InvalidFile, PybuildError, TimedOut
+from pybuild.errors import (
+    DiskFull,
+    EngineUnavailable,
+    ExtendError,
+    InvalidFile,
+    PybuildError,
+    TimedOut,
+    TooMuchOutput,
+)
 from pybuild.lifecycle.dockerfiles import arg_name, parse
 from pybuild.lifecycle.dockerignore import NAME as DOCKERIGNORE
 from pybuild.lifecycle.dockerignore import Ignore
@@ -49,13 +57,15 @@ _NOISE = ("Removing intermediate container", "Successfully built", "[Warning] On
 class EngineOptions:
     """How containers of the builder are made. `proxies`: variables for them; `fresh`: take nothing from the cache.
 
-    `deadline`: the time of `time.monotonic()` at which everything ends, None for no limit.
+    `deadline`: the time of `time.monotonic()` at which everything ends, None for no limit. `output_limit`: bytes that
+    the instructions of one Dockerfile may write, 0 for no limit.
     """
 
     network: str = ""
     proxies: Mapping[str, str]
     fresh: bool = False
     deadline: float | None = None
+    output_limit: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +156,7 @@ class EngineApplier:
 
     def _follow(self, application: Application, messages: Iterable[Mapping[str, Any]]) -> str:
         """Show what is said; return the new image's ID."""
-        built, step, cached = "", "", False
+        built, step, cached, written = "", "", False, 0
         for message in messages:
             self._check_deadline()
             if said := message.get("error"):
@@ -165,6 +175,13 @@ class EngineApplier:
             elif text.startswith(" ---> ") or text.startswith(_NOISE):
                 cached = cached or "Using cache" in text
             elif text.strip():
+                written += len(text)
+                if 0 < self._options.output_limit < written:
+                    raise ExtendError(
+                        f"{application.where} was stopped: it has written more than {self._options.output_limit} bytes "
+                        f"to its output",
+                        hint=TooMuchOutput.usual_hint,
+                    )
                 events.emit(events.Output(source=application.extension_id, data=text.encode()))
         if not built:
             raise ExtendError(f"the Docker Engine made no image of {application.where}")

@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from pybuild.errors import InvalidFile, InvalidInput
-from pybuild.events import warn
+from pybuild.events import hide_login, warn
 from pybuild.spec.environ import check_user_variable
 
 if TYPE_CHECKING:
@@ -80,11 +80,15 @@ def read_env_file(file: Path, caller: Mapping[str, str]) -> dict[str, str]:
 
 
 def proxy_environ(caller: Mapping[str, str]) -> dict[str, str]:
-    """The caller's proxy variables in both spellings, since tools disagree; capitals win where both are set."""
+    """The caller's proxy variables in both spellings, since tools disagree; capitals win where both are set.
+
+    Builds see a password that is in one, and nobody else does: it is hidden from all output.
+    """
     environ: dict[str, str] = {}
     for name in _PROXIES:
         value = caller.get(name) or caller.get(name.lower())
         if value:
+            hide_login(value)
             environ |= {name: value, name.lower(): value}
     return environ
 

@@ -156,6 +156,7 @@ class EngineExtender:
             proxies=proxy_environ(ready.request.caller),
             fresh=ready.request.clear_cache,
             deadline=self._held.env.deadline,
+            output_limit=ready.request.limits.log,
         )
         applier = EngineApplier(ready.client, self._held.env, start_at, options)
         try:

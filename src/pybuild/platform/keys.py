@@ -70,6 +70,7 @@ class _Tools:
     hashes: Any
     serialization: Any
     InvalidSignature: Any
+    unsupported: Any
 
 
 def make_pair(private: Path, public: Path, *, password: str) -> None:
@@ -101,7 +102,7 @@ def read_private(path: Path, *, password: str) -> PrivateKey:
     except TypeError as exc:
         wanted = "no password, and one was given" if password else "a password"
         raise InvalidInput(f"the key {path} needs {wanted}", hint=f"set {PASSWORD}, or unset it") from exc
-    except ValueError as exc:
+    except (ValueError, tools.unsupported) as exc:
         raise InvalidInput(
             f"the key {path} cannot be read: it is no private key in PEM, or the password is wrong",
             hint="make one: pybuild signature make-key NAME",
@@ -116,7 +117,7 @@ def read_public(path: Path) -> PublicKey:
     tools = _cryptography()
     try:
         key = tools.serialization.load_pem_public_key(_content(path))
-    except ValueError as exc:
+    except (ValueError, tools.unsupported) as exc:
         raise InvalidInput(
             f"the key {path} is no public key in PEM", hint="name the .pub file of the pair"
         ) from exc
@@ -136,7 +137,7 @@ def _content(path: Path) -> bytes:
 
 def _cryptography() -> _Tools:
     try:
-        from cryptography.exceptions import InvalidSignature
+        from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
         from cryptography.hazmat.primitives import hashes, serialization
         from cryptography.hazmat.primitives.asymmetric import ec, ed25519
     except ImportError as exc:
@@ -144,5 +145,10 @@ def _cryptography() -> _Tools:
             "signatures need the package cryptography, which is not here", hint=_MISSING
         ) from exc
     return _Tools(
-        ec=ec, ed25519=ed25519, hashes=hashes, serialization=serialization, InvalidSignature=InvalidSignature
+        ec=ec,
+        ed25519=ed25519,
+        hashes=hashes,
+        serialization=serialization,
+        InvalidSignature=InvalidSignature,
+        unsupported=UnsupportedAlgorithm,
     )

@@ -11,7 +11,6 @@ import gzip
 import importlib.util
 import io
 import py_compile
-import tempfile
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,12 +20,15 @@ from pybuild.errors import BuilderUnusable
 from pybuild.lifecycle.image_layers import PLACEHOLDER
 from pybuild.lifecycle.inputs import PHASES, VERSION
 from pybuild.oci import tar
+from pybuild.platform import stand_ins
 from pybuild.spec.api import BUILDPACK_APIS, PLATFORM_APIS
+from pybuild.stores.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _PACKAGE = Path(pybuild.__file__).parent
+_STAND_INS = Path(stand_ins.__file__).parent
 # What `-daemon` and registries need beside us.
 BUNDLED = ("docker", "idna", "requests", "urllib3")
 # The command `pybuild`, which no phase uses.
@@ -37,7 +39,7 @@ _STAMP = (1980, 1, 1, 0, 0, 2)
 _HEAD = b"""#!/bin/sh
 # pybuild's lifecycle: a Python program in a zip archive behind these lines.
 for python in python3 /usr/bin/python3 /usr/local/bin/python3; do
-    if command -v "$python" >/dev/null 2>&1; then exec "$python" -I "$0" "$@"; fi
+    if command -v "$python" >/dev/null 2>&1; then exec "$python" -I -S "$0" "$@"; fi
 done
 echo "ERROR: pybuild's lifecycle needs Python 3.11 or later, and there is no python3"
 exit 1
@@ -51,44 +53,12 @@ main()
 """
 
 
-# In the place of the package of that name: the CA certificates of the image, as for every other program in it. The
-# package would unpack its own into a temporary file that root makes and the build user cannot remove.
-_CERTIFI = b'''"""The CA certificates of this image."""
-import os
-_PLACES = (
-    os.environ.get("SSL_CERT_FILE", ""),
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-)
-def where():
-    """The file with all of them; "" if there is none."""
-    return next((place for place in _PLACES if place and os.path.isfile(place)), "")
-def contents():
-    """What is in it."""
-    with open(where(), encoding="ascii") as file:
-        return file.read()
-'''
-
-
-# Nobody here guesses encodings: registries and engines speak UTF-8. The package would cost a tenth of a phase's start.
-_CHARSET_NORMALIZER = b'''"""What requests asks for the encoding of answers that do not state theirs."""
-__version__ = "3.0.0"
-def detect(content):
-    """All texts are taken to be UTF-8."""
-    return {"encoding": "utf-8"}
-'''
-
-
 def program() -> bytes:
     """The file for all phases."""
     data = io.BytesIO()
     data.write(_HEAD)
     with zipfile.ZipFile(data, "a", zipfile.ZIP_DEFLATED) as archive:
         _add(archive, "__main__.py", _MAIN)
-        _add(archive, "certifi/__init__.py", _CERTIFI)
-        _add(archive, "charset_normalizer/__init__.py", _CHARSET_NORMALIZER)
         for name, path in sorted(_sources()):
             _add(archive, name, path.read_bytes())
             if path.suffix == ".py":
@@ -130,6 +100,9 @@ def _sources() -> Iterator[tuple[str, Path]]:
         is_phase = path.name in PHASE_MODULES or path.name.startswith("phase")
         if inner.parts[0] not in LEFT_OUT and (inner.parts[0] != "cli" or is_phase):
             yield f"pybuild/{inner}", path
+    for path in _files(_STAND_INS):
+        if path.name != "__init__.py":
+            yield path.name, path
     for package in BUNDLED:
         spec = importlib.util.find_spec(package)
         if spec is None or spec.origin is None:
@@ -150,15 +123,16 @@ def _files(folder: Path) -> Iterable[Path]:
 
 def _compiled(path: Path, name: str) -> bytes:
     """Code that the Python of this version need not compile at every start; others take the source."""
-    with tempfile.NamedTemporaryFile() as file:
+    with scratch_folder() as scratch:
+        file = scratch / "code.pyc"
         py_compile.compile(
             str(path),
-            cfile=file.name,
+            cfile=str(file),
             dfile=name,
             doraise=True,
             invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
         )
-        return Path(file.name).read_bytes()
+        return file.read_bytes()
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:

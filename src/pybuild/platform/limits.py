@@ -1,4 +1,4 @@
-"""How much of the machine a build may take: the words of `--memory`, `--cpus` and `--pids-limit`."""
+"""How much of the machine a build may take: the words of `--memory`, `--cpus`, `--pids-limit` and `--log-limit`."""
 
 from __future__ import annotations
 
@@ -9,18 +9,23 @@ from pybuild.errors import InvalidInput
 
 _UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _LEAST_MEMORY = 6 << 20  # what engines demand
+DEFAULT_LOG = 1 << 30
+"""More than anybody has ever read, and less than a disk that keeps logs has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """`memory`: bytes, `cpus`: number of them, `processes`: most at a time; 0 for no limit."""
+    """`memory`: bytes, `cpus`: number of them, `processes`: most at a time, `log`: bytes of output; 0 for no limit."""
 
     memory: int = 0
     cpus: float = 0
     processes: int = 0
+    log: int = DEFAULT_LOG
 
 
-def read_limits(*, memory: str | None, cpus: float | None, processes: int | None) -> Limits:
+def read_limits(
+    *, memory: str | None, cpus: float | None, processes: int | None, log: str | None = None
+) -> Limits:
     """The limits that these words make. Raises `InvalidInput` for one that means nothing."""
     if cpus is not None and not 0.01 <= cpus <= 4096:
         raise InvalidInput(f"--cpus {cpus} is no number of CPUs: expected 0.01 or more", hint="--cpus 1.5")
@@ -28,16 +33,22 @@ def read_limits(*, memory: str | None, cpus: float | None, processes: int | None
         raise InvalidInput(
             f"--pids-limit {processes} is no number of processes: expected 1 or more", hint="--pids-limit 500"
         )
-    return Limits(memory=_bytes(memory) if memory else 0, cpus=cpus or 0, processes=processes or 0)
+    size = _bytes(memory) if memory else 0
+    if memory and size < _LEAST_MEMORY:
+        raise InvalidInput(
+            f"--memory {memory!r} is no amount of memory: expected 6m or more, such as 512m or 2g",
+            hint="--memory 2g",
+        )
+    most = _bytes(log) if log else DEFAULT_LOG
+    if most < 0:
+        raise InvalidInput(
+            f"--log-limit {log!r} is no amount of output: expected something such as 100m or 2g, or 0 for no limit",
+            hint="--log-limit 2g",
+        )
+    return Limits(memory=size, cpus=cpus or 0, processes=processes or 0, log=most)
 
 
 def _bytes(word: str) -> int:
-    """`512m`, `2g`, `1.5GiB` or a number of bytes, as engines count: in powers of 1024."""
+    """`512m`, `2g`, `1.5GiB` or a number of bytes, as engines count: in powers of 1024. -1 for what is none."""
     found = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)\s*([bkmgt]?)(?:i?b)?", word.strip().lower())
-    size = int(float(found[1]) * _UNITS[found[2]]) if found else 0
-    if size < _LEAST_MEMORY:
-        raise InvalidInput(
-            f"--memory {word!r} is no amount of memory: expected 6m or more, such as 512m or 2g",
-            hint="--memory 2g",
-        )
-    return size
+    return int(float(found[1]) * _UNITS[found[2]]) if found else -1

@@ -6,10 +6,8 @@ Specification: distribution.md, "Buildpackage" (PKG-01 to PKG-08, T2-34 to T2-37
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pybuild import gojson
@@ -30,9 +28,11 @@ from pybuild.spec.config import OFFICIAL_REGISTRY, IndexRegistry
 from pybuild.spec.package_toml import PackageToml
 from pybuild.spec.target import TargetSpec
 from pybuild.stores.api import StoredImage
+from pybuild.stores.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from pybuild.oci.reference import Reference
     from pybuild.platform.made import Outcome, Place, Where
@@ -78,8 +78,7 @@ class PackageRequest:
 
 def make_package(request: PackageRequest) -> Outcome:
     """Make the package, for each target. Raises `PybuildError` with nothing written."""
-    with tempfile.TemporaryDirectory(prefix="pybuild-") as name:
-        scratch = Path(name)
+    with scratch_folder() as scratch:
         config, folder = _config(request.file, request.kind)
         targets = request.targets or _targets(config, folder, request.kind)
         if not targets:

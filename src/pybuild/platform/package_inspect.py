@@ -5,7 +5,6 @@ Labels: distribution.md, "Buildpackage" (PKG-04, PKG-06); pack's `buildpack insp
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -21,6 +20,7 @@ from pybuild.spec.buildpack import Stack
 from pybuild.spec.order import ModuleRef, Order
 from pybuild.spec.package import LAYERS, METADATA
 from pybuild.spec.registry_index import RegistryId
+from pybuild.stores.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,13 +107,13 @@ def _image(look: Look, place: Place, question: Question) -> PackageInfo:
 
 
 def _archive(path: Path, place: Place, question: Question) -> PackageInfo:
-    with tempfile.TemporaryDirectory(prefix="pybuild-") as scratch:
+    with scratch_folder() as scratch:
         if path.is_dir():
             raise InvalidInput(
                 f"{path} is the folder of a {question.kind}, not a package",
                 hint=f"pybuild {question.kind} package makes packages of folders",
             )
-        return read(fetch_archive.read_labels(path, Path(scratch)), place, question)
+        return read(fetch_archive.read_labels(path, scratch), place, question)
 
 
 def read(labels: Mapping[str, str], place: Place, question: Question) -> PackageInfo:

@@ -7,18 +7,17 @@ the imports of the lifecycle happen in that time too.
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pybuild import engine, events
 from pybuild.buildenv.container import ContainerBuildEnv
 from pybuild.buildenv.container_spec import ContainerSpec
 from pybuild.errors import BuilderUnusable, InvalidFile, InvalidInput
+from pybuild.oci import tar
 from pybuild.oci.reference import Reference
 from pybuild.platform import ownership, volumes
 from pybuild.platform.builder import check_platform, read_builder, warn_of_emulation, with_versions
@@ -40,10 +39,12 @@ from pybuild.platform.trust import is_trusted
 from pybuild.spec.api import PLATFORM_APIS
 from pybuild.spec.order import System
 from pybuild.spec.project import Project
+from pybuild.stores.scratch import scratch_folder
 from pybuild.stores.state import read_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     import docker
 
@@ -120,7 +121,7 @@ def prepared(request: BuildRequest) -> Iterator[Prepared]:
     app_dir = request.workspace or project.workspace or DEFAULT_WORKSPACE
     _check_volumes(request, app_dir)
     store = target.store(Reference.parse(run_name), builder)
-    with closing(store), tempfile.TemporaryDirectory(prefix="pybuild-") as scratch:
+    with closing(store), scratch_folder() as scratch:
         key = f"{builder.name} {builder.uid}:{builder.gid} {app_dir}"
         volume = request.cache.volume or volumes.volume_name(request.image.name, key)
         events.detail(f"Using build cache volume '{volume}'")
@@ -129,7 +130,7 @@ def prepared(request: BuildRequest) -> Iterator[Prepared]:
             project,
             builder,
             app=request.path,
-            scratch=Path(scratch),
+            scratch=scratch,
             choices=request.choices,
             remote=partial(_remote, client, request),
         )
@@ -324,7 +325,12 @@ def looked_into(prepared: Prepared) -> Iterator[ContainerBuildEnv]:
 
 
 def start(env: ContainerBuildEnv, request: BuildRequest) -> None:
-    """Let the container start, and its time run."""
+    """Let the container start, and its time run; say how much may be printed."""
+    if (request.choices.uid, request.choices.gid) != (None, None):
+        # In the image this folder belongs to the builder's own user, and so does a new volume's there.
+        own = tar.TarEntry(os.fsencode(LAYERS_DIR.lstrip("/")), tar.DIRECTORY, 0o755, env.uid, env.gid)
+        env.unpack("/", tar.write([(own, b"")]))
+    env.output_limit = request.limits.log
     if request.timeout:
         env.deadline = time.monotonic() + request.timeout
     env.start_soon()

@@ -140,7 +140,7 @@ def _outcome(table: Table, key: str) -> Outcome:
             outcome: Outcome = each
             return outcome
     expected = "pass, fail or error" if key == "detect" else "pass or fail"
-    raise InvalidFile(f"{table.place(key)}: expected {expected}, found {text!r}")
+    raise InvalidFile(f"{table.place(key)}: expected {expected}, found {text[:100]!r}")
 
 
 def _texts(table: Table) -> dict[str, str]:

@@ -17,13 +17,12 @@ from pybuild.errors import InvalidFile
 from pybuild.gojson import Struct
 from pybuild.spec import toml
 from pybuild.spec.api import ApiVersion
-from pybuild.spec.launch import StoreToml
 from pybuild.spec.names import check_layer_name, check_text
 from pybuild.spec.run_image import RunImageName
 from pybuild.spec.toml import Table
 
 if TYPE_CHECKING:
-    from pybuild.spec.launch import BomEntry, Metadata, Process
+    from pybuild.spec.launch import BomEntry, Metadata, Process, StoreToml
     from pybuild.spec.order import GroupElement
 
 LIFECYCLE_METADATA = "io.buildpacks.lifecycle.metadata"
@@ -108,6 +107,8 @@ class BuildpackLayers:
     @classmethod
     def read(cls, table: Table, form: Form) -> Self:
         """From its table; raises `InvalidFile`."""
+        from pybuild.spec.launch import StoreToml  # 2 ms, of which the labels of most images need none
+
         found = table.optional_table("layers")
         store = table.optional_table("store")
         return cls(

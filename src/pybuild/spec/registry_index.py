@@ -46,7 +46,7 @@ class RegistryId:
             )
         if version and not _SEMVER.fullmatch(version):
             raise InvalidInput(
-                f"{text[:200]!r} asks for the version {version!r}: expected three numbers with dots",
+                f"{text[:200]!r} asks for the version {version[:100]!r}: expected three numbers with dots",
                 hint=f"for the newest one: {buildpack_id}",
             )
         return cls(namespace=namespace, name=name, version=version)

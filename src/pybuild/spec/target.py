@@ -128,7 +128,7 @@ class TargetSpec:
         os, arch, variant = (*parts, "", "")[:3]
         if arch and arch not in ARCHITECTURES:
             raise InvalidInput(
-                f"the target {word[:100]!r} has the unknown architecture {arch!r}",
+                f"the target {word[:100]!r} has the unknown architecture {arch[:40]!r}",
                 hint=f"known are {', '.join(sorted(ARCHITECTURES))}",
             )
         return cls(os=os, arch=arch, variant=variant, distros=tuple(_distros(distros, word)))

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from pybuild.errors import InvalidFile
 from pybuild.gojson import Struct, decimal_digits, timestamp
-from pybuild.spec import toml_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_BYTES = 1 << 20
+_SHOWN = 300
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _ESCAPES = {
@@ -51,6 +51,8 @@ def load(data: bytes, *, file: str, limit: int = MAX_BYTES) -> Table:
     except UnicodeDecodeError as exc:
         line = data.count(b"\n", 0, exc.start) + 1
         raise InvalidFile(f"{file}: line {line}: not UTF-8") from exc
+    from pybuild.spec import toml_text  # 2 ms of patterns; who only writes needs none
+
     return Table(toml_text.parse(text, file=file), file=file)
 
 
@@ -174,7 +176,7 @@ class Table:
     def place(self, key: str = "") -> str:
         """File and key path, for messages."""
         path = self._at(key) if key else self.path
-        return f"{self.file}: {path}" if path else self.file
+        return f"{self.file}: {path[:_SHOWN]}" if path else self.file
 
     def wrong(self, key: str, expected: str, found: Any) -> InvalidFile:
         """The error for a value of the wrong type."""

@@ -9,7 +9,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from pybuild.errors import RegistryError
 from pybuild.events import detail
@@ -271,4 +271,4 @@ def _location(place: Place, answer: Answer) -> str:
     location: Any = answer.headers.get("location", "")
     if not location:
         raise RegistryError(f"{place.registry} does not say where to send a blob")
-    return place.transport.checked(urljoin(answer.url, location))
+    return place.transport.checked(answer.url, location)

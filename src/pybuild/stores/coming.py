@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import shutil
 import tempfile
@@ -17,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Self
 
 from pybuild.errors import DiskFull, ExportError, PybuildError, TimedOut
 from pybuild.oci.digest import Hashing
+from pybuild.stores.scratch import remove_left, try_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -39,11 +39,10 @@ class Coming:
 
     def __enter__(self) -> Self:
         with locked(self._folder), writing(self._folder):
-            for left in self._folder.glob(f"{PREFIX}*"):
-                _remove_if_left(left)
+            remove_left(self._folder, PREFIX)
             self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=self._folder))
             self._lock = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            _try_lock(self._lock)
+            try_lock(self._lock)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -88,7 +87,7 @@ def locked(folder: Path) -> Iterator[None]:
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         end = time.monotonic() + _PATIENCE
-        while not _try_lock(handle):
+        while not try_lock(handle):
             if time.monotonic() > end:
                 raise TimedOut(
                     f"another process has been writing into {folder} for a minute", hint=f"fuser -v {folder}"
@@ -112,26 +111,3 @@ def _unwritable(exc: OSError, where: Path) -> PybuildError:
     if exc.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
         return DiskFull(f"no space left in {where} for the image: {exc.strerror}", hint=f"df -h {where}")
     return ExportError(f"{where} cannot be written: {exc.strerror}", hint=f"ls -ld {where}")
-
-
-def _remove_if_left(path: Path) -> None:
-    """Remove the hidden folder of a process that is gone."""
-    with contextlib.suppress(OSError):
-        handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        try:
-            if _try_lock(handle):
-                shutil.rmtree(path, ignore_errors=True)
-        finally:
-            os.close(handle)
-
-
-def _try_lock(handle: int) -> bool:
-    """Whether nobody else has the lock; a file system that knows no locks has nobody who has one."""
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as exc:
-        if exc.errno not in {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}:
-            raise
-    return True

@@ -14,19 +14,25 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pybuild import engine
-from pybuild.errors import ExportError, InvalidArchive, InvalidReference
-from pybuild.oci import tar
+from pybuild.errors import (
+    EngineUnavailable,
+    ExportError,
+    InvalidArchive,
+    InvalidReference,
+    PybuildError,
+)
 from pybuild.oci.digest import is_digest, sha256
 from pybuild.oci.reference import Reference
 from pybuild.stores.api import StoredImage, Written
-from pybuild.stores.load import LoadRefused, Source, Upload, held_below, load_failure, refusal, source_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import docker
 
+    from pybuild.glance import Glance
     from pybuild.stores.api import Layer
+    from pybuild.stores.load import Source, Upload
     from pybuild.stores.saved import SavedImage
 
 CONFIG_KEYS = (
@@ -52,7 +58,7 @@ _LOADED = "Loaded image ID: "
 class DaemonStore:
     """The images of one Docker Engine. `labels` go on containers that it makes for a moment."""
 
-    def __init__(self, client: docker.APIClient, *, labels: Mapping[str, str] | None = None) -> None:
+    def __init__(self, client: docker.APIClient | Glance, *, labels: Mapping[str, str] | None = None) -> None:
         self._client: Any = client  # the SDK's annotations are partial
         self._labels = dict(labels or {})
         self._info: dict[str, Any] | None = None
@@ -82,7 +88,9 @@ class DaemonStore:
         present = self._present(base, layers, make_config)
         if present is not None:
             return self._named(present, names)
-        sources = [*(Source(diff_id) for diff_id in base.diff_ids), *map(source_of, layers)]
+        from pybuild.stores import load  # an analyzer needs none of it
+
+        sources = [*map(load.Source, base.diff_ids), *map(load.source_of, layers)]
         with engine.translating("sending the image"):
             upload = self._send(base, sources, make_config, previous)
         return self._taken(upload, names)
@@ -100,9 +108,11 @@ class DaemonStore:
         present = self.find(sha256(config))
         if present is not None:
             return self._named(present, names)
-        sources = [Source(diff_id) for diff_id in (*base.diff_ids, *kept)]
+        from pybuild.stores import load
+
+        sources = [load.Source(diff_id) for diff_id in (*base.diff_ids, *kept)]
         with engine.translating("sending the image"), ExitStack() as stack:
-            if self._is_containerd() or held_below(sources, base, image) < len(sources):
+            if self._is_containerd() or load.held_below(sources, base, image) < len(sources):
                 saved = stack.enter_context(self._save(image))
                 own = [source.filled_from(saved) for source in sources[len(base.diff_ids) :]]
                 sources[len(base.diff_ids) :] = own
@@ -176,26 +186,30 @@ class DaemonStore:
         make_config: Callable[[Sequence[str]], bytes],
         previous: StoredImage | None,
     ) -> Upload:
-        held = 0 if self._is_containerd() else held_below(sources, base, previous)
+        from pybuild.stores import load
+
+        held = 0 if self._is_containerd() else load.held_below(sources, base, previous)
         if held >= len(base.diff_ids):
             try:
-                return self._load(Upload(sources, held, make_config))
-            except LoadRefused:
+                return self._load(load.Upload(sources, held, make_config))
+            except load.LoadRefused:
                 if held == 0:
                     raise
                 # Most likely "invalid diffID": a layer that the engine had when we asked is gone.
         if base.diff_ids:
             saved = self._saved_image(base)
             sources = [source.filled_from(saved) for source in sources]
-        return self._load(Upload(sources, 0, make_config))
+        return self._load(load.Upload(sources, 0, make_config))
 
     def _load(self, upload: Upload) -> Upload:
         """One POST /images/load. Whatever goes wrong while we make the archive counts, not what follows from it."""
+        from pybuild.stores import load
+
         loaded = ""
         try:
             for message in self._client.load_image(upload.chunks(), quiet=False):
-                if said := refusal(message):
-                    raise load_failure(said)
+                if said := load.refusal(message):
+                    raise load.load_failure(said)
                 line = str(message.get("stream", "")).strip()
                 if line.startswith(_LOADED) and is_digest(line.removeprefix(_LOADED)):
                     loaded = line.removeprefix(_LOADED)
@@ -216,14 +230,25 @@ class DaemonStore:
     def _saved_image(self, image: StoredImage) -> SavedImage:
         if self._saved is None or self._saved[0] != image.id:
             self.close()
-            with engine.translating(f"reading the image {image.id}"):
-                self._saved = (image.id, self._save(image))
+            self._saved = (image.id, self._save(image))
         return self._saved[1]
 
     def _save(self, image: StoredImage) -> SavedImage:
         from pybuild.stores.saved import SavedImage  # seldom needed
 
-        return SavedImage(self._client.get_image(image.id))
+        try:
+            with engine.translating(f"reading the image {image.id}"):
+                return SavedImage(self._client.get_image(image.id))
+        except EngineUnavailable:
+            raise
+        except PybuildError:
+            if self.find(image.id) is not None:
+                raise
+            raise ExportError(
+                f"the Docker Engine no longer has the image {image.names[0] if image.names else image.id}:"
+                " somebody removed it since the build began",
+                hint="build again",
+            ) from None
 
     def _name(self, image: StoredImage, names: Iterable[Reference]) -> None:
         for name in names:
@@ -232,6 +257,8 @@ class DaemonStore:
                     self._client.tag(image.id, name.familiar_repository, name.tag)
 
     def _follow(self, container: str, path: str) -> bytes | None:
+        from pybuild.oci import tar
+
         for _ in range(_MOST_LINKS):
             try:
                 with engine.translating(f"reading {path}"):

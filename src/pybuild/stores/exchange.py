@@ -149,11 +149,12 @@ class NoTls(Broken):
 class Found:
     """An answer whose body is still to be read: bounded, counted against its length, within its time."""
 
-    def __init__(self, response: Any, what: str, patience: Patience) -> None:
-        self._response, self._what, self._patience = response, what, patience
-        self.status: int = response.status_code
-        self.headers: dict[str, str] = {name.lower(): value for name, value in response.headers.items()}
-        self.url: str = response.url
+    def __init__(self, response: Any, method: str, url: str, what: str, patience: Patience) -> None:
+        self._response, self._method, self._what, self._patience = response, method, what, patience
+        self.url = url
+        self.status: int = response.status
+        # Lines of one name become one.
+        self.headers: dict[str, str] = {name.lower(): response.headers[name] for name in response.headers}
 
     def __enter__(self) -> Self:
         return self
@@ -164,6 +165,7 @@ class Found:
     def close(self) -> None:
         """Free the connection; one with an unread body is not used again."""
         self._response.close()
+        self._response.release_conn()
 
     @property
     def length(self) -> int | None:
@@ -180,14 +182,13 @@ class Found:
         """The body. Raises `Broken` if it ends too soon and `RegistryError` if it is longer than `limit` bytes."""
         import urllib3
 
-        head = self._response.request.method == "HEAD"
-        expected = None if head else self.length
+        expected = None if self._method == "HEAD" else self.length
         if expected is not None and expected > limit:
             raise self._too_large(limit)
         until = time.monotonic() + self._patience.for_size(min(limit, expected or limit))
         got = 0
         try:
-            while piece := self._response.raw.read1(_PIECE, decode_content=False):
+            while piece := self._response.read1(_PIECE, decode_content=False):
                 got += len(piece)
                 if got > limit:
                     raise self._too_large(limit)
@@ -246,10 +247,9 @@ def in_time(work: Callable[[], Any], seconds: float, what: str, left: threading.
 
 
 def translated(exc: BaseException, url: str, what: str) -> RegistryError:
-    """What an error of requests, urllib3, TLS or a socket means for `what`; `Broken` if it may pass."""
+    """What an error of urllib3, TLS or a socket means for `what`; `Broken` if it may pass."""
     import ssl
 
-    import requests
     import urllib3
 
     causes = list(_causes(exc))
@@ -269,7 +269,7 @@ def translated(exc: BaseException, url: str, what: str) -> RegistryError:
             )
     last = next((c for c in reversed(causes) if isinstance(c, OSError) and c.strerror), causes[-1])
     said = (isinstance(last, OSError) and last.strerror) or " ".join(str(last).split())
-    slow = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
+    slow = (urllib3.exceptions.TimeoutError, TimeoutError)
     kind = Stalled if any(isinstance(cause, slow) for cause in causes) else Broken
     return kind(f"{what} broke off: {redact(str(said))[:200]}")
 

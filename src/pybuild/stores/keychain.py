@@ -10,9 +10,6 @@ import binascii
 import json
 import os
 import re
-import signal
-import subprocess
-import tempfile
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -212,6 +209,8 @@ def _ask_helper(name: str, registry: str, environ: Mapping[str, str]) -> Credent
         return None
     program = f"docker-credential-{name}"
     server = _HUB_KEY if registry == DOCKER_HUB else registry
+    import subprocess  # 2 ms; few have helpers
+
     try:
         code, said = _run(program, server, environ)
     except OSError as exc:
@@ -241,6 +240,10 @@ def _ask_helper(name: str, registry: str, environ: Mapping[str, str]) -> Credent
 
 def _run(program: str, server: str, environ: Mapping[str, str]) -> tuple[int, str]:
     """Exit code and the first MiB of standard output. Output goes to a file, so that no child of it holds us up."""
+    import signal
+    import subprocess
+    import tempfile
+
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as asked:
         asked.write(server.encode())
         asked.seek(0)

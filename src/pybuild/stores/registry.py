@@ -18,12 +18,11 @@ from pybuild.gojson import Struct
 from pybuild.oci import model
 from pybuild.oci.digest import is_digest
 from pybuild.oci.reference import DOCKER_HUB, REGISTRY, Reference
-from pybuild.stores import blobs, compress, manifests, peek
+from pybuild.stores import blobs, compress, manifests
 from pybuild.stores.api import Layer, StoredImage
 from pybuild.stores.blobs import Place
 from pybuild.stores.exchange import Patience
 from pybuild.stores.image_manifest import Manifest, Platform
-from pybuild.stores.push import Missing, Push
 from pybuild.stores.transport import Transport
 
 if TYPE_CHECKING:
@@ -157,6 +156,8 @@ class RegistryStore:
         previous: StoredImage | None,
     ) -> Written:
         """See `ImageStore.write`. All names must be of one registry. `sent_bytes`: of layers, compressed."""
+        from pybuild.stores.push import Missing, Push  # who only looks needs neither that nor what it imports
+
         _check_names(names)
         old = self._known.get(previous.reference) if previous else None
         job = partial(
@@ -192,6 +193,8 @@ class RegistryStore:
         Layers of `previous` are looked for; those `distrusted` (diff ids) are made anew. `doubt`: what is there
         may be damaged, so the image is written in any case.
         """
+        from pybuild.stores.push import Missing, Push
+
         _check_names([name])
         job = partial(
             Push,
@@ -225,6 +228,8 @@ class RegistryStore:
         names: Sequence[Reference],
     ) -> Written:
         """See `RebasingStore.restack`. Layers keep their descriptors; a base that only the lender has is sent."""
+        from pybuild.stores.push import Missing, Push
+
         _check_names(names)
         if image.reference not in self._known:
             raise InvalidArchive(f"the image {image.id} is not of this registry")
@@ -267,6 +272,8 @@ class RegistryStore:
 
     def read_file(self, image: StoredImage, path: str) -> bytes | None:
         """See `ImageStore.read_file`; 1 MiB at most. Reads layers from the top until it is found."""
+        from pybuild.stores import peek
+
         return peek.read_file(image.diff_ids, partial(self.read_layer, image), path)
 
     def delete(self, image: StoredImage) -> None:

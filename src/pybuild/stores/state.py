@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-import tempfile
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def read_state(path: Path, *, limit: int = 64 << 20) -> bytes | None:
-    """Content of `path`; None when it is missing, no regular file, unreadable or above `limit` bytes."""
+    """Content of `path`; None when it is missing, no path, no regular file, unreadable or above `limit` bytes."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
+    except (OSError, ValueError):  # the latter for a NUL
         return None
     status = os.fstat(handle)
     # First of all, because Python makes no file object of a folder.
@@ -33,14 +32,16 @@ def read_state(path: Path, *, limit: int = 64 << 20) -> bytes | None:
 
 def write_state(path: Path, content: bytes) -> None:
     """Replace `path` by `content` in one step. Raises `OSError` with the old file untouched."""
+    from pybuild.stores.scratch import scratch_file  # 2 ms; who only reads needs none of it
+
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    handle, temporary = scratch_file(path.parent, f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)  # noqa: PTH105 - the same call, without building a Path for a temporary
+            os.replace(temporary, path)  # noqa: PTH105 - the same call, without building a Path for a temporary
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary)  # noqa: PTH108

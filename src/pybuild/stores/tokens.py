@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from pybuild.stores.keychain import Credential
 
-_PARAMETER = re.compile(r'([A-Za-z_]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
+_PARAMETER = re.compile(r'(?<![A-Za-z_])([A-Za-z_]++)\s*+=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
 _LIMIT = 1 << 20
 _LEAST_SECONDS = 60
 """How long a token without `expires_in` lasts, and the least of what the specification allows."""
@@ -153,7 +153,10 @@ def _is_address(host: str) -> bool:
 
 
 def _checked_realm(realm: str, origin: str) -> str:
-    parts = urlsplit(realm)
+    try:
+        parts = urlsplit(realm)
+    except ValueError:
+        parts = urlsplit("")
     if parts.scheme not in ("https", "http") or not parts.hostname or parts.username or parts.password:
         raise RegistryError(
             f"{origin} names {realm[:200]!r} as the place to get a token, which is no such place"
@@ -165,7 +168,7 @@ def _checked_realm(realm: str, origin: str) -> str:
 
 def _token(answer: bytes, realm: str, began: float) -> tuple[str, float]:
     try:
-        table = gojson.loads(answer, where=f"the answer of {realm}", limit=_LIMIT)
+        table = gojson.loads(answer, where=f"the answer of {realm[:200]}", limit=_LIMIT)
     except InvalidFile as exc:
         raise RegistryError(str(exc)) from exc
     found = table if isinstance(table, dict) else {}

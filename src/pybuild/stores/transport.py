@@ -1,6 +1,6 @@
 """HTTP as a registry needs it: credentials for it alone, everything bounded, every wait limited, single faults survived.
 
-`requests` is imported inside functions: that takes 0.2 s, which only builds that publish should pay.
+`urllib3` is imported inside functions: that takes 0.1 s, which only builds that publish should pay.
 
 Specification: OCI distribution-spec; RFC 9110. Promises: reliability G2, G3, G6, G8; F-07 to F-12, S-40 to S-43.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
@@ -17,6 +17,7 @@ from pybuild import __version__
 from pybuild.errors import PybuildError, RegistryDenied, RegistryError
 from pybuild.events import redact
 from pybuild.oci.reference import DOCKER_HUB
+from pybuild.stores.connections import Connections, speaks_tls
 from pybuild.stores.exchange import (
     Answer,
     Broken,
@@ -65,7 +66,7 @@ class Transport:
     patience: Patience = field(default_factory=Patience)
     stop: threading.Event = field(default_factory=threading.Event)
     _tokens: Tokens | None = None
-    _adapter: Any = None
+    _connections: Connections = field(default_factory=Connections)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def ask(
@@ -104,8 +105,7 @@ class Transport:
     def close(self) -> None:
         """End all connections."""
         self.stop.set()
-        if self._adapter is not None:
-            self._adapter.close()
+        self._connections.close()
 
     @property
     def origin(self) -> str:
@@ -124,7 +124,8 @@ class Transport:
         credential = self.keychain.credential(self.registry)
         plain = self.insecure or _is_loopback(host)
         tries = Tries(self.patience, self.stop)
-        while True:
+        near = _is_loopback(host) and not self.insecure
+        while not near or speaks_tls(host, self.patience.connect):
             try:
                 return self._greeted(f"https://{host}", credential)
             except Broken as exc:
@@ -198,12 +199,22 @@ class Transport:
             found.close()
             if method not in ("GET", "HEAD") and found.status not in (307, 308):
                 raise RegistryError(f"{self.registry} redirects a {method} with status {found.status}")
-            url = self.checked(urljoin(url, location))
+            url = self.checked(url, location)
         raise RegistryError(f"{self.registry} redirects more than {_MOST_HOPS} times")
 
-    def checked(self, url: str) -> str:
-        """`url` if we may go there on the registry's word: no downgrade to plain HTTP, no way into private networks."""
-        origin, parts = self._ready().origin, urlsplit(url)
+    def checked(self, here: str, location: str) -> str:
+        """Where `location` leads from `here`, if we may go there on the registry's word.
+
+        No downgrade to plain HTTP, no way into private networks.
+        """
+        origin = self._ready().origin
+        try:
+            url = urljoin(here, location)
+            parts = urlsplit(url)
+        except ValueError as exc:
+            raise RegistryError(
+                f"{self.registry} sends us to {redact(location)[:200]!r}, which is no address"
+            ) from exc
         host = parts.hostname or ""
         if parts.scheme not in ("http", "https") or not host:
             raise RegistryError(f"{self.registry} sends us to {redact(url)[:200]!r}, which is no address")
@@ -232,53 +243,35 @@ class Transport:
             except Broken as exc:
                 tries.again(exc)
 
-    def _send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | Content | None) -> Found:
+    def _send(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | Content | None,
+    ) -> Found:
         """One request, nothing followed or tried again: its answer with the body unread."""
-        import requests
-
         sent = {"User-Agent": f"pybuild/{__version__}", **headers}
         left = threading.Event()
+        if isinstance(body, Content) or (body is None and method in ("POST", "PUT", "PATCH")):
+            sent["Content-Length"] = str(len(body or b""))
         data = body.until(left) if isinstance(body, Content) else body
-        prepared = requests.Request(method, url, headers=sent, data=data).prepare()
-        if body is None and method in ("POST", "PUT", "PATCH"):
-            prepared.headers["Content-Length"] = "0"
         seconds = self.patience.for_size(len(body) if body is not None else 0)
         asked = urlsplit(url)
         what = f"{method} {asked.path} at {'http://' if asked.scheme == 'http' else ''}{asked.netloc}"
-        adapter = self._adapters()  # here, and not in the other thread: our caller may hold the lock
-        response = in_time(lambda: self._deliver(adapter, prepared, url, what), seconds, what, left)
-        return Found(response, what, self.patience)
+        trust = trust_for(asked.netloc, self.environ)
+        if self.insecure and asked.hostname == urlsplit(f"//{self.registry}").hostname:
+            trust = replace(trust, checked=False)
 
-    def _deliver(self, adapter: Any, prepared: Any, url: str, what: str) -> Any:
-        import requests
-        import urllib3
+        def deliver() -> Any:
+            import urllib3
 
-        proxies = requests.utils.get_environ_proxies(url)
-        trust = trust_for(urlsplit(url).netloc, self.environ)
-        verify = trust.authorities
-        if self.insecure and urlsplit(url).hostname == urlsplit(f"//{self.registry}").hostname:
-            verify = False
-            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-        try:
-            return adapter.send(
-                prepared,
-                stream=True,
-                timeout=(self.patience.connect, self.patience.idle),
-                verify=verify,
-                cert=trust.ours,
-                proxies=proxies,
-            )
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
-            raise translated(exc, url, what) from exc
+            try:
+                return self._connections.send(method, url, sent, data, trust, self.patience)
+            except (urllib3.exceptions.HTTPError, OSError) as exc:
+                raise translated(exc, url, what) from exc
 
-    def _adapters(self) -> Any:
-        with self._lock:
-            if self._adapter is None:
-                from requests.adapters import HTTPAdapter
-
-                # Retries, redirects, cookies and .netrc are ours to decide: an adapter has none of them.
-                self._adapter = HTTPAdapter(pool_connections=8, pool_maxsize=8, max_retries=0)
-            return self._adapter
+        return Found(in_time(deliver, seconds, what, left), method, url, what, self.patience)
 
     def _fault(self, found: Found, what: str) -> PybuildError:
         said = found.complaint()

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pybuild.errors import RegistryError
+
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterator, Mapping
 
 _SYSTEM = (
@@ -23,10 +26,40 @@ _DOCKER = "/etc/docker/certs.d"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trust:
-    """`authorities`: the file with the CAs to trust; True: those that requests brings. `ours`: certificate and key to show."""
+    """`authorities`: the file with the CAs to trust; True: those of the package certifi. `ours`: certificate and key to show.
+
+    `checked` False: whoever answers is believed.
+    """
 
     authorities: str | bool = True
     ours: tuple[str, str] | None = None
+    checked: bool = True
+
+    def context(self) -> ssl.SSLContext:
+        """TLS with this trust. Raises `ssl.SSLError` or `OSError` for a file that holds no such thing, `RegistryError` where there is none."""
+        import ssl
+
+        from urllib3.util.ssl_ import create_urllib3_context
+
+        context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED if self.checked else ssl.CERT_NONE)
+        if self.checked:
+            context.load_verify_locations(self._file())
+        if self.ours is not None:
+            context.load_cert_chain(*self.ours)
+        return context
+
+    def _file(self) -> str:
+        if isinstance(self.authorities, str):
+            return self.authorities
+        import certifi
+
+        found = certifi.where()
+        if not _is_file(found):
+            raise RegistryError(
+                "there are no CA certificates here to know registries by",
+                hint="install the package ca-certificates, or name a file with SSL_CERT_FILE",
+            )
+        return found
 
 
 def trust_for(host: str, environ: Mapping[str, str]) -> Trust:

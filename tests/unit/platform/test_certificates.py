@@ -96,3 +96,13 @@ def test_the_hosts_bundle_may_be_missing(tmp_path: Path) -> None:
 
     assert host_bundle([tmp_path / "a", tmp_path / "b"]) == b"x"
     assert host_bundle([tmp_path / "a"]) == b""
+
+
+@pytest.mark.parametrize("name", ["/dev/zero", "huge.pem"])
+def test_a_file_without_end_or_far_too_large_is_told_and_not_read_whole(tmp_path: Path, name: str) -> None:
+    with (tmp_path / "huge.pem").open("wb") as file:
+        file.write(pem(COMPANY))
+        file.truncate(1 << 40)
+
+    with pytest.raises(InvalidFile, match="expected CA certificates in PEM text, found none"):
+        host_certificates({"PYBUILD_CA_CERTS": str(tmp_path / name)}, folders=[])

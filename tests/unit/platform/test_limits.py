@@ -8,7 +8,18 @@ from pybuild.errors import InvalidInput
 from pybuild.platform.limits import Limits, read_limits
 
 
-def test_no_word_is_no_limit() -> None:
+@pytest.mark.parametrize(("word", "size"), [(None, 1 << 30), ("0", 0), ("100m", 100 << 20), ("1000", 1000)])
+def test_a_limit_of_output_may_be_any_size_and_is_there_without_a_word(word: str | None, size: int) -> None:
+    assert read_limits(memory=None, cpus=None, processes=None, log=word).log == size
+
+
+@pytest.mark.parametrize("word", ["much", "-1", "1.5.5g", "10 pb"])
+def test_an_amount_of_output_that_means_nothing_is_refused(word: str) -> None:
+    with pytest.raises(InvalidInput, match=r"--log-limit .* is no amount of output"):
+        read_limits(memory=None, cpus=None, processes=None, log=word)
+
+
+def test_no_word_is_no_limit_but_for_output() -> None:
     assert read_limits(memory=None, cpus=None, processes=None) == Limits()
 
 

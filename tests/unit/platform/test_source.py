@@ -6,7 +6,9 @@ import hashlib
 import io
 import os
 import socket
+import stat
 import subprocess
+import sys
 import tarfile
 import tracemalloc
 from typing import TYPE_CHECKING
@@ -139,6 +141,23 @@ def test_sockets_and_fifos_stay_behind_with_a_warning(tmp_path: Path) -> None:
     ]
 
 
+def test_a_device_stays_behind_with_a_warning(tmp_path: Path) -> None:
+    """S-08: it is never opened; reading this one would never end."""
+    fill(tmp_path, "a")
+    try:
+        os.mknod(tmp_path / "zeros", 0o666 | stat.S_IFCHR, os.makedev(1, 5))
+    except PermissionError:
+        pytest.skip("this user may not make devices")
+    texts, listen = heard()
+
+    with events.listening(listen):  # type: ignore[arg-type]
+        assert names(tmp_path) == ["a"]
+
+    assert [text.rpartition("/")[2] for text in texts] == [
+        "zeros is a device, so it is left out of the build"
+    ]
+
+
 @pytest.mark.parametrize(
     "name",
     [b"\xff\xfe", b"new\nline", b"\x1b[2J", b"tab\t", b"back\\slash", b"-rf", b"n" * 255, "ü".encode()],
@@ -247,6 +266,35 @@ def test_a_file_that_grows_or_shrinks_while_it_is_read_leaves_the_tar_whole(tmp_
         ("zlast", 5),
     ]
     assert [text.split()[0] for text in texts] == ["grows", "shrinks", "vanishes"]
+
+
+def test_a_hundred_thousand_files_are_sent_in_little_memory(tmp_path: Path) -> None:
+    """F-32."""
+    for folder in range(100):
+        (tmp_path / f"{folder:02}").mkdir()
+        handle = os.open(tmp_path / f"{folder:02}", os.O_RDONLY)
+        for file in range(1000):
+            os.close(os.open(f"{file:03}", os.O_CREAT | os.O_WRONLY, dir_fd=handle))
+        os.close(handle)
+    program = (
+        "import resource, sys; from pathlib import Path; from pybuild.platform.source import open_source\n"
+        "source = open_source(Path(sys.argv[1]))\n"
+        "sent = sum(map(len, source.upload(uid=1, gid=1, prefix='')))\n"
+        "print(source.files, sent // 512, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)"
+    )
+
+    ended = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)],
+        env={"PYTHONPATH": ":".join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    files, blocks, megabytes = map(int, ended.stdout.split())
+    assert files == 100_000
+    assert blocks >= 100_100
+    assert megabytes < 250
 
 
 @pytest.mark.parametrize("kind", ["empty", "excluded", "missing", "device"])

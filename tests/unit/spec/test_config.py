@@ -69,6 +69,7 @@ def test_the_official_registry_is_the_default_until_another_is() -> None:
     ],
 )
 def test_a_broken_file_is_told_with_its_place(text: bytes, place: str) -> None:
+    """F-30."""
     with pytest.raises(InvalidFile, match=r"config\.toml") as raised:
         Config.read(text, "config.toml")
 

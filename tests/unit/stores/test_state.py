@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ def test_a_missing_file_is_none(tmp_path: Path) -> None:
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("kind", ["folder", "fifo", "symlink", "large", "below a file"])
 def test_what_is_no_small_regular_file_is_none(tmp_path: Path, kind: str) -> None:
+    """F-22, F-31."""
     path = tmp_path / "state"
     match kind:
         case "folder":
@@ -54,6 +56,7 @@ def test_a_file_of_exactly_the_limit_is_read(tmp_path: Path) -> None:
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    """F-31, F-06."""
     path = tmp_path / "state"
     write_state(path, b"old")
     # A limit for the size of files is what a full disk looks like from inside.
@@ -71,6 +74,31 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path)
     assert done.returncode == 7
     assert read_state(path) == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_whenever_a_write_is_killed_the_file_is_one_of_those_that_were_written(tmp_path: Path) -> None:
+    """F-31: by SIGKILL at any moment."""
+    path = tmp_path / "state"
+    contents = (b"a" * 200_000, b"b" * 300_000)
+    write_state(path, contents[0])
+    program = (
+        "import sys; from pathlib import Path; from pybuild.stores.state import write_state\n"
+        "print(flush=True)\n"
+        "while True:\n"
+        "  for content in (b'a' * 200_000, b'b' * 300_000): write_state(Path(sys.argv[1]), content)"
+    )
+    source = str(Path(__file__).parents[3] / "src")
+
+    for number in range(12):
+        with subprocess.Popen(
+            [sys.executable, "-c", program, str(path)], env={"PYTHONPATH": source}, stdout=subprocess.PIPE
+        ) as writing:
+            assert writing.stdout is not None
+            writing.stdout.readline()
+            time.sleep(number * 0.0037)
+            writing.kill()
+
+        assert read_state(path) in contents
 
 
 def test_a_folder_in_the_place_of_the_file_is_an_os_error(tmp_path: Path) -> None:

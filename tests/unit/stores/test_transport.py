@@ -14,7 +14,7 @@ import pytest
 from pybuild.errors import RegistryError
 from pybuild.stores.exchange import Broken, Content, Patience, retry_after
 from pybuild.stores.keychain import Keychain
-from pybuild.stores.tokens import Challenge, may_show
+from pybuild.stores.tokens import Challenge, Tokens, may_show
 from pybuild.stores.transport import Transport
 from pybuild.stores.trust import Trust, trust_for
 from support.pace import allowed
@@ -176,6 +176,15 @@ def test_a_token_server_sees_credentials_only_within_the_domain(origin: str, rea
     assert may_show(origin, realm) is shown
 
 
+def test_a_place_for_tokens_that_is_no_address_is_told() -> None:
+    """Found by the fuzzer."""
+    challenge = Challenge.read('Bearer realm="https://auth.example.[["')
+    assert challenge is not None
+
+    with pytest.raises(RegistryError, match="no such place"):
+        Tokens("https://registry.example.com", None).refused("", challenge, (), lambda *_: b"")
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"), [("5", 5), ("", 0), ("soon", 0), ("-1", 0), ("Thu, 01 Jan 1970 00:00:00 GMT", 0)]
 )
@@ -196,10 +205,15 @@ def test_a_public_registry_may_not_send_us_into_private_networks(registry: Regis
         "https://10.0.0.1/",
     ):
         with pytest.raises(RegistryError, match="private network"):
-            way.checked(url)
+            way.checked("https://registry.example.com/v2/", url)
     with pytest.raises(RegistryError, match="from https to"):
-        way.checked("http://storage.example.com/x")
-    assert way.checked("https://storage.example.com/x") == "https://storage.example.com/x"
+        way.checked("https://registry.example.com/v2/", "http://storage.example.com/x")
+    # Found by the fuzzer, for tokens: Python's error for half an IPv6 address came through.
+    with pytest.raises(RegistryError, match="no address"):
+        way.checked("https://registry.example.com/v2/", "https://[x")
+    here = "https://registry.example.com/v2/a"
+    assert way.checked(here, "https://storage.example.com/x") == "https://storage.example.com/x"
+    assert way.checked(here, "b?c") == "https://registry.example.com/v2/b?c"
 
 
 def test_a_body_that_nobody_waits_for_any_more_is_not_sent_to_its_end() -> None:
