@@ -230,6 +230,8 @@ def _translate_answer(answer: Any, doing: str) -> PybuildError:
             f"the Docker Engine has no space left on its disk during {doing}", hint="docker system prune"
         )
     kind = {404: NotFound, 409: Conflict}.get(answer.status_code, PybuildError)
+    if answer.status_code == 500 and "name is already in use" in said:  # Podman's way to say it
+        kind = Conflict
     return kind(
         f"the Docker Engine refused {doing}: {said}",
         hint="see whether it is well: pybuild doctor; its own log: journalctl -u docker",

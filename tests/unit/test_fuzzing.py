@@ -186,8 +186,12 @@ def test_no_error_repeats_all_of_a_long_text(read: Callable[[], object]) -> None
 
 @pytest.mark.parametrize(
     "content",
-    [b"\x1f\x8b\x08\x04" + b"\0" * 6 + b"\xff\xff" + b"\xff" * 600, "zip"],
-    ids=["damaged gzip header", "zip entry before its beginning"],
+    [
+        b"\x1f\x8b\x08\x04" + b"\0" * 6 + b"\xff\xff" + b"\xff" * 600,
+        b"\x1f\x8b\x08\xe4\0\0\0\0\0\0\2\0",
+        "zip",
+    ],
+    ids=["damaged gzip header", "short gzip header", "zip entry before its beginning"],
 )
 def test_a_damaged_archive_is_a_problem_of_its_buildpack(tmp_path: Path, content: bytes | str) -> None:
     """Found by the fuzzer: slips of Python's own modules came through."""

@@ -161,7 +161,7 @@ def _tar(archive: Path) -> Iterator[_Entry]:
 def _opened(archive: Path) -> tarfile.TarFile:
     try:
         return tarfile.open(archive, "r|*")
-    except AttributeError as exc:  # a slip of Python's, for a damaged header of gzip
+    except (AttributeError, TypeError) as exc:  # slips of Python's, for a damaged or short header of gzip
         raise tarfile.ReadError("its beginning is damaged") from exc
 
 
