@@ -1,6 +1,6 @@
 # Everything a developer types. `make demo` and `make test` set up what they need, and say so.
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-stop test check lint types unit golden docker-tests test-faults fuzz bench docs site lifecycle setup venv engine clean
+.PHONY: help demo demo-stop test check lint types unit golden docker-tests test-faults fuzz soak scale bench docs site lifecycle setup venv engine clean
 
 PY := .venv/bin/python
 # So many tests run at a time, those of one file one after the other; WORKERS=0: all in one process, to debug them.
@@ -54,6 +54,12 @@ test-faults: setup ## faults and attacks: kills, signals, full disks, lying regi
 
 fuzz: venv ## feed everything that reads what strangers write with nonsense, for FUZZ_SECONDS (600)
 	@cd tests && PYTHONPATH=../src:. ../$(PY) -m support.fuzzing --seconds $(or $(FUZZ_SECONDS),600)
+
+soak: setup ## 300 builds in a row and 1,000 kills at random moments, on an engine of its own; an hour (SOAK=… for arguments)
+	@cd tests && PYTHONPATH=../src:. ../$(PY) -m support.soak $(SOAK)
+
+scale: setup ## large apps, many layers, long names: time and memory at several sizes; half an hour, 25 GB (SCALE=… for arguments)
+	@$(PY) benchmarks/scale.py $(SCALE)
 
 bench: setup ## beside pack, as ratios in one run: PACK=… CNB_LIFECYCLE_DIR=… make bench
 	@$(PY) benchmarks/run.py

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("no_leftovers")]
 
 
+class _SignalError(BaseException):
+    """A signal came."""
+
+
 def sh(text: str) -> Command:
     return Command(argv=("/bin/sh", "-c", text), environ={"PATH": "/usr/bin:/bin"}, cwd="/")
 
@@ -210,6 +214,33 @@ class TestEnds:
         with pytest.raises(KeyboardInterrupt):
             build()
         assert time.monotonic() - before < allowed(3)
+        assert leftovers(engine, test_run) == []
+
+    def test_a_signal_while_the_container_is_being_made_leaves_none(
+        self, engine: docker.APIClient, tiny_image: str, test_run: str
+    ) -> None:
+        """F-20, G1: the engine makes it all the same, whether or not somebody still waits for its answer."""
+        come = 0
+
+        def stop(number: int, frame: object) -> None:
+            raise _SignalError
+
+        before = signal.signal(signal.SIGALRM, stop)
+        try:
+            for milliseconds in (1, 2, 4, 8, 12, 16, 24, 32):
+                signal.setitimer(signal.ITIMER_REAL, milliseconds / 1000)
+                try:
+                    env = ContainerBuildEnv.create(engine, spec_for(tiny_image, test_run))
+                    signal.setitimer(signal.ITIMER_REAL, 0)
+                except _SignalError:
+                    come += 1
+                else:
+                    env.close()
+        finally:
+            signal.signal(signal.SIGALRM, before)
+
+        assert come
+        time.sleep(1)
         assert leftovers(engine, test_run) == []
 
     def test_kill_9_of_us_takes_the_container_along(

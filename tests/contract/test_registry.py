@@ -615,6 +615,21 @@ def test_a_damaged_manifest_is_one_clear_error(
         store_for(registry).find(f"{registry.host}/acme/run")
 
 
+def test_a_layer_that_is_compressed_otherwise_than_the_manifest_says_is_refused(with_base: Registry) -> None:
+    """S-41: the content would be right. What its gzip header says of the time is not."""
+    store = store_for(with_base)
+    image = store.find(f"{with_base.host}/acme/run")
+    assert image is not None
+    place, digest = next(key for key, blob in with_base.blobs.items() if blob[:2] == b"\x1f\x8b")
+    blob = bytearray(with_base.blobs[place, digest])
+    blob[4] ^= 1
+    with_base.blobs[place, digest] = bytes(blob)
+
+    with pytest.raises(RegistryError, match=f"other content for the blob {digest}"):
+        for diff_id in image.diff_ids:
+            list(store.read_layer(image, diff_id))
+
+
 @pytest.mark.parametrize("media_type", [OCI_INDEX, DOCKER_INDEX])
 def test_of_an_index_the_image_for_our_platform_is_taken(registry: Registry, media_type: str) -> None:
     ours = registry.put_image("acme/run", "ours", BASE)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import random
 import shutil
 import signal
@@ -18,7 +19,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from support.cli import Lab, builder_of
+from support.cli import PATIENCE, Lab, builder_of
 from support.engine import gnu_files, image_of_files
 from support.private_engine import PrivateEngine
 
@@ -86,13 +87,17 @@ class Usage:
 
 @dataclass(slots=True, kw_only=True)
 class Told:
-    """What a soak came to. `peak`: the most memory of a pybuild process, bytes; `seconds`: of each whole build."""
+    """What a soak came to. `peak`: the most memory of a pybuild process, bytes; `seconds`: of each whole build.
+
+    `replaced`: kills after which the new image was there; `left`: those that left a container for the next build to remove.
+    """
 
     before: Usage
     after: Usage | None = None
     builds: int = 0
     kills: int = 0
     replaced: int = 0
+    left: int = 0
     peak: int = 0
     seconds: list[float] = field(default_factory=list)
 
@@ -100,7 +105,7 @@ class Told:
 class Soak:
     """A lab on an engine of its own, whose app changes from build to build."""
 
-    def __init__(self, engine: PrivateEngine, lab: Lab, *, seed: int) -> None:
+    def __init__(self, engine: PrivateEngine, lab: Lab, *, seed: int, versions: int) -> None:
         self._engine = engine
         self._lab = lab
         self._chance = random.Random(seed)
@@ -108,8 +113,8 @@ class Soak:
         self._temporary = lab.root / "tmp"
         self._temporary.mkdir()
         lab.environ["TMPDIR"] = str(self._temporary)
-        self._clean = [self._clean_id(number) for number in range(VERSIONS)]
-        assert len(set(self._clean)) == VERSIONS
+        self._clean = [self._clean_id(number) for number in range(versions)]
+        assert len(set(self._clean)) == versions
         self._version = -1
         self._seconds: list[float] = []
         self._peak = 0
@@ -124,10 +129,13 @@ class Soak:
             if not number % 50:
                 tell(f"{number} builds: {self._usage()}")
 
-    def kill(self, count: int, tell: Callable[[str], None]) -> None:
-        """So many builds that are killed at a moment of their lives; the image is the old or the complete new one."""
+    def kill(self, count: int, tell: Callable[[str], None], *, until: float = math.inf) -> None:
+        """So many builds that are killed at a moment of their lives; the image is the old or the complete new one.
+
+        `until`: the time of `time.monotonic()` at which it is enough.
+        """
         usual = statistics.median(self.told.seconds)
-        while self.told.kills < count:
+        while self.told.kills < count and time.monotonic() < until:
             struck = self._kill_one(self._chance.uniform(0, 1.1 * usual))
             if not struck:
                 continue
@@ -145,7 +153,7 @@ class Soak:
         return self.told
 
     def _another(self) -> int:
-        return self._chance.choice([number for number in range(VERSIONS) if number != self._version])
+        return self._chance.choice([number for number in range(len(self._clean)) if number != self._version])
 
     def _write(self, version: int) -> str:
         """Make the app be this version; returns what its image will print."""
@@ -176,6 +184,7 @@ class Soak:
         assert self._lab.output_of() == printed
         self._version = version
         self._seconds.append(outcome.seconds)
+        assert self._lab.leftovers() == []
         self._prune()
 
     def _kill_one(self, after: float) -> bool:
@@ -191,7 +200,10 @@ class Soak:
         # A signal that comes before the program has taken signals into its own hands ends it as it ends any program;
         # one that comes after the image was written no longer matters.
         assert outcome.code in {0, -number, 128 + number}, where
-        assert self._lab.leftovers() == [], where
+        self._await_end(where)
+        left = self._lab.leftovers(patience=0)
+        # Killed between making the container and starting it: the next build removes that, as `_build` looks.
+        assert not left or number == signal.SIGKILL, where
         found = self._lab.image_id()
         assert found in {self._clean[before], self._clean[version]}, where
         if outcome.code == 0:
@@ -202,8 +214,16 @@ class Soak:
         struck = struck and outcome.code != 0
         self.told.kills += struck
         self.told.replaced += struck and is_new
+        self.told.left += bool(left)
         self._prune()
         return struck
+
+    def _await_end(self, where: str) -> None:
+        """Nothing of a build may run on when the build has ended."""
+        until = time.monotonic() + PATIENCE
+        while self._engine.client.containers():
+            assert time.monotonic() < until, where
+            time.sleep(0.05)
 
     def _prune(self) -> None:
         """Images that lost their name stay, as with every tool; here they go, so that each build writes its own."""
@@ -227,7 +247,7 @@ class Soak:
 
 
 @contextlib.contextmanager
-def soaking(root: Path, engine: PrivateEngine, *, seed: int) -> Iterator[Soak]:
+def soaking(root: Path, engine: PrivateEngine, *, seed: int, versions: int = VERSIONS) -> Iterator[Soak]:
     """A soak in the folder `root`, with a builder and an app of its own."""
     base, builder = f"{NAME}/gnu:1", f"{NAME}/builder:1"
     next(image_of_files(engine.client, base, gnu_files()))
@@ -240,7 +260,7 @@ def soaking(root: Path, engine: PrivateEngine, *, seed: int) -> Iterator[Soak]:
         environ={"DOCKER_HOST": engine.host},
     )
     try:
-        yield Soak(engine, lab, seed=seed)
+        yield Soak(engine, lab, seed=seed, versions=versions)
     finally:
         lab.close()
 
@@ -262,10 +282,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--builds", type=int, default=300)
     parser.add_argument("--kills", type=int, default=1000)
+    parser.add_argument("--minutes", type=float, default=math.inf, help="kill no more after that")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     options = parser.parse_args()
     # Who starts this in the background hands on that Ctrl-C is ignored; the builds want it as users have it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    began = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="pybuild-soak-"))
     (folder / "lab").mkdir()
     engine = PrivateEngine(folder, size=DISK)
@@ -279,7 +301,7 @@ def main() -> int:
         with soaking(folder / "lab", engine, seed=options.seed) as soak:
             tell(f"before: {soak.told.before}")
             soak.build(options.builds, tell)
-            soak.kill(options.kills, tell)
+            soak.kill(options.kills, tell, until=began + 60 * options.minutes)
             told = soak.end()
         tell(f"after: {told.after}")
     finally:
@@ -288,7 +310,8 @@ def main() -> int:
     middle = len(told.seconds) // 2
     first, last = statistics.median(told.seconds[:middle]), statistics.median(told.seconds[middle:])
     tell(
-        f"{told.builds} builds and {told.kills} kills ({told.replaced} came too late to keep the new image away), "
+        f"{told.builds} builds and {told.kills} kills ({told.replaced} came too late to keep the new image away, "
+        f"{told.left} left a container that had not started to the next build), "
         f"{len(told.seconds)} builds compared with a clean one; a build takes {first:.2f} s at first and {last:.2f} s "
         f"at last, and {told.peak / MIB:.0f} MiB of memory at most"
     )

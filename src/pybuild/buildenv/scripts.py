@@ -15,13 +15,14 @@ from pybuild.buildenv.api import Completed, Entry, Listing, Refused
 from pybuild.errors import BuildError, InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping
+    from collections.abc import Generator, Iterable, Iterator, Mapping
 
     from pybuild.buildenv.api import Command
 
 OUTPUT_LIMIT = 1 << 20
 RESULT_LIMIT = 1 << 20
 AT_ONCE = 64 << 10
+_AT_ONCE = 4096
 _BLOCK = 512  # what POSIX's ulimit counts in
 
 
@@ -233,9 +234,11 @@ def scan(roots: Sequence[str]) -> str:
 
 def read_listings(data: bytes, roots: Sequence[str]) -> list[Listing]:
     """The listings that the output of `scan` tells; `data` must be all of it."""
+    complete = data.endswith(b"\0\0\0")
     fields = data.split(b"\0")
+    del data
     ends = [at for at in range(0, len(fields) - 1, 3) if not fields[at]]
-    if len(ends) != len(roots) or not data.endswith(b"\0\0\0") or ends[-1] != len(fields) - 4:
+    if len(ends) != len(roots) or not complete or ends[-1] != len(fields) - 4:
         raise BuildError("the build container's list of files was cut short")
     listings = []
     start = 0
@@ -243,10 +246,18 @@ def read_listings(data: bytes, roots: Sequence[str]) -> list[Listing]:
         records = sorted(
             zip(fields[start + 1 : end : 3], fields[start:end:3], fields[start + 2 : end : 3], strict=True)
         )
-        stamp = hashlib.sha256(b"\0".join([b"\0".join(record) for record in records])).hexdigest()
-        listings.append(Listing(root, _Records(records), stamp))
+        listings.append(Listing(root, _Records(records), _stamp(records)))
         start = end + 3
     return listings
+
+
+def _stamp(records: Sequence[tuple[bytes, bytes, bytes]]) -> str:
+    """SHA-256 of all fields with a NUL between two, made of parts: one text of all would be as large again."""
+    digest = hashlib.sha256()
+    for at in range(0, len(records), _AT_ONCE):
+        part = b"\0".join([b"\0".join(record) for record in records[at : at + _AT_ONCE]])
+        digest.update(b"\0" + part if at else part)
+    return digest.hexdigest()
 
 
 def can_pack(path: str) -> str:
@@ -275,43 +286,64 @@ def unpack(path: str, *, source: str) -> str:
 
 
 class _Records(Sequence[Entry]):
-    """Entries made of find's fields only when somebody looks: an unchanged tree is known by its stamp alone."""
+    """Entries made of find's fields only when somebody looks: an unchanged tree is known by its stamp alone.
+
+    Fields or entries, never both: there may be 200,000.
+    """
 
     def __init__(self, records: list[tuple[bytes, bytes, bytes]]) -> None:
         self._records = records
+        self._length = len(records)
         self._entries: tuple[Entry, ...] | None = None
 
     def __len__(self) -> int:
-        return len(self._records)
+        return self._length
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._made())
 
     @overload
     def __getitem__(self, index: int) -> Entry: ...
     @overload
     def __getitem__(self, index: slice) -> Sequence[Entry]: ...
     def __getitem__(self, index: int | slice) -> Entry | Sequence[Entry]:
+        return self._made()[index]
+
+    def _made(self) -> tuple[Entry, ...]:
         if self._entries is None:
+            numbers: dict[bytes, int] = {}
+            entries = []
+            # Each record goes when its entry comes: both of all would be the most that a build has in memory.
+            records, self._records = self._records, []
+            records.reverse()
             with _expecting("its files"):
-                self._entries = tuple(_entry(*record) for record in self._records)
-        return self._entries[index]
+                while records:
+                    entries.append(_entry(*records.pop(), numbers))
+            self._entries = tuple(entries)
+        return self._entries
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and tuple(self) == tuple(other)
 
     def __hash__(self) -> int:
-        return hash(tuple(self._records))
+        return hash(self._length)
 
     def __repr__(self) -> str:
         return f"<{len(self)} entries>"
 
 
-def _entry(path: bytes, meta: bytes, target: bytes) -> Entry:
+def _entry(path: bytes, meta: bytes, target: bytes, numbers: dict[bytes, int]) -> Entry:
+    """`numbers`: owners by their digits, so that each is one object and not one for every file."""
     kind, mode, uid, gid, size, mtime, ctime, inode, links = meta.split()
+    for owner in (uid, gid):
+        if owner not in numbers:
+            numbers[owner] = int(owner)
     return Entry(
         path=decode(path),
         kind=chr(kind[0]),
         mode=int(mode, 8),
-        uid=int(uid),
-        gid=int(gid),
+        uid=numbers[uid],
+        gid=numbers[gid],
         size=int(size),
         mtime=_nanoseconds(mtime),
         ctime=_nanoseconds(ctime),

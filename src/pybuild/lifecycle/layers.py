@@ -8,8 +8,10 @@ Specification: platform.md, "exporter"; buildpack.md, "Export Process" and "Slic
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, overload
 
 from pybuild.errors import ExportError
 from pybuild.events import warn
@@ -17,13 +19,16 @@ from pybuild.lifecycle.slices import cut
 from pybuild.oci import tar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from pybuild.buildenv.api import Entry
 
 LAUNCHER = "/cnb/lifecycle/launcher"
 
+_MANY = 50_000
+"""So many entries are not kept; fewer are, which is faster."""
 _KINDS = {
+    "f": tar.FILE,
     "d": tar.DIRECTORY,
     "l": tar.SYMLINK,
     "p": tar.FIFO,
@@ -48,7 +53,7 @@ class AppLayer:
 
 def dir_layer(
     entries: Sequence[Entry], parents: Sequence[Entry], *, uid: int, gid: int
-) -> list[PlannedEntry]:
+) -> Sequence[PlannedEntry]:
     """The layer of one directory (a buildpack's layer, SBOM, config) with everything below it.
 
     `entries`: the listing of the directory; `parents`: what stat says about the directories above it, top
@@ -56,7 +61,7 @@ def dir_layer(
     children by the bytes of their names. Sockets and devices are left out. A symlink as directory is one entry.
     """
     ordered = sorted(entries, key=lambda entry: os.fsencode(entry.path).replace(b"/", b"\0"))
-    return [*_parents(parents), *_planned(ordered, uid, gid)]
+    return _planned(parents, ordered, uid, gid)
 
 
 def app_layers(
@@ -74,13 +79,16 @@ def app_layers(
     A slice that matches nothing is an empty layer. Entries are ordered by the bytes of their whole paths.
     Raises `ExportError` for a malformed pattern.
     """
+    if not slices:
+        everything = sorted(entries, key=lambda entry: os.fsencode(entry.path))
+        planned = _planned(parents, everything, uid, gid) if everything else []
+        return [AppLayer("Application Layer", planned)]
     by_path = {entry.path: entry for entry in entries}
     layers = []
     for number, paths in enumerate(cut(entries, app_dir, slices), start=1):
         chosen = [by_path[path] for path in sorted(paths, key=os.fsencode)]
-        planned = [*_parents(parents), *_planned(chosen, uid, gid)] if chosen else []
-        created_by = f"Application Slice: {number}" if slices else "Application Layer"
-        layers.append(AppLayer(created_by, planned))
+        planned = _planned(parents, chosen, uid, gid) if chosen else []
+        layers.append(AppLayer(f"Application Slice: {number}" if slices else "Application Layer", planned))
     return layers
 
 
@@ -125,33 +133,62 @@ def _parents(parents: Sequence[Entry]) -> list[PlannedEntry]:
     ]
 
 
-def _planned(entries: Sequence[Entry], uid: int, gid: int) -> Iterator[PlannedEntry]:
+class _Lazily(Sequence[PlannedEntry]):
+    """A plan whose entries are made when they are asked for: kept, those of a large app take more than all else."""
+
+    def __init__(
+        self, first: Sequence[PlannedEntry], entries: Sequence[Entry], make: Callable[[Entry], PlannedEntry]
+    ) -> None:
+        self._first = first
+        self._entries = entries
+        self._make = make
+        self._last = (-1, PlannedEntry(tar.TarEntry(b"", tar.DIRECTORY, 0, 0, 0)))
+
+    def __len__(self) -> int:
+        return len(self._first) + len(self._entries)
+
+    def __iter__(self) -> Iterator[PlannedEntry]:
+        yield from self._first
+        yield from map(self._make, self._entries)
+
+    @overload
+    def __getitem__(self, index: int) -> PlannedEntry: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[PlannedEntry]: ...
+    def __getitem__(self, index: int | slice) -> PlannedEntry | Sequence[PlannedEntry]:
+        if isinstance(index, slice):
+            return [self[each] for each in range(*index.indices(len(self)))]
+        if self._last[0] != index:
+            at = range(len(self))[index] - len(self._first)
+            self._last = (index, self._make(self._entries[at]) if at >= 0 else self._first[index])
+        return self._last[1]
+
+
+def _planned(
+    parents: Sequence[Entry], entries: Sequence[Entry], uid: int, gid: int
+) -> Sequence[PlannedEntry]:
     # S-31: kept, as the Go lifecycle keeps it, but seldom what anyone wants.
     if special := [entry.path for entry in entries if entry.kind == "f" and entry.mode & 0o6000]:
         others = f" and {len(special) - 1} more" if special[1:] else ""
         warn(f"{special[0]}{others} will run with its owner's rights in the image (setuid or setgid)")
-    for entry in entries:
-        if entry.kind == "f":
-            name = os.fsencode(entry.path)
-            yield PlannedEntry(
-                tar.TarEntry(name, tar.FILE, entry.mode, uid, gid, entry.size),
-                entry.path if entry.size else "",
-            )
-        elif entry.kind in "cb":
-            # S-08: no unprivileged program makes a device, and no app needs one in its image.
-            warn(f"{entry.path} is a device and is left out of the image")
-        elif entry.kind in _KINDS:
-            yield PlannedEntry(
-                tar.TarEntry(
-                    os.fsencode(entry.path),
-                    _KINDS[entry.kind],
-                    entry.mode,
-                    uid,
-                    gid,
-                    0,
-                    os.fsencode(entry.target),
-                )
-            )
+    for device in (entry for entry in entries if entry.kind in "cb"):
+        # S-08: no unprivileged program makes a device, and no app needs one in its image.
+        warn(f"{device.path} is a device and is left out of the image")
+    kept = [entry for entry in entries if entry.kind in _KINDS]
+    make = partial(_planned_entry, uid, gid)
+    if len(kept) < _MANY:
+        return [*_parents(parents), *map(make, kept)]
+    return _Lazily(_parents(parents), kept, make)
+
+
+def _planned_entry(uid: int, gid: int, entry: Entry) -> PlannedEntry:
+    name = os.fsencode(entry.path)
+    if entry.kind == "f":
+        return PlannedEntry(
+            tar.TarEntry(name, tar.FILE, entry.mode, uid, gid, entry.size), entry.path if entry.size else ""
+        )
+    target = os.fsencode(entry.target)
+    return PlannedEntry(tar.TarEntry(name, _KINDS[entry.kind], entry.mode, uid, gid, 0, target))
 
 
 def _root_owned(path: str) -> PlannedEntry:

@@ -156,7 +156,7 @@ class _Tree:
     """What the listing says, to compare every member with."""
 
     def __init__(self, listing: Listing) -> None:
-        self._entries = {os.fsencode(entry.path): entry for entry in listing.entries}
+        self._entries = {entry.path: entry for entry in listing.entries}
         self._above = os.fsencode(posixpath.dirname(listing.root).rstrip("/"))
         # Sockets cannot be in a tar, and devices are not in the plan.
         self._unseen = {path for path, entry in self._entries.items() if entry.kind in "fdlp"}
@@ -185,7 +185,7 @@ class _Tree:
             "l": member.kind == tar.SYMLINK and member.linkname == os.fsencode(entry.target),
             "p": member.kind == tar.FIFO,
         }
-        key = os.fsencode(entry.path)
+        key = entry.path
         if not same.get(entry.kind, True) or (entry.kind in same and key not in self._unseen):
             raise _changed(entry.path)
         self._unseen.discard(key)
@@ -193,15 +193,15 @@ class _Tree:
 
     def _entry_of(self, name: bytes) -> Entry:
         # Names of members begin with the last component of the root.
-        path = self._above + b"/" + name.removeprefix(b"./").rstrip(b"/")
+        path = os.fsdecode(self._above + b"/" + name.removeprefix(b"./").rstrip(b"/"))
         if path not in self._entries:
-            raise _changed(os.fsdecode(path))
+            raise _changed(path)
         return self._entries[path]
 
     def check_complete(self) -> None:
         """Raise for an entry of the listing that no member was."""
         if self._unseen:
-            raise _changed(os.fsdecode(min(self._unseen)))
+            raise _changed(min(self._unseen))
 
 
 def _changed(path: str) -> ExportError:

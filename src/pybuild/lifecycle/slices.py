@@ -27,6 +27,9 @@ def cut(entries: Sequence[Entry], app_dir: str, slices: Sequence[Sequence[str]])
     """
     children: dict[str, list[str]] = {}
     left = {entry.path for entry in entries}
+    if not slices:
+        yield left
+        return
     for path in left:
         children.setdefault(posixpath.dirname(path), []).append(path)
     relative = [

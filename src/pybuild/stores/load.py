@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from pybuild.stores.saved import SavedImage
 
 
+_MOST_SAID = 1000
+
+
 class LoadRefused(ExportError):
     """The engine read an archive and would not make an image of it."""
 
@@ -131,7 +134,9 @@ def refusal(message: Mapping[str, Any]) -> str:
     """
     detail = message.get("errorDetail")
     said = (detail.get("message") if isinstance(detail, dict) else None) or message.get("error")
-    return " ".join(str(said or message.get("message") or "").split())[:1000]
+    text = " ".join(str(said or message.get("message") or "").split())
+    # The reason stands behind a path that may be long.
+    return text if len(text) <= _MOST_SAID else f"{text[: _MOST_SAID // 2]}…{text[-_MOST_SAID // 2 :]}"
 
 
 def load_failure(said: str) -> PybuildError:
@@ -139,5 +144,17 @@ def load_failure(said: str) -> PybuildError:
     if "no space left on device" in said:
         return DiskFull(
             "the Docker Engine has no space left on its disk for the image", hint="docker system prune"
+        )
+    if "max depth exceeded" in said:
+        return ExportError(
+            "the image has more layers than the Docker Engine takes, which is 125 with those of the base",
+            hint="have buildpacks make fewer layers and the app fewer slices, or --publish it to a registry",
+        )
+    if said.endswith("file name too long"):
+        path = said.partition("/diff/")[2].partition(": ")[0] or said
+        return ExportError(
+            f"the Docker Engine cannot keep /{path[:100]}…: with the engine's own folder before it,"
+            " the path is longer than the 4095 bytes that Linux allows",
+            hint="shorten it: 4000 bytes fit into an engine whose images are in /var/lib/docker",
         )
     return LoadRefused(f"the Docker Engine would not take the image: {said}")
