@@ -126,7 +126,7 @@ def test_two_builds_of_one_app_at_once_both_succeed(faults: Faults) -> None:
         ended = [pool.submit(faults.lab.build, *faults.words) for _ in range(3)]
         outcomes = [each.result() for each in ended]
 
-    assert [outcome.code for outcome in outcomes] == [0, 0, 0], outcomes[0].text()
+    assert [outcome.code for outcome in outcomes] == [0, 0, 0], "\n".join(each.text() for each in outcomes)
     faults.check_unharmed()
     faults.check_next_build()
 
