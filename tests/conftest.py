@@ -11,6 +11,7 @@ pytest_plugins = [
     "support.registry",
     "support.extensions",
     "support.dist",
+    "support.podman",
     "support.private_engine",
     "support.reader",
 ]

@@ -230,8 +230,10 @@ def _translate_answer(answer: Any, doing: str) -> PybuildError:
             f"the Docker Engine has no space left on its disk during {doing}", hint="docker system prune"
         )
     kind = {404: NotFound, 409: Conflict}.get(answer.status_code, PybuildError)
-    if answer.status_code == 500 and "name is already in use" in said:  # Podman's way to say it
-        kind = Conflict
+    if answer.status_code == 500:
+        # Podman's way to say the same, the latter of what is removed while it looks.
+        words = {"name is already in use": Conflict, "no such container": NotFound}
+        kind = next((each for word, each in words.items() if word in said), kind)
     return kind(
         f"the Docker Engine refused {doing}: {said}",
         hint="see whether it is well: pybuild doctor; its own log: journalctl -u docker",

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from pybuild.engine import REQUEST_SECONDS, NotFound
+from pybuild import engine
 
 if TYPE_CHECKING:
     import socket
@@ -55,7 +55,8 @@ class Glance:
         """The JSON that the engine answers; None for anything else."""
         try:
             with self._opener() as connection:
-                connection.settimeout(REQUEST_SECONDS)
+                # Who is silent for that long is greeted by the SDK, which tells it, or waits longer.
+                connection.settimeout(engine.GREETING_SECONDS)
                 # Of HTTP 1.0 an answer ends with its connection, and is never in chunks.
                 connection.sendall(f"GET {path} HTTP/1.0\r\nHost: docker\r\n\r\n".encode())
                 with connection.makefile("rb") as answer:
@@ -65,5 +66,5 @@ class Glance:
         except (OSError, ValueError, RecursionError):
             return None
         if status == b"404" and isinstance(found, dict) and "message" in found:
-            raise NotFound(f"the Docker Engine says: {found['message']}")
+            raise engine.NotFound(f"the Docker Engine says: {found['message']}")
         return found if status == b"200" and protocol.startswith(b"HTTP/1.") else None

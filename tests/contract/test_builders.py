@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pybuild import events
 from pybuild.errors import BuilderUnusable, InvalidInput
 from pybuild.oci import model
 from pybuild.oci.digest import sha256
@@ -92,7 +93,7 @@ build = true
 def request(
     registry: Registry, folder: Path, lifecycle: Path, more: str = "", **words: Any
 ) -> BuilderRequest:
-    base = put_base(registry, "amd64", "arm64")
+    base = words.pop("base", "") or put_base(registry, "amd64", "arm64")
     text = (
         f'[build]\nimage = "{base}"\n[run]\n[[run.images]]\nimage = "{base}"\n[lifecycle]\nuri = "{lifecycle}"\n'
         f'[[buildpacks]]\nuri = "one"\n[[order]]\n[[order.group]]\nid = "acme/one"\n{more}'
@@ -129,6 +130,23 @@ def test_a_builder_is_published_for_each_target_with_an_index(
         ((module, found),) = settings(reader, image)
         assert str(module) == "acme/one@1.0.0"
         assert [(each.name, each.default, each.when) for each in found] == [("BP_ONE", "1", ("build",))]
+
+
+def test_a_build_image_of_one_platform_is_told_where_a_builder_is_made_for_two(
+    tmp_path: Path, registry: Registry, lifecycle_archive: Path
+) -> None:
+    buildpack(tmp_path, "one")
+    put_base(registry, "amd64")
+    base = f"{registry.host}/acme/build:amd64"
+    targets = tuple(TargetSpec(os="linux", arch=arch) for arch in ("amd64", "arm64"))
+    heard: list[events.Event] = []
+
+    with events.listening(heard.append):
+        create_builder(request(registry, tmp_path, lifecycle_archive, targets=targets, base=base))
+
+    assert [event.text for event in heard if isinstance(event, events.Warned)] == [
+        f"the build image {base} is for linux/amd64, and so is the builder for the target linux/arm64"
+    ]
 
 
 def test_each_image_of_an_index_may_have_a_tag_of_its_own(

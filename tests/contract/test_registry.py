@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -613,6 +614,20 @@ def test_a_damaged_manifest_is_one_clear_error(
 
     with pytest.raises(InvalidArchive, match=said):
         store_for(registry).find(f"{registry.host}/acme/run")
+
+
+def test_a_layer_that_is_compressed_otherwise_than_the_manifest_says_is_refused(with_base: Registry) -> None:
+    """S-41: the content would be right. What its gzip header says of the time is not."""
+    store = store_for(with_base)
+    image = store.find(f"{with_base.host}/acme/run")
+    assert image is not None
+    place, digest = next(key for key, blob in with_base.blobs.items() if blob[:2] == b"\x1f\x8b")
+    blob = bytearray(with_base.blobs[place, digest])
+    blob[4] ^= 1
+    with_base.blobs[place, digest] = bytes(blob)
+
+    with pytest.raises(RegistryError, match=f"other content for the blob {digest}"):
+        list(itertools.chain.from_iterable(store.read_layer(image, each) for each in image.diff_ids))
 
 
 @pytest.mark.parametrize("media_type", [OCI_INDEX, DOCKER_INDEX])

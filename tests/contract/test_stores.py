@@ -385,6 +385,19 @@ def test_an_engine_that_keeps_images_in_containerd_gets_every_layer(
     assert _run(engine, daemon_name.familiar) == "complete"
 
 
+@pytest.mark.docker
+def test_an_engine_that_says_null_for_no_history_has_the_image_all_the_same(
+    engine: docker.APIClient, daemon: TidyStore, daemon_base: StoredImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Docker 26 with containerd's image store."""
+    monkeypatch.setattr(engine, "history", lambda _: None)
+
+    found = daemon.find(daemon_base.id)
+
+    assert found is not None
+    assert found.config["history"] == []
+
+
 def test_a_layer_can_be_read_back(store: ImageStore, base: StoredImage, name: Reference) -> None:
     layer = _layer("to be read")
     store.write(base, [layer], _config(base), [name], None)

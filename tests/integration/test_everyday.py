@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
+import tarfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -108,6 +110,49 @@ def test_a_build_takes_no_more_of_the_machine_than_it_may(lab: Lab) -> None:
     assert outcome.code == 0, outcome.text()
     told = (lab.marks / "limits").read_text().split()
     assert [word for word in told if word != "100000"] == [str(64 << 20), "50000", "50"]
+
+
+def test_a_build_runs_as_the_user_of_the_users_choice(lab: Lab, engine: docker.APIClient) -> None:
+    """--uid, --gid and --userns-host: what buildpacks are, what they make, and what they are given, is of that user."""
+    (lab.app / "Procfile").write_text("")
+    says = 'echo "build as $(id -u):$(id -g), app of $(stat -c %u:%g .)"; touch made; mkdir -p "$1/dep"; touch "$1/dep/made"'
+    types = "printf '[types]\\nlaunch = true\\n' > \"$1/dep.toml\"; touch /marks/here; until [ -e /marks/go ]; do sleep 0.05; done"
+    buildpack = lab.buildpack(detect='echo "detect as $(id -u):$(id -g)"', build=f"{says}; {types}")
+    words = ("--uid", "1234", "--gid", "2345", "--userns-host")
+
+    started = lab.start_build("--buildpack", buildpack, *words, "--verbose")
+    started.wait_for_file(lab.marks / "here")
+    (running,) = engine.containers(filters={"volume": str(lab.marks)})
+    namespace = engine.inspect_container(running["Id"])["HostConfig"]["UsernsMode"]
+    (lab.marks / "go").touch()
+    outcome = started.end()
+
+    assert outcome.code == 0, outcome.text()
+    assert "detect as 1234:2345\n" in outcome.stderr
+    assert "build as 1234:2345, app of 1234:2345\n" in outcome.stderr
+    assert namespace == "host"
+    owners = _owners(lab, engine)
+    assert owners["/workspace/made"] == owners["/workspace/file.txt"] == (1234, 2345)
+    assert owners["/layers/acme_bp/dep/made"] == (1234, 2345)
+    # Who builds as themselves again takes over nothing that they could not write.
+    (lab.marks / "here").unlink()
+    again = lab.build("--buildpack", buildpack, "--verbose")
+    assert again.code == 0, again.text()
+    assert "build as 1000:1000, app of 1000:1000\n" in again.stderr
+
+
+def _owners(lab: Lab, engine: docker.APIClient) -> dict[str, tuple[int, int]]:
+    """Who owns each file of the image below /workspace and /layers."""
+    made = engine.create_container(lab.name())
+    try:
+        found = {}
+        for folder in ("/workspace", "/layers"):
+            stream, _ = engine.get_archive(made, folder)
+            with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as archive:
+                found |= {f"/{each.name}": (each.uid, each.gid) for each in archive}
+    finally:
+        engine.remove_container(made, force=True)
+    return found
 
 
 def test_an_image_says_what_the_user_wants_and_files_say_which_one_it_is(

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import concurrent.futures
+import json
 import os
+import platform
 import shutil
 import signal
-from typing import TYPE_CHECKING
+import urllib.request
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pybuild.errors import InvalidInput, RegistryDenied, RegistryError
 from support.cli import result
 from support.pace import allowed
+from support.registry import PASSWORD, USER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,12 +45,17 @@ TOML"""
 def run_image(engine: docker.APIClient, gnu_image: str, debian_registry: DebianRegistry) -> Iterator[str]:
     """The tests' run image, in the registry."""
     name = f"{debian_registry.host}/acme/run"
-    auth = {"username": "builder", "password": "correct horse"}
-    engine.tag(gnu_image, name, "1")
-    pushed = list(engine.push(name, "1", auth_config=auth, stream=True, decode=True))
-    assert not any("error" in step for step in pushed), pushed
+    _push(engine, gnu_image, name)
     yield f"{name}:1"
     engine.remove_image(f"{name}:1", force=True)
+
+
+def _push(engine: docker.APIClient, image: str, name: str) -> None:
+    """Push an image of the engine as NAME:1."""
+    engine.tag(image, name, "1")
+    login = {"username": USER, "password": PASSWORD}
+    pushed = list(engine.push(name, "1", auth_config=login, stream=True, decode=True))
+    assert not any("error" in step for step in pushed), pushed
 
 
 def publish(lab: Lab, image: str, *words: str, **environ: str) -> Outcome:
@@ -110,6 +120,49 @@ def test_a_run_image_of_pybuilds_own_goes_along_from_the_engine(
     assert (again["changed"], again["sent_bytes"]) == (False, 0)
     engine.pull(image, tag="latest", auth_config={"username": "builder", "password": "correct horse"})
     assert _run(engine, f"{image}:latest") == "an app\n"
+
+
+def test_a_builder_for_two_platforms_is_an_index_in_the_registry(
+    engine: docker.APIClient, lab: Lab, debian_registry: DebianRegistry, run_image: str, tiny_builder: str
+) -> None:
+    """On a base of one platform: that is told, and the two images are the same."""
+    base, name = f"{debian_registry.host}/acme/base", f"{debian_registry.host}/acme/two"
+    _push(engine, tiny_builder, base)
+    (lab.app / "builder.toml").write_text(
+        f'[build]\nimage = "{base}:1"\n[run]\n[[run.images]]\nimage = "{run_image}"\n'
+        f'[[buildpacks]]\nuri = "{lab.buildpack()}"\n[[order]]\n[[order.group]]\nid = "acme/bp"\n'
+    )
+    config = {"DOCKER_CONFIG": str(debian_registry.config)}
+    words = ("--config", "builder.toml", "--publish", "--target", "linux/amd64", "--target", "linux/arm64")
+
+    made = lab.run("builder", "create", name, *words, **config)
+
+    assert made.code == 0, made.text()
+    other = "arm64" if platform.machine() == "x86_64" else "amd64"
+    warnings = [line for line in made.stderr.splitlines() if line.startswith("Warning: the build image")]
+    assert len(warnings) == 1, made.text()
+    assert warnings[0].endswith(f"so is the builder for the target linux/{other}")
+    used = publish(lab, f"{debian_registry.host}/acme/built", "--builder", name, **config)
+    assert used.code == 0, used.text()
+    engine.remove_image(name, force=True)
+    shown = lab.run("builder", "inspect", name, "--json", **config)
+    assert shown.code == 0, shown.text()
+    index = _manifest(debian_registry, "acme/two", "latest")
+    assert index["mediaType"] == "application/vnd.oci.image.index.v1+json"
+    assert len({each["digest"] for each in index["manifests"]}) == 1
+
+
+def _manifest(registry: DebianRegistry, repository: str, tag: str) -> dict[str, Any]:
+    """What the registry itself says, asked without any code of ours."""
+    login = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+    accept = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json"
+    request = urllib.request.Request(
+        f"http://{registry.host}/v2/{repository}/manifests/{tag}",
+        headers={"Authorization": f"Basic {login}", "Accept": accept},
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        found: dict[str, Any] = json.load(answer)
+    return found
 
 
 def test_who_may_not_push_learns_it_before_the_build_starts(

@@ -274,7 +274,10 @@ class Lab:
     def output_of(self, name: str = "app") -> str:
         """Run the image; returns what it prints. It must end with 0."""
         assert self.engine is not None
-        made = self.engine.create_container(self.name(name), labels={"pybuild.test": self.prefix})
+        alone = self.engine.create_host_config(network_mode="none")
+        made = self.engine.create_container(
+            self.name(name), labels={"pybuild.test": self.prefix}, host_config=alone
+        )
         try:
             self.engine.start(made)
             status = self.engine.wait(made)["StatusCode"]

@@ -5,18 +5,15 @@ Every program runs in a child, since it gives up its rights for good; what it di
 
 from __future__ import annotations
 
-import ctypes  # noqa: F401 - beforehand, as those below
-import hashlib  # noqa: F401
+import importlib
 import io
 import os
+import pkgutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-import docker.errors
-import docker.transport.unixconn  # noqa: F401
-import requests.adapters  # noqa: F401
-
+import pybuild
 from pybuild.cli import phases
 from pybuild.cli.phase_stores import STORES
 from pybuild.spec.analyzed import Analyzed
@@ -29,6 +26,17 @@ if TYPE_CHECKING:
 
     from pybuild.spec.labels import LauncherIdentity
     from pybuild.stores.api import ImageStore
+
+# No module can be found from inside a chroot. Which ones a phase imports late is its own affair.
+for name in ("ctypes", "hashlib", "docker.transport.unixconn", "requests.adapters", "urllib3.util.ssl_"):
+    importlib.import_module(name)
+for each in pkgutil.walk_packages(pybuild.__path__, "pybuild."):
+    if (
+        not each.name.startswith(("pybuild.cli.", "pybuild.libcnb", "pybuild.platform"))
+        or "cli.phase" in each.name
+    ):
+        importlib.import_module(each.name)
+importlib.import_module("pybuild.cli.bug")
 
 Store = TypeVar("Store")
 

@@ -179,6 +179,12 @@ class TestTranslate:
         [
             (404, "No such image: x", engine.NotFound),
             (409, "name in use", engine.Conflict),
+            (
+                500,
+                "the container name x is already in use by y: that name is already in use",
+                engine.Conflict,
+            ),
+            (500, "container x does not exist in database: no such container", engine.NotFound),
             (500, "write /x: no space left on device", DiskFull),
             (500, "something else", PybuildError),
         ],

@@ -6,14 +6,17 @@ import json
 import os
 import socket
 import threading
+import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from pybuild import engine as engine_module
 from pybuild.engine import NotFound, connect, find_endpoint, open_socket
 from pybuild.errors import EngineUnavailable
 from pybuild.glance import Glance
+from support.pace import allowed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,6 +123,22 @@ def test_whatever_is_no_plain_answer_is_asked_for_again(tmp_path: Path, answer: 
         assert glance.inspect_image("x") == "SDK: x"
 
     assert len(asked) == 1
+
+
+def test_an_engine_that_is_silent_is_not_waited_for_longer_than_a_greeting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F-03"""
+    monkeypatch.setattr(engine_module, "GREETING_SECONDS", 0.2)
+    path, sdk = str(tmp_path / "engine.sock"), cast("Any", Sdk())
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(path)
+        listening.listen()
+        before = time.monotonic()
+
+        assert Glance(lambda: open_socket(path), lambda: sdk).inspect_image("x") == "SDK: x"
+
+    assert time.monotonic() - before < allowed(5)
 
 
 def test_an_engine_that_is_gone_is_told_in_the_words_of_the_long_way(tmp_path: Path) -> None:

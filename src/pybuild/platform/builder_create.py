@@ -66,7 +66,7 @@ def create_builder(request: BuilderRequest) -> Outcome:
         return made.make(
             request.where,
             request.targets or request.toml.targets,
-            lambda place, _: _create(request, place, scratch),
+            lambda place, target: _create(request, place, target, scratch),
             base=Reference.parse(request.toml.build_image),
         )
 
@@ -86,9 +86,10 @@ def flatten_groups(words: tuple[str, ...]) -> tuple[frozenset[str], ...]:
     return tuple(groups)
 
 
-def _create(request: BuilderRequest, place: Place, scratch: Path) -> Written:
+def _create(request: BuilderRequest, place: Place, target: TargetSpec, scratch: Path) -> Written:
     config = request.toml
     _, base = place.find(Reference.parse(config.build_image))
+    _tell_of_platform(config.build_image, base, target)
     _check_stack(config, config.build_image, base, "build image")
     _check_run_images(request, place)
     remote = Remote(find=place.find, environ=request.where.environ, registry=request.registry)
@@ -110,6 +111,20 @@ def _create(request: BuilderRequest, place: Place, scratch: Path) -> Written:
     )
     _check(definition, lifecycle, base)
     return builder_image.create(place.store, base, definition, *place.names)
+
+
+def _tell_of_platform(name: str, base: StoredImage, target: TargetSpec) -> None:
+    """Warn of a build image of another platform, which the builder would have, too: several targets would get one image.
+
+    pack says nothing of it; a base that is not marked is no fault, so neither do we refuse it.
+    """
+    platform = [str(base.config.get(key, "")) for key in ("os", "architecture")]
+    wanted = [target.os or platform[0], target.arch or platform[1]]
+    if platform != wanted:
+        warn(
+            f"the build image {name} is for {'/'.join(platform)}, and so is the builder for the target {target}",
+            hint="name a build image that has one for each target, or leave the target out",
+        )
 
 
 def _modules(

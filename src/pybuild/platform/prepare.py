@@ -17,6 +17,7 @@ from pybuild import engine, events
 from pybuild.buildenv.container import ContainerBuildEnv
 from pybuild.buildenv.container_spec import ContainerSpec
 from pybuild.errors import BuilderUnusable, InvalidFile, InvalidInput
+from pybuild.oci import tar
 from pybuild.oci.reference import Reference
 from pybuild.platform import ownership, volumes
 from pybuild.platform.builder import check_platform, read_builder, warn_of_emulation, with_versions
@@ -325,6 +326,10 @@ def looked_into(prepared: Prepared) -> Iterator[ContainerBuildEnv]:
 
 def start(env: ContainerBuildEnv, request: BuildRequest) -> None:
     """Let the container start, and its time run; say how much may be printed."""
+    if (request.choices.uid, request.choices.gid) != (None, None):
+        # In the image this folder belongs to the builder's own user, and so does a new volume's there.
+        own = tar.TarEntry(os.fsencode(LAYERS_DIR.lstrip("/")), tar.DIRECTORY, 0o755, env.uid, env.gid)
+        env.unpack("/", tar.write([(own, b"")]))
     env.output_limit = request.limits.log
     if request.timeout:
         env.deadline = time.monotonic() + request.timeout

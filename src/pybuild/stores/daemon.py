@@ -70,7 +70,8 @@ class DaemonStore:
         try:
             with engine.translating(f"looking for the image {text}"):
                 found = self._client.inspect_image(text)
-                history = self._client.history(found["Id"])
+                # With containerd's image store, null for an image that has none.
+                history = self._client.history(found["Id"]) or []
         except engine.NotFound:
             return None
         return _stored(found, history)

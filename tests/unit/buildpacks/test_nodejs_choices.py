@@ -531,3 +531,20 @@ def test_a_script_out_of_memory_is_told_how_to_get_more() -> None:
     failure = ToolFailed("npm run build ended", output="FATAL ERROR: JavaScript heap out of memory")
 
     assert "--max-old-space-size" in explain.script_failed(failure, "build", "npm").steps[0]
+
+
+def test_pnpm_prunes_every_folder_of_a_workspace(tmp_path: Path) -> None:
+    pnpm = tool.PackageTool(name="pnpm", version="10.34.9", bin=tmp_path)
+
+    assert modules.pruning(pnpm)[:2] == ("pnpm", "prune")
+    assert modules.pruning(pnpm, workspaces=True)[:3] == ("pnpm", "install", "--prod")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("packages:\n  - 'packages/*'\n", True), ("onlyBuiltDependencies: [sharp]\n", False)],
+)
+def test_settings_of_pnpm_make_no_workspace(text: str, expected: bool, tmp_path: Path) -> None:
+    write(tmp_path, **{"package.json": "{}", "pnpm-workspace.yaml": text})
+
+    assert Manifest.read(tmp_path).workspaces is expected

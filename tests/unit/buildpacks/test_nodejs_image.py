@@ -54,6 +54,18 @@ def test_the_bill_lists_what_the_app_needs_as_node_would_find_it(tmp_path: Path)
     assert found["pkg:npm/b@2.0.0"].where == "node_modules/a/node_modules/b/package.json"
 
 
+def test_the_bill_of_a_workspace_has_what_its_members_need(tmp_path: Path) -> None:
+    package(tmp_path, "packages/api", name="@x/api", dependencies={"a": "1"})
+    package(tmp_path, "node_modules/a", name="a", version="1.0.0")
+    (tmp_path / "node_modules/@x").mkdir()
+    (tmp_path / "node_modules/@x/api").symlink_to("../../packages/api")
+
+    assert bill.components(tmp_path, Manifest()) == ()
+    found = bill.components(tmp_path, Manifest(workspaces=True))
+
+    assert [component.purl for component in found] == ["pkg:npm/a@1.0.0"]
+
+
 def test_packages_are_found_where_pnpm_links_them_but_not_outside_the_app(tmp_path: Path) -> None:
     app = tmp_path / "app"
     package(app, "node_modules/.pnpm/a@1/node_modules/a", name="a", version="1.0.0", dependencies={"b": "1"})

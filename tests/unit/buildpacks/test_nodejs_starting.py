@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from nodejs import standalone
 from nodejs.build import starting
 from nodejs.manifest import Lock, Manifest
 from pybuild.libcnb.context import BuildContext, Target
@@ -21,7 +23,11 @@ FOR_DEVELOPERS = Manifest(scripts={"start": "no-such-tool serve"}, dev={"no-such
 
 
 def started(app: Path, manifest: Manifest, *, exec_env: str = "production", **environ: str) -> Start | None:
-    context = BuildContext(
+    return starting(building(app, exec_env=exec_env, **environ), manifest, Lock(tool="npm"))
+
+
+def building(app: Path, *, exec_env: str = "production", **environ: str) -> BuildContext:
+    return BuildContext(
         app=app,
         buildpack=app,
         layers=Layers(app / "layers"),
@@ -33,7 +39,6 @@ def started(app: Path, manifest: Manifest, *, exec_env: str = "production", **en
         version="1",
         exec_env=exec_env,
     )
-    return starting(context, manifest, Lock(tool="npm"))
 
 
 def test_a_script_for_developers_is_refused_with_what_to_do(tmp_path: Path) -> None:
@@ -65,3 +70,87 @@ def test_a_procfile_has_the_last_word(tmp_path: Path) -> None:
     (tmp_path / "Procfile").write_text("web: node server.js\n")
 
     assert started(tmp_path, FOR_DEVELOPERS) is None
+
+
+NEXT = Manifest(scripts={"build": "next build", "start": "next start"}, dependencies={"next": "16"})
+
+
+def built_by_next(app: Path) -> None:
+    for name in (
+        ".next/standalone/server.js",
+        ".next/standalone/node_modules/next/package.json",
+        ".next/standalone/.next/server/page.js",
+        ".next/static/chunk.js",
+        ".next/server/page.js",
+        "public/logo.svg",
+        "node_modules/next/package.json",
+        "node_modules/react/package.json",
+    ):
+        (app / name).parent.mkdir(parents=True, exist_ok=True)
+        (app / name).write_text("{}")
+
+
+def files(app: Path) -> set[str]:
+    return {str(file.relative_to(app)) for file in app.rglob("*") if file.is_file()}
+
+
+def test_the_standalone_server_of_next_gets_its_files_and_no_other_packages_stay(tmp_path: Path) -> None:
+    built_by_next(tmp_path)
+    context = building(tmp_path)
+
+    found = standalone.find(context, NEXT)
+    assert found is not None
+    first = standalone.complete(context, found)
+
+    assert first.line == ".next/standalone/server.js"
+    assert files(tmp_path) == {
+        ".next/standalone/server.js",
+        ".next/standalone/node_modules/next/package.json",
+        ".next/standalone/.next/server/page.js",
+        ".next/standalone/.next/static/chunk.js",
+        ".next/standalone/public/logo.svg",
+    }
+
+
+def test_who_keeps_packages_keeps_them_beside_a_standalone_server(tmp_path: Path) -> None:
+    built_by_next(tmp_path)
+    context = building(tmp_path, BP_NODE_PRUNE="false")
+
+    found = standalone.find(context, NEXT)
+    assert found is not None
+    standalone.complete(context, found)
+
+    assert (tmp_path / "node_modules/react/package.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("start", "procfile", "exec_env"),
+    [
+        ("node custom.js", "", "production"),
+        ("next start", "worker: node w.js", "production"),
+        ("next start", "", "test"),
+    ],
+)
+def test_an_app_that_is_started_otherwise_keeps_everything(
+    start: str, procfile: str, exec_env: str, tmp_path: Path
+) -> None:
+    built_by_next(tmp_path)
+    if procfile:
+        (tmp_path / "Procfile").write_text(procfile)
+    manifest = replace(NEXT, scripts={"start": start})
+
+    assert standalone.find(building(tmp_path, exec_env=exec_env), manifest) is None
+
+
+def test_nuxt_is_started_from_what_it_built(tmp_path: Path) -> None:
+    for name in (".output/server/index.mjs", "node_modules/nuxt/package.json"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    context = building(tmp_path)
+
+    found = standalone.find(context, Manifest(dependencies={"nuxt": "4"}))
+    assert found is not None
+    first = standalone.complete(context, found)
+
+    assert first.line == ".output/server/index.mjs"
+    assert files(tmp_path) == {".output/server/index.mjs"}

@@ -252,3 +252,44 @@ def test_a_root_outside_the_app_is_refused(asked: str, tmp_path: Path) -> None:
         find(tmp_path, Settings(root=asked, root_from="BP_WEB_SERVER_ROOT"))
 
     assert f"BP_WEB_SERVER_ROOT asks for {asked!r}" in caught.value.found
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("", ""), ("/", ""), ("docs", "/docs"), ("/team/docs/", "/team/docs")]
+)
+def test_the_path_of_a_site_is_read(text: str, expected: str, tmp_path: Path) -> None:
+    assert Settings.read({"BP_WEB_SERVER_LOCATION_PATH": text}, tmp_path).location == expected
+
+
+@pytest.mark.parametrize("text", ["/../etc", "/.git", '/a"b', "/a b", "https://example.com/docs"])
+def test_a_path_that_no_site_is_at_is_refused(text: str, tmp_path: Path) -> None:
+    with pytest.raises(Problem, match="BP_WEB_SERVER_LOCATION_PATH") as refused:
+        Settings.read({"BP_WEB_SERVER_LOCATION_PATH": text}, tmp_path)
+
+    assert text in refused.value.found
+
+
+def test_redirects_are_written_as_if_the_site_were_at_the_top() -> None:
+    (rule, away) = redirects.parse("/old /new\n/shop https://example.com/\n")
+
+    assert (rule.below("/docs").source, rule.below("/docs").target) == ("/docs/old", "/docs/new")
+    assert (away.below("/docs").source, away.below("/docs").target) == ("/docs/shop", "https://example.com/")
+
+
+def test_the_configuration_of_a_site_at_a_path_has_it_in_front() -> None:
+    text = conf.render(
+        "{{location}}\n{{locations}}\n{{otherwise}}",
+        Settings(location="/docs", single_page=True, env_js=True),
+        at_app=True,
+        files=(),
+        headers=(),
+        redirects=(),
+        pages={},
+    )
+
+    assert "location = / { return 302 /docs/; }" in text
+    assert (
+        'location = /docs/env.js { types { } default_type text/javascript; alias "{{run}}/env.js"; }' in text
+    )
+    assert "rewrite ^ /docs/index.html last;" in text
+    assert '"^/docs/(?:' in text

@@ -49,11 +49,12 @@ def test_a_file_that_is_the_builds_secret_is_named_whatever_it_is_called() -> No
     ]
 
 
-def test_a_repositorys_history_is_named_with_its_size() -> None:
+@pytest.mark.parametrize(("size", "shown"), [(25_000_000, "25.0 MB"), (27_040, "27.0 kB")])
+def test_a_repositorys_history_is_named_with_its_size(size: int, shown: str) -> None:
     folder = Found(b".git", "d", 0o755, 0)
-    pack = Found(b".git/objects/pack/p", "f", 0o644, 0, 25_000_000)
+    pack = Found(b".git/objects/pack/p", "f", 0o644, 0, size)
 
-    assert told(folder, pack) == [".git, a repository's history (25.0 MB), goes into the image"]
+    assert told(folder, pack) == [f".git, a repository's history ({shown}), goes into the image"]
 
 
 def test_of_a_huge_folder_the_innermost_one_that_matters_is_named() -> None:

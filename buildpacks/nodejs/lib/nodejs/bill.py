@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pybuild.libcnb import purl
@@ -12,7 +13,6 @@ from pybuild.libcnb.sbom import Component
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from pathlib import Path
 
     from nodejs.manifest import Manifest
 
@@ -30,6 +30,8 @@ def components(app: Path, manifest: Manifest) -> tuple[Component, ...]:
     """One component for each package that a way of dependencies leads to, those for developers left out."""
     seen: dict[Path, Component] = {}
     waiting = [(app, name) for name in manifest.dependencies]
+    for folder in _members(app) if manifest.workspaces else ():
+        waiting += [(folder, name) for name in _needs(_read(folder / "package.json"))]
     while waiting:
         folder, name = waiting.pop()
         found = _resolve(app, folder, name)
@@ -38,6 +40,14 @@ def components(app: Path, manifest: Manifest) -> tuple[Component, ...]:
         seen[found.folder] = _component(app, found)
         waiting += [(found.folder, needed) for needed in _needs(found.value)]
     return tuple(component for component in seen.values() if component.version)
+
+
+def _members(app: Path) -> Iterator[Path]:
+    """The folders of a workspace that are packages themselves, whatever pattern names them."""
+    for folder, folders, files in os.walk(app):
+        folders[:] = sorted(name for name in folders if name != FOLDER and not name.startswith("."))
+        if "package.json" in files and Path(folder) != app:
+            yield Path(folder)
 
 
 def _resolve(app: Path, start: Path, name: str) -> _Found | None:

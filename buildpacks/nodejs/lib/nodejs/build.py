@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from nodejs import assets, bill, errors, explain, frontend, registry, scripts, settings
+from nodejs import assets, bill, errors, explain, frontend, registry, scripts, settings, standalone
 from nodejs.detect import FILES
 from nodejs.layers import build_cache, config, modules, runtime, tool
 from nodejs.manifest import Lock, Manifest
@@ -59,12 +59,15 @@ def build(context: BuildContext) -> Built:
 
     modules.tidy(context.app)
     conf = config.write(context, manifest)
-    found = processes(context, conf, manifest, starting(context, manifest, lock), pm)
+    alone = standalone.find(context, manifest)
+    first = standalone.complete(context, alone) if alone else starting(context, manifest, lock)
+    found = processes(context, conf, manifest, first, pm)
     if any(process.type == "web" for process in found) or "web" in start.procfile_types(context.app):
         config.serve(conf)
-    has_modules = (context.app / modules.FOLDER).is_dir()
+    packages = f"{alone.folder}/{modules.FOLDER}" if alone else modules.FOLDER
+    has_packages = (context.app / packages).is_dir()
     return Built(
-        processes=start.beside_procfile(context, found), slices=((modules.FOLDER,),) if has_modules else ()
+        processes=start.beside_procfile(context, found), slices=((packages,),) if has_packages else ()
     )
 
 
@@ -128,7 +131,7 @@ def install(
         and settings.wants_pruning(context.environ)
         and not (offers_files(context) or assets.only(context))
     ):
-        modules.prune(context, lock, pm, variables)
+        modules.prune(context, manifest, lock, pm, variables)
 
 
 def run_script(context: BuildContext, pm: PackageTool, name: str, variables: Mapping[str, str]) -> None:

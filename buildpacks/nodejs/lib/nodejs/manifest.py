@@ -84,7 +84,7 @@ class Manifest:
             dev=_texts(value, "devDependencies"),
             engines=_texts(value, "engines"),
             manager=_manager(_text(value, "packageManager")),
-            workspaces="workspaces" in value or (app / "pnpm-workspace.yaml").is_file(),
+            workspaces="workspaces" in value or _has_pnpm_packages(app / "pnpm-workspace.yaml"),
             allows_scripts="allowScripts" in value,
             main=_text(value, "main"),
         )
@@ -132,6 +132,11 @@ def _manager(text: str) -> Manager | None:
     tool: Tool = found["tool"]  # type: ignore[assignment] # one of these, as was just seen
     digest = f"{found['algorithm']}:{found['digest']}" if found["algorithm"] in ("sha256", "sha512") else ""
     return Manager(tool=tool, version=found["version"], digest=digest)
+
+
+def _has_pnpm_packages(file: Path) -> bool:
+    # From pnpm 10 on it is also where the settings of a single package stand.
+    return file.is_file() and re.search(rb"^packages\s*:", FILES.data(file), re.MULTILINE) is not None
 
 
 def _text(value: Mapping[str, Any], key: str) -> str:

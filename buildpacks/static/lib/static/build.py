@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pybuild.libcnb import command, output
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
 WEB = "static-web"
 USER_TEMPLATE = "nginx.conf.tmpl"
+LOGIN = "htpasswd"
+"""The type of a binding that has a list of users in its entry `.htpasswd`, as in Paketo's."""
+LOGIN_FILE = "Staticfile.auth"
+"""The same in the app, as in Cloud Foundry's."""
 
 
 def build(context: BuildContext) -> Built:
@@ -31,7 +36,13 @@ def build(context: BuildContext) -> Built:
     if own.is_file():
         output.step(f"With the configuration of the app, {USER_TEMPLATE}")
     template = own if own.is_file() else layer.path / "etc/nginx.conf.tmpl"
-    words = {"app": context.app, "root": found.root, "template": template}
+    words = {
+        "app": context.app,
+        "site": found.root,
+        "location": settings.location,
+        "needs_login": "1" if needs_login(context, settings) else "",
+        "template": template,
+    }
     write_file(layer.path / "etc/nginx.conf.tmpl", text)
     write_file(
         layer.path / "etc/site",
@@ -42,6 +53,17 @@ def build(context: BuildContext) -> Built:
     layer.env("PYBUILD_DEFAULT_PROCESS", "web", scope="build")
     check(str(layer.path / "bin" / WEB))
     return Built(processes=(Process(type="web", command=(WEB,), default=True),))
+
+
+def needs_login(context: BuildContext, settings: Settings) -> bool:
+    """Whether the site must not be started without a list of users: asked for, or bound at build."""
+    needed = settings.needs_login or any(binding.type == LOGIN for binding in context.bindings)
+    if (context.app / LOGIN_FILE).is_file():
+        output.step(f"Visitors need a name and a password of {LOGIN_FILE}")
+        return False
+    if needed:
+        output.step(f"Visitors need a name and a password; it starts with a binding of type {LOGIN} only")
+    return needed
 
 
 def configuration(context: BuildContext, settings: Settings, found: Site) -> str:
@@ -60,18 +82,23 @@ def configuration(context: BuildContext, settings: Settings, found: Site) -> str
             output.step(f"{count} {what}{'' if count == 1 else 's'} from {name}")
     if pages:
         output.step("Error pages: " + ", ".join(f"{status} {page}" for status, page in sorted(pages.items())))
+    if settings.location:
+        output.step(f"The site is at {settings.location}/")
+    if settings.env_js:
+        output.step("env.js has the container's variables that begin with PUBLIC_WEB_")
     fixed = sum(file.immutable for file in known)
     output.step(
         f"{len(known) or f'More than {files.MOST}'} files, {fixed} of them kept by browsers for a year"
     )
+    location = settings.location
     return conf.render(
         _template(context, "nginx.conf.tmpl"),
         settings,
         at_app=not found.folder,
-        files=known,
-        headers=header_rules,
-        redirects=redirect_rules,
-        pages=pages,
+        files=[replace(file, address=location + file.address) for file in known],
+        headers=[replace(rule, pattern=location + rule.pattern) for rule in header_rules],
+        redirects=[rule.below(location) for rule in redirect_rules],
+        pages={status: location + page for status, page in pages.items()},
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from static.text import key, quoted
+from static.text import key, literal, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -22,8 +22,8 @@ SNIFF = "X-Content-Type-Options"
 
 # With the app itself as root, what is there for people and tools is not for visitors.
 _PRIVATE = (
-    r"^/(?:[^/]+\.(?:lock|toml|ya?ml|neon|ini|dist|sql|bak|log|sh|tmpl)|(?:package(?:-lock)?|composer)\.json|"
-    r"Staticfile|Procfile|Makefile|Dockerfile)$"
+    r"/(?:[^/]+\.(?:lock|toml|ya?ml|neon|ini|dist|sql|bak|log|sh|tmpl)|(?:package(?:-lock)?|composer)\.json|"
+    r"Staticfile(?:\.auth)?|Procfile|Makefile|Dockerfile)$"
 )
 # What the single page does not answer for: a script or picture that is missing must not come as HTML.
 _ASSET = r"[.](?:m?js|css|map|json|xml|txt|wasm|woff2?|ttf|otf|eot|svg|png|jpe?g|webp|avif|gif|ico|mp[34]|webm|pdf|zip)$"
@@ -39,12 +39,16 @@ def render(
     redirects: Sequence[Redirect],
     pages: Mapping[int, str],
 ) -> str:
-    """The configuration with what the build knows; the rest is filled in at every start. `at_app`: the app is the root."""
+    """The configuration with what the build knows; the rest is filled in at every start. `at_app`: the app is the root.
+
+    All addresses are those of visitors, the settings' `location` in front.
+    """
     words = {
+        "location": literal(settings.location),
         "maps": _maps(files, headers),
         "headers": _headers(headers, pages),
         "first": _first(settings, redirects),
-        "locations": _locations(headers, at_app=at_app),
+        "locations": _locations(settings, headers, at_app=at_app),
         "files": "$uri $uri.html ${uri}index.html" + (" $uri/" if settings.listing else ""),
         "otherwise": _otherwise(settings, redirects),
     }
@@ -115,8 +119,16 @@ def _first(settings: Settings, redirects: Sequence[Redirect]) -> str:
     return _indented(lines, 8)
 
 
-def _locations(headers: Sequence[Header], *, at_app: bool) -> str:
-    lines = [f'location ~* "{_PRIVATE}" {{ return 404; }}'] if at_app else []
+def _locations(settings: Settings, headers: Sequence[Header], *, at_app: bool) -> str:
+    location = settings.location
+    lines = [f'location ~* "^{literal(location)}{_PRIVATE}" {{ return 404; }}'] if at_app else []
+    if location:
+        lines.append(f"location = / {{ return 302 {location}/; }}")
+    if settings.env_js:
+        # Its words are filled in at every start.
+        lines.append(
+            f'location = {location}/env.js {{ types {{ }} default_type text/javascript; alias "{{{{run}}}}/env.js"; }}'
+        )
     lines += [
         f'location ~ "{rule.regex()}" {{ types {{ }} default_type {quoted(rule.value)}; try_files $uri @otherwise; }}'
         for rule in headers
@@ -128,7 +140,7 @@ def _locations(headers: Sequence[Header], *, at_app: bool) -> str:
 def _otherwise(settings: Settings, redirects: Sequence[Redirect]) -> str:
     lines = [rule.directive() for rule in redirects if not rule.force]
     if settings.single_page:
-        lines.append(f'if ($uri !~* "{_ASSET}") {{ rewrite ^ /index.html last; }}')
+        lines.append(f'if ($uri !~* "{_ASSET}") {{ rewrite ^ {settings.location}/index.html last; }}')
     return _indented(lines, 12)
 
 

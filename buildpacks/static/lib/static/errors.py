@@ -98,6 +98,16 @@ def bad_header(number: int, line: str, expected: str) -> Problem:
     )
 
 
+def bad_location(path: str) -> Problem:
+    """A path that a site cannot be at."""
+    return Problem(
+        "BP_WEB_SERVER_LOCATION_PATH is no path that a site can be at",
+        f"It is {path!r}; expected is one such as /docs or /team/docs, of letters, digits, dots, and the marks _ ~ -, no part of it "
+        "hidden.",
+        steps=("Set it to the path under which visitors find the site, without host and query.",),
+    )
+
+
 def too_large(name: str, reason: str) -> Problem:
     """A file of settings that is no file of settings."""
     return Problem(

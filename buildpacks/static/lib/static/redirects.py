@@ -6,7 +6,7 @@ A rule applies where the site has no such file; with `!` behind the status it ap
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pybuild.libcnb.app_files import AppFiles
@@ -38,6 +38,11 @@ class Rule:
     status: int = 301
     force: bool = False
     number: int = 0
+
+    def below(self, location: str) -> Rule:
+        """The same rule for a site that is at this path: the file is written as if it were at the top."""
+        local = self.target.startswith("/")
+        return replace(self, source=location + self.source, target=(location if local else "") + self.target)
 
     def directive(self) -> str:
         """The rule for nginx, inside `server` or a named location."""

@@ -33,6 +33,8 @@ _SAME = {
 class Settings:
     """`root`: the folder asked for, empty to look for one; `root_from`: who asks. `single_page`: index.html answers for
     unknown addresses. `listing`: folders without index.html show their files. `error_pages`: status → address.
+    `location`: the path that the site is at, such as `/docs`, empty for the top. `needs_login`: it starts with a list of
+    users only. `env_js`: `env.js` has variables of the container.
     """
 
     root: str = ""
@@ -41,6 +43,9 @@ class Settings:
     force_https: bool = False
     listing: bool = False
     error_pages: Mapping[int, str] = field(default_factory=dict)
+    location: str = ""
+    needs_login: bool = False
+    env_js: bool = False
 
     @classmethod
     def read(cls, environ: Mapping[str, str], app: Path) -> Self:
@@ -58,6 +63,9 @@ class Settings:
             force_https=_flag(*asked["BP_WEB_SERVER_FORCE_HTTPS"]),
             listing=_flag(*asked["BP_STATIC_LISTING"]),
             error_pages={**_error_pages(file), **_pairs(environ.get("BP_STATIC_ERROR_PAGES", ""))},
+            location=_location(environ.get("BP_WEB_SERVER_LOCATION_PATH", "").strip()),
+            needs_login=_flag(environ.get("BP_STATIC_LOGIN", "").strip(), "BP_STATIC_LOGIN"),
+            env_js=_flag(environ.get("BP_STATIC_ENV_JS", "").strip(), "BP_STATIC_ENV_JS"),
         )
 
 
@@ -67,6 +75,13 @@ def _flag(text: str, variable: str) -> bool:
     if text.lower() in _FALSE:
         return False
     raise errors.no_flag(variable, text)
+
+
+def _location(text: str) -> str:
+    parts = [part for part in text.split("/") if part]
+    if not all(re.fullmatch(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*", part) for part in parts):
+        raise errors.bad_location(text)
+    return "".join(f"/{part}" for part in parts)
 
 
 def _pairs(text: str) -> dict[int, str]:

@@ -41,6 +41,9 @@ def write(context: BuildContext, manifest: Manifest) -> Layer:
     layer.env("NODE_ENV", context.exec_env, operation="default")
     # Servers of frameworks listen at localhost otherwise, where nobody outside reaches them.
     layer.env("HOST", "0.0.0.0", operation="default", scope="launch")
+    if "next" in manifest.packages:
+        # Its standalone server listens there; engines set it to the container's name, which leads to one address only.
+        layer.env("HOSTNAME", "0.0.0.0", operation="override", scope="launch")
     layer.search_path("PATH", context.app / "node_modules/.bin")
     layer.env("npm_config_update_notifier", "false", operation="default")
     for name, value in (("npm_package_name", manifest.name), ("npm_package_version", manifest.version)):

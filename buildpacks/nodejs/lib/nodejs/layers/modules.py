@@ -99,11 +99,16 @@ def installing(tool: PackageTool, lock: Lock, *, dev: bool) -> tuple[str, ...]:
             )
 
 
-def pruning(tool: PackageTool) -> tuple[str, ...]:
-    """The command that removes what only developers need."""
+def pruning(tool: PackageTool, *, workspaces: bool = False) -> tuple[str, ...]:
+    """The command that removes what only developers need. `workspaces`: in each folder of several."""
     match tool.name:
         case "npm":
             return ("npm", "prune", "--omit=dev", "--ignore-scripts", "--no-save", "--no-audit", "--no-fund")
+        case "pnpm" if workspaces:
+            # `pnpm prune` knows the root only, and takes from the other folders what they need. Without the age, what
+            # nothing leads to any more would stay for a week.
+            how = ("--frozen-lockfile", "--prefer-offline", "--ignore-scripts")
+            return ("pnpm", "install", "--prod", *how, "--config.modules-cache-max-age=0")
         case "pnpm":
             return ("pnpm", "prune", "--prod", "--ignore-scripts")
         case "yarn":
@@ -120,12 +125,14 @@ def pruning(tool: PackageTool) -> tuple[str, ...]:
             )
 
 
-def prune(context: BuildContext, lock: Lock, tool: PackageTool, environ: Mapping[str, str]) -> None:
+def prune(
+    context: BuildContext, manifest: Manifest, lock: Lock, tool: PackageTool, environ: Mapping[str, str]
+) -> None:
     """Remove what only developers need, where the tool can tell what that is: npm by what it has installed."""
     if not lock.file and tool.name != "npm":
         return
     with output.timed("Removed packages that only developers need"):
-        _run(context, pruning(tool), environ)
+        _run(context, pruning(tool, workspaces=manifest.workspaces), environ)
 
 
 def tidy(app: Path) -> None:
@@ -229,10 +236,15 @@ def _key(
 def _run(context: BuildContext, words: Sequence[str], environ: Mapping[str, str]) -> None:
     # A question to nobody must not stop the build.
     variables = {**environ, "CI": "true", "NODE_ENV": "development"}
+    manifest = context.app / FILE
+    before = manifest.read_bytes()
     try:
         command.run(words, cwd=context.app, environ=variables)
     except command.ToolFailed as exc:
         raise explain.install_failed(exc, words[0]) from exc
+    # Yarn writes it anew in its own style when it installs, and not when the packages come from the cache.
+    if manifest.read_bytes() != before:
+        manifest.write_bytes(before)
 
 
 def _copy(source: Path, target: Path) -> None:
