@@ -14,6 +14,7 @@ pytest_plugins = [
     "support.podman",
     "support.private_engine",
     "support.reader",
+    "support.browser",
 ]
 
 # Who starts the tests in the background hands on that Ctrl-C is ignored; tests of Ctrl-C want it as users have it.

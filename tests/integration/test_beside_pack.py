@@ -119,7 +119,8 @@ def test_compare_builds_with_both_and_leaves_nothing(workload: object) -> None:
     assert found["comparison"]["identical"]
     name = found["tools"][1]["image"].partition("/")[0]
     assert name.startswith("pybuild-compare-")
-    assert [words for words in objects if name in output(*words.split())] == []
+    token = name.removeprefix("pybuild-compare-")  # pack writes the rest of the name in its own way
+    assert [words for words in objects if token in output(*words.split())] == []
 
 
 CACHING = """\

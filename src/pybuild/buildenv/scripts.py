@@ -311,7 +311,7 @@ class _Records(Sequence[Entry]):
 
     def _made(self) -> tuple[Entry, ...]:
         if self._entries is None:
-            numbers: dict[bytes, int] = {}
+            numbers: dict[tuple[bytes, int], int] = {}
             entries = []
             # Each record goes when its entry comes: both of all would be the most that a build has in memory.
             records, self._records = self._records, []
@@ -332,18 +332,18 @@ class _Records(Sequence[Entry]):
         return f"<{len(self)} entries>"
 
 
-def _entry(path: bytes, meta: bytes, target: bytes, numbers: dict[bytes, int]) -> Entry:
-    """`numbers`: owners by their digits, so that each is one object and not one for every file."""
+def _entry(path: bytes, meta: bytes, target: bytes, numbers: dict[tuple[bytes, int], int]) -> Entry:
+    """`numbers`: modes and owners by their digits, so that each is one object and not one for every file."""
     kind, mode, uid, gid, size, mtime, ctime, inode, links = meta.split()
-    for owner in (uid, gid):
-        if owner not in numbers:
-            numbers[owner] = int(owner)
+    for word, base in ((mode, 8), (uid, 10), (gid, 10)):
+        if (word, base) not in numbers:
+            numbers[word, base] = int(word, base)
     return Entry(
         path=decode(path),
         kind=chr(kind[0]),
-        mode=int(mode, 8),
-        uid=numbers[uid],
-        gid=numbers[gid],
+        mode=numbers[mode, 8],
+        uid=numbers[uid, 10],
+        gid=numbers[gid, 10],
         size=int(size),
         mtime=_nanoseconds(mtime),
         ctime=_nanoseconds(ctime),

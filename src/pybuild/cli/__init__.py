@@ -5,6 +5,7 @@
 | `main` | the `pybuild` command: chooses a subcommand, prints errors, exits |
 | `build`; `build_options`, `pack_options` | the build; its options, and those that only `pack` had |
 | `built`, `trail`, `why`, `id_files`, `file_list` | what a build came to: result, detection, layers, the image's name in a file; or which files it would get |
+| `page`, `build_page`, `compare_page` | an HTML page; what a build or a comparison came to as one |
 | `plan`, `detect`, `lock`, `verify`, `compare`, `rebase`, `run`, `debug` | one command each, of builds and images; `compare_table` shows a comparison |
 | `inspect`, `size`, `sbom`, `signature`, `manifest` | what an image is, and what belongs to it |
 | `builder`, `buildpack`, `buildpack_registry`, `extension` | groups of commands for those who make them |

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pybuild.cli import page
 from pybuild.cli.build_options import (
     cache_options,
     image_options,
@@ -144,6 +145,7 @@ def command(
     require_cached: bool,
     iidfile: Path | None,
     digest_file: Path | None,
+    report_page: Path | None,
     as_json: bool,
     display: Display,
     **words: Any,
@@ -168,6 +170,8 @@ def command(
             return 0
         decisions, handler = Decisions(), chosen_handler(on_failure)
         files = id_files(iidfile, digest_file, request.places)
+        if report_page is not None:
+            page.check_writable("--report", report_page)
         try:
             with listening(decisions):
                 result = build(request, failed=handler)
@@ -179,6 +183,10 @@ def command(
                 sys.stdout.write(json.dumps(failure_data(exc), indent=2) + "\n")
             raise
         files.write(result)
+        if report_page is not None:
+            from pybuild.cli.build_page import build_page
+
+            page.write(report_page, build_page(result, shown.timings, decisions))
         if explain_cache:
             show_lines(shown, decisions.lines(width=shown.width))
         show_built(shown, result)

@@ -130,6 +130,13 @@ def image_options(function: Any) -> Any:
             type=click.Path(path_type=Path),
             help="Write the digest of the image's manifest here; for a registry, a layout or an archive.",
         ),
+        click.option(
+            "--report",
+            "report_page",
+            type=click.Path(path_type=Path),
+            metavar="FILE.html",
+            help="Write what the build came to into this page.",
+        ),
         click.option("--iidfile", type=click.Path(path_type=Path), help="Write the image's ID here."),
         click.option(
             "--annotation",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pybuild.cli import page
 from pybuild.cli.display import Display, output_options
 from pybuild.cli.options import insecure_registry_option
 from pybuild.errors import PybuildError
@@ -40,6 +41,13 @@ _TROUBLE = 2  # as diff and cmp have it: 1 only ever says that something differs
 )
 @click.option("-B", "--builder", metavar="IMAGE", help="With --build: the builder that both use.")
 @click.option("--keep", is_flag=True, help="With --build: keep the images and caches that were made.")
+@click.option(
+    "--html",
+    "html_page",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the result into this HTML page, too.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")
 @output_options
 def command(
@@ -50,6 +58,7 @@ def command(
     app: Path | None,
     builder: str | None,
     keep: bool,
+    html_page: Path | None,
     as_json: bool,
     display: Display,
 ) -> int:
@@ -64,6 +73,8 @@ def command(
     _check_words(images, app, builder, keep=keep)
     with display.console():
         try:
+            if html_page is not None:
+                page.check_writable("--html", html_page)
             if app is not None:
                 result: Comparison | BuildComparison = _built(
                     app, builder or "", keep=keep, all_layers=all_layers
@@ -77,6 +88,10 @@ def command(
         except PybuildError as exc:
             exc.exit_code = max(exc.exit_code, _TROUBLE)
             raise
+    if html_page is not None:
+        from pybuild.cli.compare_page import compare_page
+
+        page.write(html_page, compare_page(result))
     _print(result, display, as_json=as_json)
     return 0 if result.same else 1
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pybuild.platform.entry_changes import EntryFacts, FileChange
     from pybuild.platform.sbom_changes import SbomChange
 
-_SIGNS = {"same": "=", "changed": "~", "added": "+", "removed": "-"}
+SIGNS = {"same": "=", "changed": "~", "added": "+", "removed": "-"}
 _STYLES = {"~": "33", "+": "32", "-": "31"}
 _MOST_LINES = 20
 _TITLES: dict[Section, str] = {
@@ -58,14 +58,14 @@ class _Table:
         yield f"A  {_plain(found.a.name)}"
         yield f"B  {_plain(found.b.name)}"
         yield ""
-        yield from table(list(_overview(found)), header=("", "A", "B"), width=self._width)
+        yield from table(list(overview(found)), header=("", "A", "B"), width=self._width)
         yield ""
-        yield from textwrap.wrap(_verdict(found), self._width)
+        yield from textwrap.wrap(verdict(found), self._width)
         if not found.identical:
             if found.layers:
                 yield from self._section("LAYERS, bottom first", self._layers(found.layers), cut=False)
             for files in found.files:
-                yield from self._section(_files_title(files), self._files(files), more=files.changes.total)
+                yield from self._section(files_title(files), self._files(files), more=files.changes.total)
             for section, title in _TITLES.items():
                 yield from self._section(title, self._values(_told(found, section)))
             yield from self._section("SBOM", self._sboms(found.sbom))
@@ -112,10 +112,10 @@ class _Table:
         return f"\x1b[{_STYLES[sign]}m{line}\x1b[0m" if self._colour and sign in _STYLES else line
 
     def _layers(self, pairs: Sequence[LayerPair]) -> Iterator[tuple[str, str]]:
-        rows = [(_plain(owner), pair) for owner, pair in _grouped(pairs)]
+        rows = [(_plain(owner), pair) for owner, pair in grouped(pairs)]
         widest = max(len(owner) for owner, _ in rows)
         for owner, pair in rows:
-            yield _SIGNS[pair.change], self._beside(owner.ljust(widest), self._value_of_layer(pair))
+            yield SIGNS[pair.change], self._beside(owner.ljust(widest), self._value_of_layer(pair))
 
     def _value_of_layer(self, pair: LayerPair) -> str:
         digests = [self._value(layer.diff_id) for layer in (pair.a, pair.b) if layer is not None]
@@ -123,16 +123,16 @@ class _Table:
 
     def _files(self, files: LayerFiles) -> Iterator[tuple[str, str]]:
         for file in files.changes.files:
-            yield _SIGNS[file.change], self._beside(_plain(file.path), _what(file))
+            yield SIGNS[file.change], self._beside(_plain(file.path), what_changed(file))
 
     def _values(self, differences: Iterable[Difference]) -> Iterator[tuple[str, str]]:
         label = ""
         for found in differences:
             if found.at and found.path != label:
                 label = found.path
-                yield _SIGNS["changed"], _plain(label)
+                yield SIGNS["changed"], _plain(label)
             name = f"  {found.at}" if found.at else found.path
-            yield _SIGNS[found.change], self._beside(_plain(name), self._change(found))
+            yield SIGNS[found.change], self._beside(_plain(name), self._change(found))
 
     def _sboms(self, changes: Iterable[SbomChange]) -> Iterator[tuple[str, str]]:
         for found in changes:
@@ -141,7 +141,7 @@ class _Table:
                 count = f"components not compared: {found.fault}"
             elif not found.added and not found.removed:
                 count = "the same components, other contents"
-            yield _SIGNS[found.change], f"{_plain(found.file)}: {count}"
+            yield SIGNS[found.change], f"{_plain(found.file)}: {count}"
             for sign, components in (("+", found.added), ("-", found.removed)):
                 for component in components:
                     yield sign, f"  {_plain(component)}"
@@ -175,15 +175,16 @@ class _Table:
         return text if self._everything else _DIGEST.sub(lambda found: found[0][7:19], text)
 
 
-def _overview(found: Comparison) -> Iterator[tuple[str, str, str]]:
+def overview(found: Comparison) -> Iterator[tuple[str, str, str]]:
+    """Rows of what each image is: the name of a fact, A's, and B's or "same"."""
     a, b = found.a, found.b
     rows = (
-        ("ID", _short(a.id), _short(b.id)),
+        ("ID", short(a.id), short(b.id)),
         ("platform", a.platform, b.platform),
         ("created", a.about["created"], b.about["created"]),
         ("size", human_size(a.size), human_size(b.size)),
         ("run image", a.base.name or "unknown", b.base.name or "unknown"),
-        ("its top layer", _short(a.base.top_layer) or "unknown", _short(b.base.top_layer) or "unknown"),
+        ("its top layer", short(a.base.top_layer) or "unknown", short(b.base.top_layer) or "unknown"),
         ("layers", str(len(a.layers)), str(len(b.layers))),
         ("processes", ", ".join(a.processes) or "none", ", ".join(b.processes) or "none"),
     )
@@ -191,7 +192,8 @@ def _overview(found: Comparison) -> Iterator[tuple[str, str, str]]:
         yield name, one, "same" if one == other else other
 
 
-def _verdict(found: Comparison) -> str:
+def verdict(found: Comparison) -> str:
+    """What it comes to, in a sentence."""
     if found.identical:
         return "They are the same image: nothing else was looked at."
     if found.same:
@@ -206,12 +208,19 @@ def _verdict(found: Comparison) -> str:
     return f"They differ: {', '.join(told)}."
 
 
+def titled(found: Comparison) -> Iterator[tuple[str, list[Difference]]]:
+    """Each section with its title in words, if anything differs in it."""
+    for section, title in _TITLES.items():
+        if differences := _told(found, section):
+            yield title.capitalize(), differences
+
+
 def _told(found: Comparison, section: Section) -> list[Difference]:
     """The differences of a section, without the ID: the table begins with it."""
     return [each for each in found.of_section(section) if (section, each.path) != ("image", "id")]
 
 
-def _grouped(pairs: Sequence[LayerPair]) -> Iterator[tuple[str, LayerPair]]:
+def grouped(pairs: Sequence[LayerPair]) -> Iterator[tuple[str, LayerPair]]:
     """Layers by name; those of a run image that are the same become one row, unknown ones get their number."""
     waiting: list[LayerPair] = []
     for pair in (*pairs, None):
@@ -226,7 +235,8 @@ def _grouped(pairs: Sequence[LayerPair]) -> Iterator[tuple[str, LayerPair]]:
             yield pair.name, pair
 
 
-def _files_title(files: LayerFiles) -> str:
+def files_title(files: LayerFiles) -> str:
+    """What the list of a layer's files is about, with how many there are."""
     changes = files.changes
     told = [
         f"{number} {word}"
@@ -245,7 +255,7 @@ def _files_title(files: LayerFiles) -> str:
     return f"FILES of {_plain(files.pair.name)}: {', '.join(told) or nothing}"
 
 
-def _what(file: FileChange) -> str:
+def what_changed(file: FileChange) -> str:
     """What changed in a file, in a few words; of a new or missing one, what it is."""
     a, b = file.a, file.b
     if a is None or b is None:
@@ -285,7 +295,8 @@ def _from_difference(a: str, b: str, room: int) -> tuple[str, str]:
     return (f"…{a[start:]}", f"…{b[start:]}") if start else (a, b)
 
 
-def _short(digest: str) -> str:
+def short(digest: str) -> str:
+    """The first twelve digits, as engines show them."""
     return digest.removeprefix("sha256:")[:12]
 
 

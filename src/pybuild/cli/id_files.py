@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pybuild.cli.page import check_writable
 from pybuild.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -34,20 +34,10 @@ def id_files(image_id: Path | None, digest: Path | None, outputs: tuple[Output, 
     """The files, after a look whether they can be written. Raises `InvalidInput` before anything is built."""
     for option, path in (("--iidfile", image_id), ("--digest-file", digest)):
         if path is not None:
-            _check_writable(option, path)
+            check_writable(option, path)
     if digest is not None and all(output.kind == "docker" for output in outputs):
         raise InvalidInput(
             "--digest-file is for an image with a manifest, and one in an engine has none",
             hint="--publish, --output type=oci-archive,dest=app.tar, or --iidfile",
         )
     return IdFiles(image_id=image_id, digest=digest)
-
-
-def _check_writable(option: str, path: Path) -> None:
-    folder = path.absolute().parent
-    if path.is_dir() or not folder.is_dir():
-        raise InvalidInput(
-            f"{option}: {path} is not the name of a file in a folder", hint=f"mkdir -p {folder}"
-        )
-    if not os.access(path if path.exists() else folder, os.W_OK):
-        raise InvalidInput(f"{option}: {path} cannot be written", hint=f"ls -ld {folder}")

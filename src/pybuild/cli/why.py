@@ -33,13 +33,16 @@ class Decisions:
         if event.action != "cached" or (event.owner, event.layer) not in told:
             self.found.append(event)
 
-    def lines(self, *, width: int) -> list[str]:
-        """A table for people."""
-        rows = [
+    def rows(self) -> list[tuple[str, str, str, str]]:
+        """Of each layer its name, what became of it in a word, its size and why."""
+        return [
             (_name(each), _verdict(each), human_size(each.size) if each.size else "", each.reason)
             for each in self.found
         ]
-        return table(rows, header=("LAYER", "RESULT", "SIZE", "WHY"), width=width, indent="  ")
+
+    def lines(self, *, width: int) -> list[str]:
+        """A table for people."""
+        return table(self.rows(), header=("LAYER", "RESULT", "SIZE", "WHY"), width=width, indent="  ")
 
     def data(self) -> list[dict[str, Any]]:
         """The same for `--json`."""

@@ -250,6 +250,7 @@ def _remove(client: Any, token: str, images: Sequence[str]) -> None:
     for name in volumes.remove(client, ours, state_folder()):
         forget(name)
     with engine.translating("removing the caches of pack"):
-        found = client.volumes(filters={"name": f"pack-cache-pybuild-compare-{token}"})["Volumes"] or []
-        for volume in found:
-            client.remove_volume(volume["Name"], force=True)
+        # pack writes `c_o_m` for `com` in their names, which Windows has for ports.
+        for volume in client.volumes(filters={"name": token})["Volumes"] or []:
+            if volume["Name"].startswith("pack-cache-pybuild-c"):
+                client.remove_volume(volume["Name"], force=True)

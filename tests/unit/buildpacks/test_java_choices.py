@@ -504,6 +504,32 @@ def test_what_is_set_already_stays(tmp_path: Path) -> None:
     assert told == ""
 
 
+@pytest.mark.parametrize(
+    ("mark", "variable"),
+    [
+        ("io/micronaut/runtime/Micronaut.class", "MICRONAUT_SERVER_PORT"),
+        ("io/quarkus/runtime/Quarkus.class", "QUARKUS_HTTP_PORT"),
+    ],
+)
+def test_a_framework_that_reads_no_port_gets_it_by_its_own_name(
+    mark: str, variable: str, tmp_path: Path
+) -> None:
+    jar = tmp_path / "app.jar"
+    with zipfile.ZipFile(jar, "w") as archive:
+        archive.writestr(mark, b"")
+    program = tmp_path / "server-port"
+    program.write_text(conf.server_port([jar]))
+
+    def told(**environ: str) -> str:
+        words = ["bash", "-c", 'bash "$0" 3>&1', str(program)]
+        return subprocess.run(
+            words, env={**os.environ, **environ}, capture_output=True, text=True, check=True
+        ).stdout
+
+    assert told(PORT="9000") == f'{variable} = "9000"\n'
+    assert told(PORT="9000", **{variable: "1"}) == ""
+
+
 def test_a_bound_redis_is_springs(tmp_path: Path) -> None:
     told = spring(tmp_path, {"type": "redis", "host": "cache", "password": "x"})
 

@@ -23,6 +23,16 @@ if TYPE_CHECKING:
 LOADED = 0.35
 PLATFORM_CLASSES = 27_000
 
+# Frameworks that read no PORT, by a class that their apps have, and the variable that they read.
+_PORTS = {
+    "io/micronaut/runtime/Micronaut.class": "MICRONAUT_SERVER_PORT",
+    "io/quarkus/runtime/Quarkus.class": "QUARKUS_HTTP_PORT",
+}
+_SERVER_PORT = """#!/usr/bin/env bash
+# exec.d: the port by the name that the framework reads, unless that is set. Runs after the one that checks PORT.
+[[ -n ${@name@-} ]] || printf '@name@ = "%s"\\n' "$PORT" >&3
+"""
+
 
 def write(context: BuildContext, runtime: Runtime, made: Application) -> Layer:
     """Write the layer anew."""
@@ -36,6 +46,8 @@ def write(context: BuildContext, runtime: Runtime, made: Application) -> Layer:
     layer.exec_d(connections.NAME, connections.SCRIPT)
     if made.boot:
         layer.exec_d("spring", spring(context.buildpack))
+    if program := server_port(jars):
+        layer.exec_d("server-port", program)
     # The C library would otherwise keep an arena of memory for each thread.
     layer.env("MALLOC_ARENA_MAX", "2", operation="default", scope="launch")
     start.web(layer)
@@ -47,6 +59,17 @@ def spring(buildpack: Path) -> str:
     functions, mark, _ = connections.SCRIPT.partition("declare -A told=()")
     assert mark
     return functions + (buildpack / "templates/spring").read_text()
+
+
+def server_port(jars: Iterable[Path]) -> str:
+    """The program that tells a framework its port; empty for an app of none that needs it."""
+    for jar in jars:
+        with zipfile.ZipFile(jar) as archive:
+            names = {*archive.namelist()}
+        for mark, variable in _PORTS.items():
+            if mark in names:
+                return _SERVER_PORT.replace("@name@", variable)
+    return ""
 
 
 def count_classes(jars: Iterable[Path]) -> int:
