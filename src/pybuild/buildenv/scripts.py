@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 OUTPUT_LIMIT = 1 << 20
 RESULT_LIMIT = 1 << 20
 AT_ONCE = 64 << 10
-_AT_ONCE = 4096
+_RECORDS_AT_ONCE = 4096
 _BLOCK = 512  # what POSIX's ulimit counts in
 
 
@@ -254,8 +254,8 @@ def read_listings(data: bytes, roots: Sequence[str]) -> list[Listing]:
 def _stamp(records: Sequence[tuple[bytes, bytes, bytes]]) -> str:
     """SHA-256 of all fields with a NUL between two, made of parts: one text of all would be as large again."""
     digest = hashlib.sha256()
-    for at in range(0, len(records), _AT_ONCE):
-        part = b"\0".join([b"\0".join(record) for record in records[at : at + _AT_ONCE]])
+    for at in range(0, len(records), _RECORDS_AT_ONCE):
+        part = b"\0".join([b"\0".join(record) for record in records[at : at + _RECORDS_AT_ONCE]])
         digest.update(b"\0" + part if at else part)
     return digest.hexdigest()
 
