@@ -92,7 +92,7 @@ class Bench:
 
     def buildpack(self, build: str, name: str = "bp") -> list[str]:
         """The words for a build with this one."""
-        return ["--buildpack", self.lab.buildpack(build=build + PROCESS, name=name)]
+        return ["--buildpack", self.lab.buildpack(build=f"set -eu\n{build}{PROCESS}", name=name)]
 
 
 def app_of_files(bench: Bench, size: int) -> Measured:
@@ -190,15 +190,19 @@ def long_names(bench: Bench, size: int) -> Measured:
 
 def large_label(bench: Bench, size: int) -> Measured:
     """A label of `size` bytes, which a buildpack sets."""
+    # No program may have an argument of that size, but sh's own printf may.
     make = f"""\
-{{ printf '[[labels]]\\nkey = "large"\\nvalue = "'; yes 0123456789 | tr -d '\\n' | head -c {size}; echo '"'; }} > "$1/launch.toml"
+set -eu
+v=x; while [ ${{#v}} -lt {size} ]; do v=$v$v; done
+printf '[[labels]]\\nkey = "large"\\nvalue = "%.{size}s"\\n' "$v" > "$1/launch.toml"
+[ "$(stat -c %s "$1/launch.toml")" = {size + 36} ]
 """
     return bench.build("label bytes", size, "--buildpack", bench.lab.buildpack(build=make))
 
 
 THINGS: dict[str, tuple[Callable[[Bench, int], Measured], tuple[int, ...]]] = {
-    "app": (app_of_files, (0, 25_000, 50_000, 100_000, 200_000)),
-    "layer": (large_layer, (0, 500, 1000, 2000, 3000)),
+    "app": (app_of_files, (0, 50_000, 100_000, 200_000)),
+    "layer": (large_layer, (0, 1000, 2000, 3000)),
     "layers": (many_layers, (0, 30, 60, 118)),
     "buildpacks": (many_buildpacks, (1, 15, 30, 60)),
     "variables": (many_variables, (0, 50, 100, 200)),
@@ -230,7 +234,7 @@ def slope(measured: Sequence[Measured], value: Callable[[Measured], float]) -> f
     """The exponent of a power of the size, fitted to what is above the first value; 0 where that is too little to tell."""
     first = measured[0]
     points = [(each.size - first.size, value(each) - value(first)) for each in measured[1:]]
-    if points[-1][1] < 0.3 * value(first) or min(above for _, above in points) <= 0:
+    if points[-1][1] < max(0.3, 0.5 * value(first)) or min(above for _, above in points) <= 0:
         return 0.0
     x, y = [math.log(size) for size, _ in points], [math.log(above) for _, above in points]
     return statistics.linear_regression(x, y).slope

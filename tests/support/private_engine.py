@@ -125,7 +125,7 @@ class PrivateEngine:
 
     def used(self) -> int:
         """Bytes that are on its disk."""
-        found = os.statvfs(self._space.path(self.data))
+        found = os.statvfs(self.space.path(self.data))
         return (found.f_blocks - found.f_bfree) * found.f_frsize
 
     def resources(self) -> tuple[int, int]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 OUTPUT_LIMIT = 1 << 20
 RESULT_LIMIT = 1 << 20
 AT_ONCE = 64 << 10
-_AT_ONCE = 4096
+_RECORDS_AT_ONCE = 4096
 _BLOCK = 512  # what POSIX's ulimit counts in
 
 
@@ -254,8 +254,8 @@ def read_listings(data: bytes, roots: Sequence[str]) -> list[Listing]:
 def _stamp(records: Sequence[tuple[bytes, bytes, bytes]]) -> str:
     """SHA-256 of all fields with a NUL between two, made of parts: one text of all would be as large again."""
     digest = hashlib.sha256()
-    for at in range(0, len(records), _AT_ONCE):
-        part = b"\0".join([b"\0".join(record) for record in records[at : at + _AT_ONCE]])
+    for at in range(0, len(records), _RECORDS_AT_ONCE):
+        part = b"\0".join([b"\0".join(record) for record in records[at : at + _RECORDS_AT_ONCE]])
         digest.update(b"\0" + part if at else part)
     return digest.hexdigest()
 
@@ -311,7 +311,7 @@ class _Records(Sequence[Entry]):
 
     def _made(self) -> tuple[Entry, ...]:
         if self._entries is None:
-            numbers: dict[bytes, int] = {}
+            numbers: dict[tuple[bytes, int], int] = {}
             entries = []
             # Each record goes when its entry comes: both of all would be the most that a build has in memory.
             records, self._records = self._records, []
@@ -332,18 +332,18 @@ class _Records(Sequence[Entry]):
         return f"<{len(self)} entries>"
 
 
-def _entry(path: bytes, meta: bytes, target: bytes, numbers: dict[bytes, int]) -> Entry:
-    """`numbers`: owners by their digits, so that each is one object and not one for every file."""
+def _entry(path: bytes, meta: bytes, target: bytes, numbers: dict[tuple[bytes, int], int]) -> Entry:
+    """`numbers`: modes and owners by their digits, so that each is one object and not one for every file."""
     kind, mode, uid, gid, size, mtime, ctime, inode, links = meta.split()
-    for owner in (uid, gid):
-        if owner not in numbers:
-            numbers[owner] = int(owner)
+    for word, base in ((mode, 8), (uid, 10), (gid, 10)):
+        if (word, base) not in numbers:
+            numbers[word, base] = int(word, base)
     return Entry(
         path=decode(path),
         kind=chr(kind[0]),
-        mode=int(mode, 8),
-        uid=numbers[uid],
-        gid=numbers[gid],
+        mode=numbers[mode, 8],
+        uid=numbers[uid, 10],
+        gid=numbers[gid, 10],
         size=int(size),
         mtime=_nanoseconds(mtime),
         ctime=_nanoseconds(ctime),

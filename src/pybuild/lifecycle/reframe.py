@@ -40,7 +40,9 @@ def reframe(planned: Sequence[PlannedEntry], packed: Iterable[bytes], listing: L
 
 def _reframed(planned: Sequence[PlannedEntry], packed: Iterable[bytes], listing: Listing) -> Iterator[bytes]:
     tree = _Tree(listing)
-    wanted = {entry.path for entry in planned if entry.path}
+    # Without slices the plan wants every file: then their number says it as well as their names would.
+    everything = sum(1 for entry in planned if entry.path) == tree.files
+    wanted = None if everything else {entry.path for entry in planned if entry.path}
     linked = tree.linked_to(wanted)
     with _Waiting() as waiting:
         queue = _Queue(planned, waiting)
@@ -50,7 +52,7 @@ def _reframed(planned: Sequence[PlannedEntry], packed: Iterable[bytes], listing:
                 continue
             if member.kind == tar.HARD_LINK:
                 waiting.alias(entry.path, tree.content_of(entry, member.linkname))
-            elif entry.path in wanted or entry.inode in linked:
+            elif wanted is None or entry.path in wanted or entry.inode in linked:
                 yield from queue.ready()
                 yield from _one(entry, body, queue, waiting, keep=entry.inode in linked)
         yield from queue.ready()
@@ -158,15 +160,16 @@ class _Tree:
     def __init__(self, listing: Listing) -> None:
         self._entries = {entry.path: entry for entry in listing.entries}
         self._above = os.fsencode(posixpath.dirname(listing.root).rstrip("/"))
-        # Sockets cannot be in a tar, and devices are not in the plan.
-        self._unseen = {path for path, entry in self._entries.items() if entry.kind in "fdlp"}
+        self.files = sum(entry.kind == "f" and entry.size > 0 for entry in listing.entries)
+        # What a member has been is forgotten, unless another may be a hard link to it.
+        self._seen: set[str] = set()
 
-    def linked_to(self, wanted: set[str]) -> set[int]:
-        """Inodes with several names, of which the plan wants one or more."""
+    def linked_to(self, wanted: set[str] | None) -> set[int]:
+        """Inodes with several names, of which the plan wants one or more; None: it wants all."""
         return {
             entry.inode
             for entry in self._entries.values()
-            if entry.links > 1 and entry.path in wanted and entry.kind == "f"
+            if entry.links > 1 and entry.kind == "f" and (wanted is None or entry.path in wanted)
         }
 
     def content_of(self, entry: Entry, linkname: bytes) -> str:
@@ -186,9 +189,12 @@ class _Tree:
             "p": member.kind == tar.FIFO,
         }
         key = entry.path
-        if not same.get(entry.kind, True) or (entry.kind in same and key not in self._unseen):
+        if not same.get(entry.kind, True) or key in self._seen:
             raise _changed(entry.path)
-        self._unseen.discard(key)
+        if entry.kind == "f" and entry.links > 1:
+            self._seen.add(key)
+        elif entry.kind in same:
+            del self._entries[key]
         return entry
 
     def _entry_of(self, name: bytes) -> Entry:
@@ -200,8 +206,10 @@ class _Tree:
 
     def check_complete(self) -> None:
         """Raise for an entry of the listing that no member was."""
-        if self._unseen:
-            raise _changed(min(self._unseen))
+        # Sockets cannot be in a tar, and devices are not in the plan.
+        unseen = [path for path, entry in self._entries.items() if entry.kind in "fdlp"]
+        if missing := [path for path in unseen if path not in self._seen]:
+            raise _changed(min(missing))
 
 
 def _changed(path: str) -> ExportError:

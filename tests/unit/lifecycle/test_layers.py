@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,6 +12,9 @@ from pybuild.buildenv.api import Entry
 from pybuild.errors import ExportError
 from pybuild.lifecycle import layers
 from pybuild.lifecycle.slices import Pattern, clean
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def _entry(path: str, kind: str = "f") -> Entry:
@@ -151,3 +155,20 @@ def test_a_process_type_that_is_no_file_name_is_refused(type_: str) -> None:
     """S-32."""
     with pytest.raises(ExportError, match="cannot name a file"):
         layers.process_types_layer(["web", type_])
+
+
+def test_a_plan_of_very_many_entries_is_the_same_and_is_not_kept() -> None:
+    """Issue 7: an app of 200,000 files must fit into memory."""
+    entries = [_entry("/app", "d"), *(_entry(f"/app/{number:05}") for number in range(60_000))]
+    above = [_entry("/", "d")]
+
+    def plan(some: list[Entry]) -> Sequence[layers.PlannedEntry]:
+        return layers.app_layers(some, above, "/app", [], uid=1, gid=2)[0].entries
+
+    many, few = plan(entries), [*plan(entries[:40_000]), *plan(entries[40_000:])[1:]]
+
+    assert not isinstance(many, list)
+    assert len(many) == len(few) == 60_002
+    assert list(many) == few
+    assert [many[at] for at in (0, 1, 2, 2, -1)] == [few[at] for at in (0, 1, 2, 2, -1)]
+    assert many[60_000:] == few[60_000:]
