@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import docker
 
 OUT = Path(__file__).parent / "out" / "scale.json"
-MEMORY_MIB, SLOPE = 200, 1.3
+MEMORY_MIB, SLOPE = 190, 1.3  # 200 MB
 PROCESS = """
 cat > "$1/launch.toml" <<TOML
 [[processes]]

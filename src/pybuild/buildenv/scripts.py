@@ -311,7 +311,7 @@ class _Records(Sequence[Entry]):
 
     def _made(self) -> tuple[Entry, ...]:
         if self._entries is None:
-            numbers: dict[tuple[bytes, int], int] = {}
+            numbers = _Numbers()
             entries = []
             # Each record goes when its entry comes: both of all would be the most that a build has in memory.
             records, self._records = self._records, []
@@ -332,20 +332,36 @@ class _Records(Sequence[Entry]):
         return f"<{len(self)} entries>"
 
 
-def _entry(path: bytes, meta: bytes, target: bytes, numbers: dict[tuple[bytes, int], int]) -> Entry:
-    """`numbers`: modes and owners by their digits, so that each is one object and not one for every file."""
+class _Numbers:
+    """What many files have alike is one object, and not one for each of them: modes, owners, and the time of an app's."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[bytes, int], int] = {}
+        self._last = (b"", 0)
+
+    def of(self, word: bytes, base: int = 10) -> int:
+        """A number of which there are few."""
+        if (word, base) not in self._known:
+            self._known[word, base] = int(word, base)
+        return self._known[word, base]
+
+    def time(self, word: bytes) -> int:
+        """A time that is often the one before it."""
+        if word != self._last[0]:
+            self._last = (word, _nanoseconds(word))
+        return self._last[1]
+
+
+def _entry(path: bytes, meta: bytes, target: bytes, numbers: _Numbers) -> Entry:
     kind, mode, uid, gid, size, mtime, ctime, inode, links = meta.split()
-    for word, base in ((mode, 8), (uid, 10), (gid, 10)):
-        if (word, base) not in numbers:
-            numbers[word, base] = int(word, base)
     return Entry(
         path=decode(path),
         kind=chr(kind[0]),
-        mode=numbers[mode, 8],
-        uid=numbers[uid, 10],
-        gid=numbers[gid, 10],
+        mode=numbers.of(mode, 8),
+        uid=numbers.of(uid),
+        gid=numbers.of(gid),
         size=int(size),
-        mtime=_nanoseconds(mtime),
+        mtime=numbers.time(mtime),
         ctime=_nanoseconds(ctime),
         inode=int(inode),
         links=int(links),
