@@ -88,6 +88,7 @@ OTHER_CODES = {
 EVENT_EXAMPLES: tuple[events.Event, ...] = (
     events.PhaseStarted(phase="DETECTING"),
     events.PhaseFinished(phase="DETECTING", seconds=0.412),
+    events.BuildpackFinished(buildpack="pybuild/php@0.1.0", seconds=3.207),
     events.Info("2 of 3 buildpacks participating"),
     events.Detail("pass: pybuild/php@0.1.0"),
     events.Warned(".env may hold secrets, and goes into the image", "leave it out: exclude in project.toml"),

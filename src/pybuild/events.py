@@ -44,6 +44,14 @@ class PhaseFinished:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildpackFinished:
+    """A bin/build ended well after `seconds` of wall time; `buildpack`: id and version."""
+
+    buildpack: str
+    seconds: float
+
+
 @dataclass(frozen=True, slots=True)
 class Info:
     """A line every user sees, in the words of the Go lifecycle where it has some."""
@@ -124,6 +132,7 @@ class Failed:
 Event = (
     PhaseStarted
     | PhaseFinished
+    | BuildpackFinished
     | Info
     | Detail
     | Warned

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from support.browser import Browser
     from support.cli import Lab
 
@@ -17,6 +16,7 @@ pytestmark = pytest.mark.docker
 SAYS = "<script>document.title=1</script>"
 BUILD = f"""\
 mkdir -p "$1/dep"
+echo '{{"components": [{{"name": "left-pad", "version": "1", "purl": "pkg:npm/left-pad@1"}}]}}' > "$1/dep.sbom.cdx.json"
 cp "$PWD/file.txt" "$1/dep/{"long-" * 30}name"
 printf '[types]\\nlaunch = true\\n' > "$1/dep.toml"
 cat > "$1/launch.toml" <<'TOML'
@@ -45,6 +45,9 @@ def check(browser: Browser, page: Path, said: list[str]) -> None:
 
 def test_a_build_and_a_comparison_are_pages_to_hand_on(lab: Lab, browser: Browser, tmp_path: Path) -> None:
     buildpack = lab.buildpack(build=BUILD)
+    descriptor = Path(buildpack, "buildpack.toml")
+    formats = '[buildpack]\nsbom-formats = ["application/vnd.cyclonedx+json"]\n'
+    descriptor.write_text(descriptor.read_text().replace("[buildpack]\n", formats))
     report, differences = tmp_path / "report.html", tmp_path / "differences.html"
 
     built = lab.build("--buildpack", buildpack, "--report", str(report), name="one")
@@ -54,7 +57,11 @@ def test_a_build_and_a_comparison_are_pages_to_hand_on(lab: Lab, browser: Browse
     compared = lab.run(*words)
 
     assert built.code == 0, built.text()
-    check(browser, report, [f"{lab.name('one')}:latest", "acme/bp", SAYS, "exporting", "added", "docker run"])
+    check(
+        browser,
+        report,
+        [f"{lab.name('one')}:latest", "– acme/bp@1", SAYS, "exporting", "added", "docker run", "1 npm"],
+    )
     assert compared.code == 1, compared.text()
     check(
         browser,

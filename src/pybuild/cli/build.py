@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -170,10 +171,14 @@ def command(
             return 0
         decisions, handler = Decisions(), chosen_handler(on_failure)
         files = id_files(iidfile, digest_file, request.places)
+        heard = None
         if report_page is not None:
+            from pybuild.cli.build_page import Times
+
             page.check_writable("--report", report_page)
+            heard = Times()
         try:
-            with listening(decisions):
+            with listening(decisions), listening(heard) if heard else nullcontext():
                 result = build(request, failed=handler)
         except NothingDetected as exc:
             # What `pybuild detect` shows, where a build ends for want of a group.
@@ -183,10 +188,10 @@ def command(
                 sys.stdout.write(json.dumps(failure_data(exc), indent=2) + "\n")
             raise
         files.write(result)
-        if report_page is not None:
+        if report_page is not None and heard is not None:
             from pybuild.cli.build_page import build_page
 
-            page.write(report_page, build_page(result, shown.timings, decisions))
+            page.write(report_page, build_page(result, shown.timings, heard, decisions))
         if explain_cache:
             show_lines(shown, decisions.lines(width=shown.width))
         show_built(shown, result)

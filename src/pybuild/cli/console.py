@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING
 
 from pybuild import events
 from pybuild.events import (
+    BuildpackFinished,
     Detail,
     Failed,
     ImageWritten,
@@ -117,8 +118,8 @@ class Console:
                 self._layer(event)
             case ImageWritten():
                 self._image(event)
-            case Failed():
-                pass  # `cli.main` tells of it, last of all
+            case BuildpackFinished() | Failed():
+                pass  # a page tells of the one, `cli.main` of the other, last of all
 
     def line(self, text: str, *, style: str = "", level: int = 0) -> None:
         """One line of our own, redacted and made printable; dropped when `level` is above the verbosity."""

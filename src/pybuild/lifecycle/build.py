@@ -6,6 +6,7 @@ Specification: buildpack.md, "Phase #5: Build"; platform.md, "builder".
 from __future__ import annotations
 
 import signal
+import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from pybuild.buildenv.api import Command
 from pybuild.errors import BuildError, BuilderUnusable, BuildpackFailed, InvalidInput, PybuildError
-from pybuild.events import Output, detail, emit, warn
+from pybuild.events import BuildpackFinished, Output, detail, emit, warn
 from pybuild.lifecycle import layers_dir, sbom
 from pybuild.lifecycle.contributions import build_layer_environ, merge_processes, plan_of, without_met
 from pybuild.lifecycle.env_dirs import follow_links
@@ -176,6 +177,7 @@ class _Work:
         self._lines += layers_dir.preparation(directory, plan_path, text, timed=self._ran is not None)
         began = layers_dir.read_time(self._send())
         command = self._command(module, directory, plan_path)
+        start = time.monotonic()
         status = self._env.run(command, partial(_shown, element.id))
         if status != 0:
             raise BuildpackFailed(
@@ -184,6 +186,7 @@ class _Work:
                 place=self._env,
                 command=command,
             )
+        emit(BuildpackFinished(buildpack=str(element), seconds=time.monotonic() - start))
         files = self._env.read_files(output_patterns(directory))
         outputs = read_outputs(files, directory=directory, api=module.api, buildpack_id=element.id)
         self._plan = without_met(self._plan, self._met(plan, outputs, directory))
