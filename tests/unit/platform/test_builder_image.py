@@ -86,7 +86,8 @@ def create(tmp_path: Path, case: Mapping[str, Any]) -> StoredImage:
         where=made.Where(names=(NAME,), environ={}),
         labels=made.parse_labels(labels),
     )
-    builder_create._create(request, made.Place(store=store, find=find, names=(NAME,)), tmp_path)
+    place = made.Place(store=store, find=find, names=(NAME,))
+    builder_create._create(request, place, TargetSpec(), tmp_path)
     image = store.find(NAME)
     assert image is not None
     return image
