@@ -62,6 +62,14 @@ def maker_is_dead(found: Mapping[str, str]) -> bool:
     return _started(int(number)) != started
 
 
+def is_abandoned(found: Mapping[str, str], seconds: float) -> bool:
+    """Whether an object whose maker cannot be looked at is older than so many seconds.
+
+    One of our own host is asked for itself (`maker_is_dead`), and not its clock, which may be wrong.
+    """
+    return found.get(HOST) != this_host() and age(found) > seconds
+
+
 def age(found: Mapping[str, str]) -> float:
     """Seconds since the object was made, by this machine's clock; 0 when its label does not tell."""
     made = found.get(CREATED, "")

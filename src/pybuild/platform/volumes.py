@@ -206,7 +206,7 @@ def sweep(client: docker.APIClient) -> None:
             if not ownership.is_ours(labels, "private"):
                 # Podman takes two filters for "one or the other", and names caches too.
                 continue
-            if ownership.maker_is_dead(labels) or ownership.age(labels) > 24 * ABANDONED_SECONDS:
+            if ownership.maker_is_dead(labels) or ownership.is_abandoned(labels, 24 * ABANDONED_SECONDS):
                 _remove_volume(client, volume["Name"])
     except PybuildError as exc:
         events.detail(f"leftovers of earlier builds stay for now: {exc}")
@@ -261,7 +261,7 @@ def _create_when_free(
 def _is_dead(labels: dict[str, str], status: str) -> bool:
     if status in ("exited", "dead") or ownership.maker_is_dead(labels):
         return True
-    return status == "created" and ownership.age(labels) > ABANDONED_SECONDS
+    return status == "created" and ownership.is_abandoned(labels, ABANDONED_SECONDS)
 
 
 def _inspect(client: docker.APIClient, name: str) -> Any:

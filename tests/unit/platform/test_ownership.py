@@ -70,3 +70,11 @@ class TestVolumeName:
 
 def _labels(process: str) -> dict[str, str]:
     return ownership.labels("build", image="app", builder="b") | {ownership.PROCESS: process}
+
+
+def test_a_living_makers_clock_does_not_count() -> None:
+    """F-24: it may be ten years behind, and the container of a moment ago not started yet."""
+    mine = ownership.labels("build", image="app", builder="b") | {ownership.CREATED: "1"}
+
+    assert not ownership.is_abandoned(mine, 3600)
+    assert ownership.is_abandoned(mine | {ownership.HOST: "elsewhere"}, 3600)
