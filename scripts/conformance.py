@@ -155,20 +155,23 @@ def _words(name: str) -> str:
     return name.removeprefix("test_").replace("_", " ")
 
 
-def main() -> int:
-    """Write the page, or with `--check` say that it is not current; tell what is wrong with coverage."""
-    found = problems(requirements(), named(ids), reasons())
+def conclude(file: Path, text: str, found: Sequence[str], *, script: str) -> int:
+    """Tell the problems `found`, and write the page, or with `--check` say that it is not current; the exit code."""
     for each in found:
         print(each)
-    text = page()
-    stale = not PAGE.is_file() or PAGE.read_text("utf-8") != text
+    stale = not file.is_file() or file.read_text("utf-8") != text
     if stale and "--check" in sys.argv[1:]:
-        print(f"{PAGE.relative_to(ROOT)} is not current: python scripts/conformance.py")
+        print(f"{file.relative_to(ROOT)} is not current: python scripts/{script}.py")
         return 1
     if stale:
-        PAGE.write_text(text, "utf-8")
-        print(f"{PAGE.relative_to(ROOT)} written")
+        file.write_text(text, "utf-8")
+        print(f"{file.relative_to(ROOT)} written")
     return 1 if found else 0
+
+
+def main() -> int:
+    """Write the page, or with `--check` say that it is not current; tell what is wrong with coverage."""
+    return conclude(PAGE, page(), problems(requirements(), named(ids), reasons()), script="conformance")
 
 
 if __name__ == "__main__":

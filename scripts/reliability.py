@@ -12,7 +12,7 @@ import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from conformance import ROOT, TESTS, cell, named, tests_cell
+from conformance import ROOT, TESTS, cell, conclude, named, tests_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -116,18 +116,7 @@ def _line(row: Row, tests: Sequence[tuple[str, str]]) -> str:
 
 def main() -> int:
     """Write the page, or with `--check` say that it is not current; tell what is wrong with coverage."""
-    found = problems(known(), named(ids))
-    for each in found:
-        print(each)
-    text = page()
-    stale = not PAGE.is_file() or PAGE.read_text("utf-8") != text
-    if stale and "--check" in sys.argv[1:]:
-        print(f"{PAGE.relative_to(ROOT)} is not current: python scripts/reliability.py")
-        return 1
-    if stale:
-        PAGE.write_text(text, "utf-8")
-        print(f"{PAGE.relative_to(ROOT)} written")
-    return 1 if found else 0
+    return conclude(PAGE, page(), problems(known(), named(ids)), script="reliability")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import tarfile
 import zipfile
 import zlib
 from dataclasses import dataclass, field
+from functools import partial
 from typing import IO, TYPE_CHECKING
 
 from pybuild.libcnb.problem import Problem
@@ -182,7 +183,7 @@ def _zip(archive: Path) -> Iterator[_Entry]:
                 kind=kind,
                 executable=bool(mode & 0o111),
                 link=_link(whole, info) if kind == stat.S_IFLNK else "",
-                content=lambda info=info: _unzipped(whole, info),  # type: ignore[misc]
+                content=partial(_unzipped, whole, info),
             )
 
 
