@@ -170,3 +170,19 @@ def test_a_zip_whose_content_is_damaged_is_a_problem_and_no_traceback(tmp_path: 
 
     with pytest.raises(Problem, match="cannot be read"):
         unpack(path, tmp_path / "out", limit=1 << 20)
+
+
+def test_a_zip_whose_file_begins_before_the_archive_is_a_problem_and_no_traceback(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("file", "content")
+    data = bytearray(path.read_bytes())
+    # The end of an archive says where its list of files begins: a little later than it does.
+    at = data.rindex(b"PK\x05\x06") + 16
+    data[at : at + 4] = (int.from_bytes(data[at : at + 4], "little") + 7).to_bytes(4, "little")
+    path.write_bytes(data)
+
+    with pytest.raises(Problem, match="cannot be read") as caught:
+        unpack(path, tmp_path / "out")
+
+    assert "begins before the file does" in caught.value.found
