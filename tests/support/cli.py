@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 SOURCE = Path(__file__).parents[2] / "src"
-PROGRAM = "import sys; from pybuild.cli.main import main; sys.argv[0] = 'pybuild'; main()"
+PROGRAM = "import sys; from pybuild.cli.start import pybuild; sys.argv[0] = 'pybuild'; pybuild()"
 PATIENCE = 120.0
 """Seconds until a test gives up on something that a quiet machine does in a moment."""
 INHERITED = (
