@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 
+from hypothesis import HealthCheck, settings
+
 pytest_plugins = [
     "support.engine",
     "support.cli",
@@ -21,3 +23,7 @@ pytest_plugins = [
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # And `nohup` hands on that a hang-up is: a shell that is started so can trap it no more.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+# How long one example takes says more of what else the machine does than of our code.
+settings.register_profile("pybuild", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("pybuild")
