@@ -42,7 +42,6 @@ INHERITED = (
     "DOCKER_CONTEXT",
     "DOCKER_TLS_VERIFY",
     "DOCKER_CERT_PATH",
-    "TMPDIR",
 )
 
 _FILTERS = (
@@ -219,10 +218,14 @@ class Lab:
         self.marks = self.root / "marks"
         self.marks.mkdir()
         self.marks.chmod(0o777)
+        # Of this lab alone, so that what a build leaves there is seen.
+        self.tmp = self.root / "tmp"
+        self.tmp.mkdir()
         inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
         self.environ = {
             **inherited,
             "HOME": str(self.root / "home"),
+            "TMPDIR": str(self.tmp),
             "PYTHONPATH": str(SOURCE),
             "PYTHONWARNINGS": "ignore",
             "COLUMNS": "100",
@@ -313,6 +316,15 @@ class Lab:
             return True
         return False
 
+    def left_files(self) -> list[str]:
+        """Temporary files that builds have left. What kill -9 leaves is there until the next build."""
+        return sorted(path.name for path in self.tmp.iterdir())
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether a build here had no chance to clean up after itself."""
+        return any(started.process.returncode == -signal.SIGKILL for started in self._started)
+
     def caches(self) -> list[str]:
         """The cache volumes of this lab's images."""
         assert self.engine is not None
@@ -333,6 +345,7 @@ class Lab:
                 self.engine.remove_image(tag, force=True)
         volumes.remove(self.engine, self.caches(), self.root)
         assert left == []
+        assert self.was_killed or self.left_files() == []
 
     @property
     def state(self) -> Path:
