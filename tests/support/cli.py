@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import docker.errors
 import pytest
 
+from pybuild import engine as door
 from pybuild.oci.reference import Reference
 from pybuild.platform import builder_image, ownership, volumes
 from pybuild.spec.order import ModuleRef
@@ -29,6 +29,8 @@ from support.engine import UID
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    import docker
 
 
 SOURCE = Path(__file__).parents[2] / "src"
@@ -308,10 +310,10 @@ class Lab:
             time.sleep(0.05)
 
     def _is_there(self, who: str) -> bool:
-        """An engine that was killed may go on listing a container that it no longer finds."""
+        """An engine that was killed, or Podman's, may go on listing a container that it no longer finds."""
         assert self.engine is not None
         look = self.engine.inspect_container if len(who) == 64 else self.engine.inspect_volume
-        with contextlib.suppress(docker.errors.NotFound):
+        with contextlib.suppress(door.NotFound), door.translating("looking for what is left"):
             look(who)
             return True
         return False
