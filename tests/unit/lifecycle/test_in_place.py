@@ -62,6 +62,7 @@ def apply(
     """Apply Dockerfiles with these bodies, each of an extension of its own, named by their place."""
 
     def body() -> Done | str:
+        os.setgroups([0, 4])  # root's, which nobody else may have
         store = LayerStore("/kept", seconds=seconds)
         applier = InPlaceApplier(
             config,
@@ -330,3 +331,10 @@ def test_instructions_that_shout_without_end_are_stopped(root: Path) -> None:
     with pytest.raises(ExtendError, match=r"line 5: RUN .*RUN was stopped"):
         apply(root, loud + loud + RESET, output_limit=300_000)
     assert apply(root, loud + RESET, loud + RESET, output_limit=300_000).config["User"] == "1000:1000"
+
+
+def test_an_instruction_has_no_groups_but_its_users(root: Path) -> None:
+    """G7: root's own group least of all."""
+    done = apply(root, "USER 1000:1000\nRUN id -G > /tmp/groups\nUSER root\n" + RESET, see=("/tmp/groups",))
+
+    assert done.files == {"/tmp/groups": "1000\n"}
