@@ -270,12 +270,15 @@ class ExtendError(PybuildError):
 
 
 def causes(exc: BaseException) -> Iterator[BaseException]:
-    """`exc` and all that it wraps: urllib3 and requests put the true cause into arguments and `reason`."""
+    """`exc` and all errors that it wraps: urllib3 and requests put the true cause into arguments and `reason`.
+
+    A signal is none, though what is done because of it may fail.
+    """
     waiting: list[object] = [exc]
     seen: set[int] = set()
     while waiting and len(seen) < 50:
         cause = waiting.pop(0)
-        if isinstance(cause, BaseException) and id(cause) not in seen:
+        if (cause is exc or isinstance(cause, Exception)) and id(cause) not in seen:
             seen.add(id(cause))
             yield cause
             waiting += [getattr(cause, "reason", None), *cause.args, cause.__cause__, cause.__context__]

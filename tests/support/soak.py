@@ -201,8 +201,9 @@ class Soak:
         # one that comes after the image was written no longer matters.
         assert outcome.code in {0, -number, 128 + number}, where
         self._await_end(where)
-        left = self._lab.leftovers(patience=0)
-        # Killed between making the container and starting it: the next build removes that, as `_build` looks.
+        # Within two seconds a busy engine may not be done with the removal. Killed between making the container and
+        # starting it: nobody removes it but the next build, as `_build` looks.
+        left = self._lab.leftovers(patience=0 if number == signal.SIGKILL else PATIENCE)
         assert not left or number == signal.SIGKILL, where
         found = self._lab.image_id()
         assert found in {self._clean[before], self._clean[version]}, where
