@@ -110,9 +110,6 @@ class Soak:
         self._lab = lab
         self._chance = random.Random(seed)
         self._words = ["--buildpack", lab.buildpack(build=BUILD)]
-        self._temporary = lab.root / "tmp"
-        self._temporary.mkdir()
-        lab.environ["TMPDIR"] = str(self._temporary)
         self._clean = [self._clean_id(number) for number in range(versions)]
         assert len(set(self._clean)) == versions
         self._version = -1
@@ -242,7 +239,7 @@ class Soak:
             volumes=len(client.volumes()["Volumes"] or []),
             images=len(client.images(all=True)),
             networks=len(client.networks()),
-            left=len([*self._temporary.iterdir(), *self._lab.state.rglob(".*")]),
+            left=len([*self._lab.tmp.iterdir(), *self._lab.state.rglob(".*")]),
             state=sum(path.stat().st_size for path in self._lab.state.rglob("*") if path.is_file()),
         )
 
