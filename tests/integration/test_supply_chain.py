@@ -18,6 +18,7 @@ from pybuild.platform import keys
 from pybuild.stores import attachments
 from pybuild.stores.keychain import Keychain
 from pybuild.stores.registry import RegistryStore
+from support.buildpacks import SERVE
 from support.cli import result
 from support.registry import PASSWORD, USER
 
@@ -31,14 +32,6 @@ if TYPE_CHECKING:
     from support.registry import DebianRegistry, Registry
 
 pytestmark = pytest.mark.docker
-
-BUILD = """\
-cat > "$1/launch.toml" <<'TOML'
-[[processes]]
-type = "web"
-command = ["/bin/cat", "file.txt"]
-default = true
-TOML"""
 
 
 class Published:
@@ -65,7 +58,7 @@ class Published:
             self.engine.remove_image(name, force=True)
 
     def words(self, *words: str) -> list[str]:
-        buildpack = self.lab.buildpack(build=BUILD)
+        buildpack = self.lab.buildpack(build=SERVE)
         fixed = ("--builder", self.builder, "--run-image", self.run_image, "--network", "none", "--publish")
         return ["build", self.image, *fixed, "--buildpack", buildpack, "--json", *words]
 
@@ -113,7 +106,7 @@ def test_a_published_image_tells_how_it_was_made(published: Published) -> None:
 
 def test_its_bill_of_materials_is_attached_as_one_document(published: Published) -> None:
     sbom = '{"bomFormat":"CycloneDX","specVersion":"1.5","version":1,"components":[{"type":"library","name":"%s"}]}'
-    build = f"""{BUILD}
+    build = f"""{SERVE}
 mkdir -p "$1/dep"
 printf '[types]\\nlaunch = true\\n' > "$1/dep.toml"
 printf '{sbom % "one"}' > "$1/dep.sbom.cdx.json"
@@ -152,7 +145,7 @@ def picky(registry: Registry, lab: Lab) -> list[str]:
         "--publish",
         *fixed,
         "--buildpack",
-        lab.buildpack(build=BUILD),
+        lab.buildpack(build=SERVE),
     ]
 
 
@@ -243,3 +236,35 @@ def test_an_image_that_came_from_no_registry_is_not_trusted(published: Published
     words[words.index(published.builder)] = published.lab.builder
 
     published.lab.run(*words).failed(NotTrusted.exit_code, published.lab.builder, "came from no registry")
+
+
+def test_names_that_move_after_they_were_checked_change_nothing_of_the_build(
+    published: Published, engine: docker.APIClient
+) -> None:
+    """S-49: builder and run image are used by the digests that were checked, also while a build runs."""
+    lab = published.lab
+    for name in (published.builder, published.run_image):
+        assert lab.run("signature", "sign", name, "--key", published.key).code == 0
+    words = published.words("--verify", published.public)
+    expected = str(result(lab.run(*words))["digest"])
+    waits = "touch /marks/building; until [ -e /marks/go ]; do sleep 0.1; done\n"
+    lab.buildpack(build=waits + SERVE)
+    running = lab.start(*words, "--volume", f"{lab.marks}:/marks:rw")
+    running.wait_for_file(lab.marks / "building")
+
+    auth = {"username": USER, "password": PASSWORD}
+    for name in (published.builder, published.run_image):
+        repository, _, tag = name.rpartition(":")
+        evil = engine.create_container(name, ["/bin/sh"], labels={"pybuild.test": lab.prefix})
+        try:
+            file = tar.TarEntry(b"evil", tar.FILE, 0o644, 0, 0, 0)
+            engine.put_archive(evil, "/", b"".join(tar.write([(file, b"")])))
+            engine.commit(evil, repository, tag)
+        finally:
+            engine.remove_container(evil, force=True)
+        pushed = list(engine.push(repository, tag, auth_config=auth, stream=True, decode=True))
+        assert not any("error" in step for step in pushed), pushed
+    (lab.marks / "go").touch()
+
+    assert str(result(running.end())["digest"]) == expected
+    lab.run(*words).failed(NotTrusted.exit_code, published.builder.removesuffix(":1"))
