@@ -72,7 +72,7 @@ def test_symfony_is_built_migrated_and_served_from_a_bound_database(
                 engine.get_archive(served.container, "/workspace/node_modules")
 
     assert worker.ended == 0, worker.said
-    assert 'Consuming messages from transports "async"' in worker.said
+    assert 'Consuming messages from transport "async"' in worker.said
     assert "Symfony, for prod" in built.output
     assert "bin/console cache:warmup failed" not in built.output
     assert "neither Node.js nor its packages are in the image" in built.output
