@@ -197,3 +197,15 @@ def no_adapter() -> Problem:
             "Name it instead of adapter-auto in svelte.config.js or vite.config, and remove adapter-auto from package.json.",
         ),
     )
+
+
+def no_integration() -> Problem:
+    """A Qwik app as its starter makes it, which builds the half for browsers only."""
+    return Problem(
+        "Qwik has built nothing that can be served",
+        "The app has no integration, so its build made the files for browsers and no pages.",
+        steps=(
+            "For a server: run `npm run qwik add node-server`, or with express or fastify in its place.",
+            "For files alone: run `npm run qwik add static`.",
+        ),
+    )
