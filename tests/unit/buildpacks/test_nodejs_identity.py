@@ -152,19 +152,23 @@ def build_by_nuxt(app: Path, *, drawn: str, second: int, page: str = "hello") ->
     """What `nuxt build` leaves."""
     time = f"2026-11-29T17:10:{second:02}.169Z"
     latest = json.dumps({"id": drawn, "timestamp": 1795972215000 + second})
+    listed = [
+        f"""  "/{name}": {{
+    "type": "application/json",
+    "etag": "\\"47-{second}{"x" * 20}\\"",
+    "mtime": "{time}",
+    "size": 71,
+    "path": "../public/{name}"
+  }}"""
+        for name in (f"_nuxt/builds/meta/{drawn}.json", "favicon.ico")[:: 1 if second % 2 else -1]
+    ]
     written = {
         "nitro.json": json.dumps({"date": time, "preset": "node-server"}),
         "public/_nuxt/builds/latest.json": latest,
         f"public/_nuxt/builds/meta/{drawn}.json": latest,
-        "server/chunks/nitro/nitro.mjs": f"""const assets = {{
-  "/_nuxt/builds/meta/{drawn}.json": {{
-    "type": "application/json",
-    "etag": "\\"47-{second}{"x" * 20}\\"",
-    "mtime": "{time}",
-    "size": 71
-  }}
-}};
-const id = "{drawn}";""",
+        "server/chunks/nitro/nitro.mjs": "\n".join(
+            ["const assets = {", f"{listed[0]},", listed[1], "};", f'const id = "{drawn}";']
+        ),
         "server/chunks/page.mjs": page,
         "server/node_modules/vue/index.js": "vue",
     }

@@ -143,7 +143,7 @@ def test_an_app_that_is_started_otherwise_keeps_everything(
 
 
 def test_nuxt_is_started_from_what_it_built(tmp_path: Path) -> None:
-    for name in (".output/server/index.mjs", "node_modules/nuxt/package.json"):
+    for name in (".output/server/index.mjs", "node_modules/nuxt/package.json", ".nuxt/tsconfig.json"):
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).touch()
     context = building(tmp_path)

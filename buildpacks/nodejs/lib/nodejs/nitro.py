@@ -1,6 +1,6 @@
 """What Nitro, the server of Nuxt, notes beside what it has built: kept from the last build where all else is the same.
 
-It draws an identity and writes times of the build into its list of public files. A server that is asked whether a file has
+It draws an identity and writes times of the build into its list of public files, whose order is one of chance. A server that is asked whether a file has
 changed goes by that time, so an older one for another file would be wrong: only the very same output gets the same notes.
 """
 
@@ -27,11 +27,18 @@ _DIGEST = "digest"
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TIME = rb"""["']\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z["']"""
 _DATE = re.compile(rb"""("date"\s*:\s*)""" + _TIME)
-# An entry of the list of public files; what an etag stands for is in the digest itself.
+# An entry of the list of public files. Their order is drawn, too; all else that it says is in the digest, as the files.
+_TEXT = rb"""(?:"(?:[^"\\\n]|\\.)*"|'[^'\n]*')"""
 _ENTRY = re.compile(
-    rb"""("?\betag"?\s*:\s*)(?:"(?:[^"\\\n]|\\.)*"|'[^'\n]*')(\s*,\s*"?mtime"?\s*:\s*)"""
-    + _TIME
-    + rb"""(\s*,\s*"?size"?\s*:)"""
+    rb"""%(text)s\s*:\s*\{\s*
+    (?:"?type"?\s*:\s*%(text)s\s*,\s*)?
+    (?:"?encoding"?\s*:\s*(?:%(text)s|null)\s*,\s*)?
+    "?etag"?\s*:\s*%(text)s\s*,\s*
+    "?mtime"?\s*:\s*%(time)s\s*,\s*
+    "?size"?\s*:\s*\d+\s*,\s*
+    "?path"?\s*:\s*%(text)s\s*\}\s*,?"""
+    % {b"text": _TEXT, b"time": _TIME},
+    re.VERBOSE,
 )
 
 
@@ -79,7 +86,7 @@ def _without_times(name: str, data: bytes) -> bytes:
     if name == "nitro.json":
         return _DATE.sub(rb"\1", data)
     if name.startswith("server/") and name.endswith((".mjs", ".js")):
-        return _ENTRY.sub(rb"\1\2\3", data)
+        return _ENTRY.sub(b"", data)
     return data
 
 
