@@ -196,7 +196,7 @@ def starting(context: BuildContext, manifest: Manifest, lock: Lock) -> scripts.S
     names = ("dev",) if context.exec_env == "development" else ()
     found = scripts.script(manifest, lock.tool, *names) or scripts.start(context.app, manifest, lock.tool)
     if found is None and not start.procfile_types(context.app) and context.exec_env != "test":
-        raise errors.no_start()
+        raise errors.no_start(bill.starting(context.app) if manifest.workspaces else ())
     if (
         found
         and context.exec_env == "production"
