@@ -15,7 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pybuild.errors import DiskFull, EngineDenied, EngineUnavailable, InvalidFile, InvalidInput, PybuildError
+from pybuild.errors import (
+    DiskFull,
+    EngineDenied,
+    EngineUnavailable,
+    InvalidFile,
+    InvalidInput,
+    PybuildError,
+    causes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -259,24 +267,12 @@ def _unreachable(exc: Exception, host: str) -> PybuildError:
 
 
 def _find(exc: BaseException, kind: type[Any], holds: Any) -> bool:
-    return any(isinstance(cause, kind) and holds(cause) for cause in _causes(exc))
-
-
-def _causes(exc: BaseException) -> Iterator[BaseException]:
-    """`exc` and all that it wraps: requests and urllib3 put the true cause into arguments and `reason`."""
-    waiting: list[object] = [exc]
-    seen: set[int] = set()
-    while waiting and len(seen) < 50:
-        cause = waiting.pop(0)
-        if isinstance(cause, BaseException) and id(cause) not in seen:
-            seen.add(id(cause))
-            yield cause
-            waiting += [cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args]
+    return any(isinstance(cause, kind) and holds(cause) for cause in causes(exc))
 
 
 def _reason(exc: BaseException) -> str:
     deepest = exc
-    for cause in _causes(exc):
+    for cause in causes(exc):
         if isinstance(cause, OSError) and cause.strerror:
             return cause.strerror
         deepest = cause

@@ -38,6 +38,11 @@ A signal is no error: `cli.signals.Stopped` ends the process with 128 + its numb
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 
 class PybuildError(Exception):
     """A failure the user can act on. `hint` is the next thing to try, as something to type where possible."""
@@ -270,3 +275,15 @@ class ExtendError(PybuildError):
     """Platform API, "extender": extension-specific error conditions."""
 
     exit_code = 102
+
+
+def causes(exc: BaseException) -> Iterator[BaseException]:
+    """`exc` and all that it wraps: urllib3 and requests put the true cause into arguments and `reason`."""
+    waiting: list[object] = [exc]
+    seen: set[int] = set()
+    while waiting and len(seen) < 50:
+        cause = waiting.pop(0)
+        if isinstance(cause, BaseException) and id(cause) not in seen:
+            seen.add(id(cause))
+            yield cause
+            waiting += [getattr(cause, "reason", None), *cause.args, cause.__cause__, cause.__context__]

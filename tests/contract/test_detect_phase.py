@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pybuild.buildenv.container import ContainerBuildEnv
 from pybuild.buildenv.local import LocalBuildEnv
 from pybuild.errors import DetectionFailed
 from pybuild.lifecycle.detect import Detected, DetectInputs, detect
@@ -19,10 +18,8 @@ from pybuild.spec.environ import Given
 from pybuild.spec.order import ModuleRef, OrderFile
 from pybuild.spec.target import Target
 from support.buildpacks import FAIL, PATH, Folders, plan
-from support.engine import spec_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from pybuild.buildenv.api import BuildEnv
@@ -53,30 +50,6 @@ class Place:
 
     def detect(self, *groups: tuple[ModuleRef, ...]) -> Detected:
         return detect(self.env, self.inputs(*groups))
-
-
-@pytest.fixture(
-    scope="module",
-    params=[
-        "local",
-        pytest.param("gnu", marks=pytest.mark.docker),
-        pytest.param("busybox", marks=pytest.mark.docker),
-    ],
-)
-def kind(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture(scope="module")
-def env(kind: str, request: pytest.FixtureRequest) -> Iterator[BuildEnv]:
-    if kind == "local":
-        yield LocalBuildEnv()
-        return
-    request.getfixturevalue("no_leftovers")
-    image = request.getfixturevalue(f"{kind}_image")
-    spec = spec_for(image, request.getfixturevalue("test_run"))
-    with ContainerBuildEnv.create(request.getfixturevalue("engine"), spec) as made:
-        yield made
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ from pybuild.errors import (
     TimedOut,
     TooMuchOutput,
 )
+from support.buildpacks import SERVE
 from support.cli import PATIENCE
 from support.pace import allowed
 
@@ -46,14 +47,6 @@ INVALID = InvalidInput.exit_code
 USAGE = 2
 
 docker = pytest.mark.docker
-
-HELLO = """\
-cat > "$1/launch.toml" <<'TOML'
-[[processes]]
-type = "web"
-command = ["/bin/cat", "file.txt"]
-default = true
-TOML"""
 
 
 @pytest.mark.parametrize(
@@ -437,7 +430,7 @@ def test_a_build_program_that_writes_nonsense_is_named_with_the_file(lab: Lab, b
 def test_garbage_on_standard_output_harms_nobody_and_is_not_lost(lab: Lab) -> None:
     """F-26, S-38: invalid UTF-8, NUL, escape sequences, one line of 5 MB, no newline at the end."""
     bp = lab.buildpack(
-        build=f"printf 'a\\377\\000\\033]0;title\\007b\\n'; head -c 5000000 /dev/zero; printf end\n{HELLO}"
+        build=f"printf 'a\\377\\000\\033]0;title\\007b\\n'; head -c 5000000 /dev/zero; printf end\n{SERVE}"
     )
 
     outcome = lab.build("--buildpack", bp)
@@ -450,7 +443,7 @@ def test_garbage_on_standard_output_harms_nobody_and_is_not_lost(lab: Lab) -> No
 @docker
 def test_much_output_is_shown_whole_in_little_memory(lab: Lab) -> None:
     """F-26: 50 MB of it."""
-    bp = lab.buildpack(build=f"yes 0123456789012345678901234567890123456789 | head -c 50000000\n{HELLO}")
+    bp = lab.buildpack(build=f"yes 0123456789012345678901234567890123456789 | head -c 50000000\n{SERVE}")
 
     running = lab.start_build("--buildpack", bp)
     peak = running.peak_memory()
@@ -478,7 +471,7 @@ def test_a_buildpack_that_shouts_without_end_is_stopped_and_told(lab: Lab) -> No
 def test_a_detect_that_shouts_without_end_is_an_error_of_its_own(lab: Lab) -> None:
     """F-26: its output waits in a file, which must not fill the engine's disk."""
     loud = lab.buildpack(detect="echo begins; exec yes shouted", name="loud")
-    optional = lab.buildpack(build=HELLO, name="calm")
+    optional = lab.buildpack(build=SERVE, name="calm")
 
     outcome = lab.build("--buildpack", loud, "--buildpack", optional, "--log-limit", "2m")
 
@@ -489,7 +482,7 @@ def test_a_detect_that_shouts_without_end_is_an_error_of_its_own(lab: Lab) -> No
 
 @docker
 def test_a_process_that_no_buildpack_made_cannot_be_the_default(lab: Lab) -> None:
-    bp = lab.buildpack(build=HELLO)
+    bp = lab.buildpack(build=SERVE)
 
     lab.build("--buildpack", bp, "--default-process", "worker").failed(ExportError.exit_code, "worker", "web")
     assert lab.image_id() == ""

@@ -19,6 +19,7 @@ from pybuild.errors import ExportError
 from pybuild.oci import model
 from pybuild.oci.reference import Reference
 from pybuild.stores.daemon import DaemonStore
+from support.buildpacks import SERVE
 from support.engine import gnu_files, image_of_files
 from support.faults import Faults
 
@@ -29,13 +30,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.docker
 
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
-HELLO = """\
-cat > "$1/launch.toml" <<'TOML'
-[[processes]]
-type = "web"
-command = ["/bin/cat", "file.txt"]
-default = true
-TOML"""
 
 
 @pytest.fixture
@@ -69,7 +63,7 @@ def test_an_app_of_oddities_is_in_the_image_as_it_is_and_nothing_beside_it(lab: 
 
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(os.path.relpath(lab.app / "sock"))
-        outcome = lab.build("--buildpack", lab.buildpack(build=HELLO))
+        outcome = lab.build("--buildpack", lab.buildpack(build=SERVE))
 
     assert outcome.code == 0, outcome.text()
     assert "pipe is a FIFO" in outcome.stderr
@@ -134,7 +128,7 @@ def test_a_run_image_that_vanishes_during_a_build_is_told_by_its_name(lab: Lab) 
     (lab.root / "mark").write_text(lab.prefix)
     run_image = next(image_of_files(lab.engine, lab.name("run"), {**gnu_files(), "mark": lab.root / "mark"}))
     waits = "touch /marks/building; until [ -e /marks/go ]; do sleep 0.1; done\n"
-    words = ["--buildpack", lab.buildpack(build=waits + HELLO)]
+    words = ["--buildpack", lab.buildpack(build=waits + SERVE)]
     running = lab.start_build(*words, "--run-image", run_image)
     running.wait_for_file(lab.marks / "building")
 

@@ -10,6 +10,7 @@ import pytest
 from pybuild.errors import InvalidInput, RegistryError
 from pybuild.oci.digest import sha256
 from pybuild.stores.places import open_place
+from support.buildpacks import SERVE_WITH_LAYER
 from support.cli import result
 
 if TYPE_CHECKING:
@@ -22,21 +23,10 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.docker
 
-BUILD = """\
-mkdir -p "$1/dep"
-[ -f "$1/dep/file" ] || echo "a dependency" > "$1/dep/file"
-printf '[types]\\nlaunch = true\\ncache = true\\n' > "$1/dep.toml"
-cat > "$1/launch.toml" <<'TOML'
-[[processes]]
-type = "web"
-command = ["/bin/cat", "file.txt"]
-default = true
-TOML"""
-
 
 def build(lab: Lab, name: str, *words: str) -> Outcome:
     options = ("--builder", lab.builder, "--network", "none", "--no-color", "--json")
-    return lab.run("build", name, *options, "--buildpack", lab.buildpack(build=BUILD), *words)
+    return lab.run("build", name, *options, "--buildpack", lab.buildpack(build=SERVE_WITH_LAYER), *words)
 
 
 def _layers(place: str) -> list[str]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pybuild.errors import InvalidInput, RegistryDenied, RegistryError
+from support.buildpacks import SERVE_WITH_LAYER as BUILD
 from support.cli import result
 from support.pace import allowed
 from support.registry import PASSWORD, USER
@@ -28,17 +29,6 @@ if TYPE_CHECKING:
     from support.registry import DebianRegistry, Registry
 
 pytestmark = pytest.mark.docker
-
-BUILD = """\
-mkdir -p "$1/dep"
-[ -f "$1/dep/file" ] || echo "a dependency" > "$1/dep/file"
-printf '[types]\\nlaunch = true\\ncache = true\\n' > "$1/dep.toml"
-cat > "$1/launch.toml" <<'TOML'
-[[processes]]
-type = "web"
-command = ["/bin/cat", "file.txt"]
-default = true
-TOML"""
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from pybuild.platform import keys
 from pybuild.stores import attachments
 from pybuild.stores.keychain import Keychain
 from pybuild.stores.registry import RegistryStore
+from support.buildpacks import SERVE
 from support.cli import result
 from support.registry import PASSWORD, USER
 
@@ -31,14 +32,6 @@ if TYPE_CHECKING:
     from support.registry import DebianRegistry, Registry
 
 pytestmark = pytest.mark.docker
-
-BUILD = """\
-cat > "$1/launch.toml" <<'TOML'
-[[processes]]
-type = "web"
-command = ["/bin/cat", "file.txt"]
-default = true
-TOML"""
 
 
 class Published:
@@ -65,7 +58,7 @@ class Published:
             self.engine.remove_image(name, force=True)
 
     def words(self, *words: str) -> list[str]:
-        buildpack = self.lab.buildpack(build=BUILD)
+        buildpack = self.lab.buildpack(build=SERVE)
         fixed = ("--builder", self.builder, "--run-image", self.run_image, "--network", "none", "--publish")
         return ["build", self.image, *fixed, "--buildpack", buildpack, "--json", *words]
 
@@ -113,7 +106,7 @@ def test_a_published_image_tells_how_it_was_made(published: Published) -> None:
 
 def test_its_bill_of_materials_is_attached_as_one_document(published: Published) -> None:
     sbom = '{"bomFormat":"CycloneDX","specVersion":"1.5","version":1,"components":[{"type":"library","name":"%s"}]}'
-    build = f"""{BUILD}
+    build = f"""{SERVE}
 mkdir -p "$1/dep"
 printf '[types]\\nlaunch = true\\n' > "$1/dep.toml"
 printf '{sbom % "one"}' > "$1/dep.sbom.cdx.json"
@@ -152,7 +145,7 @@ def picky(registry: Registry, lab: Lab) -> list[str]:
         "--publish",
         *fixed,
         "--buildpack",
-        lab.buildpack(build=BUILD),
+        lab.buildpack(build=SERVE),
     ]
 
 

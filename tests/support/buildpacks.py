@@ -17,6 +17,21 @@ PATH = "/usr/local/bin:/usr/bin:/bin"
 
 PASS, FAIL = "exit 0", "exit 100"
 
+# Lines of a bin/build: a process that prints the app's file, and the same with a layer that is made once.
+SERVE = """\
+cat > "$1/launch.toml" <<'TOML'
+[[processes]]
+type = "web"
+command = ["/bin/cat", "file.txt"]
+default = true
+TOML"""
+MAKE_ONCE = """\
+mkdir -p "$1/dep"
+[ -f "$1/dep/file" ] || echo "a dependency" > "$1/dep/file"
+printf '[types]\\nlaunch = true\\ncache = true\\n' > "$1/dep.toml"
+"""
+SERVE_WITH_LAYER = MAKE_ONCE + SERVE
+
 
 def plan(
     *,

@@ -51,9 +51,8 @@ entries() (
     done
 )
 count() {{
-    printf c
-    find "$1" ! -path '*/__pycache__/*.pyc*' ! -name __pycache__ -printf . 2>/dev/null || :
-    printf '\\0'
+    find "$2" ! -path '*/__pycache__/*.pyc*' ! -name __pycache__ -printf . > "$1/count" 2>/dev/null || :
+    printf 'c%s\\0' "$(stat -c %s "$1/count")"
 }}
 moment() {{
     : > "$1/began"
@@ -112,8 +111,8 @@ def leaving(directory: str, layers: Iterable[str], temporary: str) -> tuple[list
     The time is that of a new file, and the script ends when files get a later one: the kernel's clock for them ticks every
     few milliseconds, and another one may be ahead of it.
     """
-    counts = [f"count {quote(f'{directory}/{name}')}" for name in layers]
     own = quote(temporary)
+    counts = [f"count {own} {quote(f'{directory}/{name}')}" for name in layers]
     return [f"moment {own} {quote(directory)}"], [*counts, f"pass {own}"]
 
 
@@ -125,8 +124,8 @@ def read_left(said: bytes, layers: Iterable[str]) -> Left:
         if record[:1] == b"t" and (found := _MOMENT.fullmatch(record[1:])):
             time = int(found[1]) * 1_000_000_000 + int(found[2][:9].ljust(9, b"0"))
             moments.append((time, int(found[3], 8)))
-        elif record[:1] == b"c":
-            counts.append(len(record) - 1)
+        elif record[:1] == b"c" and record[1:].isdigit():
+            counts.append(int(record[1:18]))
     if len(moments) != 2:
         return Left()
     return Left(moment=moments[0][0], mode=moments[1][1], counts=dict(zip(layers, counts, strict=False)))

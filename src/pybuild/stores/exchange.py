@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 from pybuild import gojson
-from pybuild.errors import InvalidFile, PybuildError, RegistryError, TimedOut
+from pybuild.errors import InvalidFile, PybuildError, RegistryError, TimedOut, causes
 from pybuild.events import detail, redact
 
 if TYPE_CHECKING:
@@ -252,9 +252,9 @@ def translated(exc: BaseException, url: str, what: str) -> RegistryError:
 
     import urllib3
 
-    causes = list(_causes(exc))
+    chain = list(causes(exc))
     host = urlsplit(url).netloc
-    for cause in causes:
+    for cause in chain:
         if isinstance(cause, PybuildError):
             return cause if isinstance(cause, RegistryError) else RegistryError(str(cause), hint=cause.hint)
         if isinstance(cause, ssl.SSLCertVerificationError):
@@ -267,22 +267,11 @@ def translated(exc: BaseException, url: str, what: str) -> RegistryError:
                 f"{host} does not speak TLS as it should: {cause.reason or cause}",
                 hint=f"if it is meant to be without: --insecure-registry {host}",
             )
-    last = next((c for c in reversed(causes) if isinstance(c, OSError) and c.strerror), causes[-1])
+    last = next((c for c in reversed(chain) if isinstance(c, OSError) and c.strerror), chain[-1])
     said = (isinstance(last, OSError) and last.strerror) or " ".join(str(last).split())
     slow = (urllib3.exceptions.TimeoutError, TimeoutError)
-    kind = Stalled if any(isinstance(cause, slow) for cause in causes) else Broken
+    kind = Stalled if any(isinstance(cause, slow) for cause in chain) else Broken
     return kind(f"{what} broke off: {redact(str(said))[:200]}")
-
-
-def _causes(exc: BaseException) -> Iterator[BaseException]:
-    waiting: list[object] = [exc]
-    seen: set[int] = set()
-    while waiting and len(seen) < 50:
-        cause = waiting.pop(0)
-        if isinstance(cause, BaseException) and id(cause) not in seen:
-            seen.add(id(cause))
-            yield cause
-            waiting += [getattr(cause, "reason", None), *cause.args, cause.__cause__, cause.__context__]
 
 
 def retry_after(text: str) -> float:
