@@ -6,7 +6,7 @@ PY := .venv/bin/python
 # So many tests run at a time, those of one file one after the other; WORKERS=0: all in one process, to debug them.
 WORKERS ?= 2
 PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
-FAULTS := tests/integration/test_faults.py tests/integration/test_attacks.py tests/integration/test_bad_input.py \
+FAULTS := tests/integration/test_faults.py tests/integration/test_damage.py tests/integration/test_attacks.py tests/integration/test_bad_input.py \
 	tests/integration/test_cache_in_place.py tests/integration/test_memory.py tests/integration/test_supply_chain.py \
 	tests/integration/test_engine_faults.py tests/contract/test_build_container.py tests/contract/test_registry.py tests/unit/test_fuzzing.py
 

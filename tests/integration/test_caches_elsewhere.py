@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +20,9 @@ from pybuild.oci import tar
 from pybuild.oci.digest import sha256
 from pybuild.platform import ownership, volumes
 from pybuild.spec.cache import CACHE_METADATA
-from support.cli import result
+from support.cli import PATIENCE, result
+from support.disks import full, tiny_disk
+from support.pace import allowed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -169,6 +173,68 @@ def test_a_cache_in_use_is_left_to_the_other_build(machines: Machines, tmp_path:
     assert kept(outcome) == (False, False)
     assert "another build uses it now" in outcome.stderr
     assert list(folder.iterdir()) == []
+
+
+def test_a_full_disk_for_the_folder_keeps_the_old_cache_and_builds(machines: Machines) -> None:
+    """F-05, G4: bit by bit the old one."""
+    with tiny_disk("512k") as disk:
+        words = ("--cache", f"format=bind;source={disk}/ci")
+        assert kept(machines.build(machines.lab.name(), *words)) == (False, False)
+        committed = disk / "ci/build-cache/committed"
+        before = {path.name: path.read_bytes() for path in committed.iterdir()}
+        machines.pack = machines.lab.buildpack(
+            build=f'{BUILD}\nhead -c 3000000 /dev/urandom > "$1/tool/large"'
+        )
+        full(disk)
+
+        outcome = machines.build(machines.lab.name(), *words)
+
+        assert kept(outcome) == (True, True)
+        assert "Warning: " in outcome.stderr
+        assert {path.name: path.read_bytes() for path in committed.iterdir()} == before
+        # What was on its way has no content of its own: it is another name of what is there, and goes with the next build.
+        there = {path.stat().st_ino for path in (disk / "ci/build-cache").rglob("*") if path.is_file()}
+        assert there == {path.stat().st_ino for path in committed.iterdir()}
+        (disk / "filler").unlink()
+        machines.pack = machines.lab.buildpack(build=BUILD)
+        again = machines.build(machines.lab.name(), *words)
+        assert kept(again) == (True, True)
+    assert machines.lab.leftovers() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_signal_while_the_cache_image_is_written_leaves_the_old_one(
+    machines: Machines, with_run: Registry, number: signal.Signals
+) -> None:
+    """F-18, F-20, G1, G2: the app image is the new one already, and whole."""
+    lab, image = machines.lab, machines.lab.name()
+    words = ("--cache-image", f"{with_run.host}/acme/cache")
+    machines.build(image, *words)
+    before, first = dict(with_run.manifests), lab.image_id()
+    machines.pack = lab.buildpack(build=f'{BUILD}\necho more >> "$1/tool/bin"')
+    fault = with_run.fail("PATCH", "/acme/cache/", how="hang", times=100)
+    options = ("--builder", lab.builder, "--network", "none", "--no-color", "--buildpack", machines.pack)
+    (lab.app / "file.txt").write_text("another app\n")
+    running = lab.start("build", image, *options, *words)
+    until = time.monotonic() + PATIENCE
+    while not fault.seen:
+        assert time.monotonic() < until, running.stderr
+        time.sleep(0.02)
+
+    outcome = running.stop(number)
+
+    assert outcome.code == (-number if number == signal.SIGKILL else 128 + number)
+    assert outcome.seconds < allowed(2)
+    assert lab.leftovers() == []
+    assert with_run.manifests == before
+    assert lab.image_id() != first
+    assert lab.output_of() == "another app\n"
+    fault.times = 0
+    again = machines.build(image, *words, fresh=False)
+    assert again.code == 0, again.text()
+    assert with_run.manifests != before
+    assert lab.output_of() == "another app\n"
+    assert lab.left_files() == []
 
 
 @pytest.mark.parametrize("how", ["a file", "metadata", "foreign layer", "foreign layer of the image"])

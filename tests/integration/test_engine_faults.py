@@ -6,7 +6,6 @@ a clean build makes, and nothing is left. Reliability: E0, G1, G2, G10, F-01, F-
 
 from __future__ import annotations
 
-import shutil
 import signal
 import threading
 from typing import TYPE_CHECKING
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.docker
 
-PHASES = ["ANALYZING", "DETECTING", "BUILDING", "EXPORTING"]
+PHASES = ["PREPARING", "ANALYZING", "DETECTING", "RESTORING", "BUILDING", "EXPORTING"]
 NAME = "pybuild-test-private"
 
 
@@ -118,7 +117,7 @@ def test_an_engine_without_space_is_one_clear_error(
 ) -> None:
     """F-04, E0, G1: a layer of 200 MB needs that in the cache's volume, and once more in the image."""
     faults.mark("big")
-    shutil.rmtree(faults.lab.state)
+    faults.forget()
 
     with private_engine.filled(but=left):
         outcome = faults.start().end()
@@ -133,6 +132,7 @@ def test_an_engine_without_space_is_one_clear_error(
 def test_a_full_cache_volume_is_one_clear_error(faults: Faults, private_engine: PrivateEngine) -> None:
     """F-05, E0, G1, G4: the volume has a disk of its own, of 20 MB."""
     faults.mark("big")
+    faults.remembered = False
     (cache,) = faults.lab.caches()
 
     with private_engine.small_disk(private_engine.data / "volumes" / cache / "_data", size="20m"):

@@ -16,6 +16,7 @@ from pybuild.oci.reference import Reference
 from support.authority import certificate
 from support.cli import result
 from support.extensions import HEAD, RESET, USER
+from support.pace import allowed
 
 if TYPE_CHECKING:
     import docker
@@ -172,6 +173,35 @@ def test_what_goes_wrong_is_one_error_and_leaves_nothing(
     built.failed(code, *words)
     assert extending.images() == before
     assert extending.lab.leftovers() == []
+    assert extending.lab.image_id() == ""
+
+
+@pytest.mark.parametrize(
+    ("generate", "code", "who"),
+    [
+        ("exec yes shouted", 92, "bin/generate"),
+        (dockerfile("build", "RUN exec yes shouted\n" + RESET), 102, "build.Dockerfile of extension e"),
+        (dockerfile("run", "RUN exec yes shouted\n" + RESET), 102, "run.Dockerfile of extension e"),
+    ],
+    ids=["generate", "build", "run"],
+)
+def test_an_extension_that_shouts_without_end_is_stopped_and_leaves_nothing(
+    extending: ExtendingLab, generate: str, code: int, who: str
+) -> None:
+    """F-26, G3."""
+    extending.extension("e", generate)
+    extending.buildpack(WEB % "/x")
+    before = extending.images()
+
+    outcome = extending.lab.run(*extending.words("--log-limit", "2m"))
+
+    outcome.failed(code, who, "was stopped", "written more than 2097152 bytes")
+    assert "--log-limit allows more" in outcome.stderr
+    assert 1_000_000 < len(outcome.stderr) < 5_000_000
+    assert outcome.seconds < allowed(15)
+    assert extending.images() == before
+    assert extending.lab.leftovers() == []
+    assert extending.running() == [], "the container of the engine's builder"
     assert extending.lab.image_id() == ""
 
 

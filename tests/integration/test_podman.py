@@ -1,6 +1,6 @@
 """Podman instead of Docker: its service answers as an engine, and a build and its faults come to the same.
 
-What differs: docs/reference/engines.md. Reliability: E0, G1, G2, G4, G5.
+What differs: docs/reference/engines.md. Reliability: E0, G1, G2, G4, G5, G10.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from support.podman import Podman
 
 NAME = "localhost/pybuild-test-podman"
+PHASES = ["PREPARING", "ANALYZING", "DETECTING", "RESTORING", "BUILDING", "EXPORTING"]
 
 
 @pytest.fixture(scope="module")
@@ -57,13 +58,17 @@ def test_a_build_runs_and_one_of_the_same_again_makes_nothing(faults: Faults) ->
     faults.check_next_build()
 
 
-def test_ctrl_c_ends_a_build_in_time_and_leaves_nothing(faults: Faults) -> None:
-    """F-20, G1, G2."""
-    outcome = stopped_in(faults, "BUILDING").stop(signal.SIGINT)
+@pytest.mark.parametrize("phase", PHASES)
+def test_ctrl_c_and_kill_9_in_any_phase_leave_nothing(faults: Faults, phase: str) -> None:
+    """F-18, F-20, G1, G2, G10."""
+    outcome = stopped_in(faults, phase).stop(signal.SIGINT)
 
     outcome.failed(130, "stopped")
     # Docker does it in two; Podman takes its time to say that a container is gone.
     assert outcome.seconds < allowed(4)
+    faults.check_unharmed()
+
+    assert stopped_in(faults, phase).stop(signal.SIGKILL).code == -signal.SIGKILL
     faults.check_unharmed()
     faults.check_next_build()
 

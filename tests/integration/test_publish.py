@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pybuild.errors import InvalidInput, RegistryDenied, RegistryError
+from pybuild.errors import InvalidInput, PybuildError, RegistryDenied, RegistryError
+from pybuild.oci.digest import sha256
 from support.buildpacks import SERVE_WITH_LAYER as BUILD
 from support.cli import result
 from support.pace import allowed
 from support.registry import PASSWORD, USER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import docker
 
@@ -218,30 +219,63 @@ def _wait_for(holds: object) -> None:
         time.sleep(0.02)
 
 
-def test_a_damaged_previous_image_is_no_obstacle(lab: Lab, registry: Registry) -> None:
-    """F-14: a warning, and a build without reuse."""
-    registry.put_image("acme/run", "latest", [b"".ljust(1024, b"\0")])
+def _junk_manifest(registry: Registry) -> None:
     registry.put_manifest("acme/app", "latest", "application/vnd.oci.image.manifest.v1+json", b"{junk")
+
+
+def _lost_configuration(registry: Registry) -> None:
+    del registry.blobs["acme/app", registry.manifest("acme/app", "latest")["config"]["digest"]]
+
+
+def _other_configuration(registry: Registry) -> None:
+    described = registry.manifest("acme/app", "latest")["config"]
+    registry.blobs["acme/app", described["digest"]] = b"x" * described["size"]
+
+
+def _gone(registry: Registry) -> None:
+    del registry.manifests["acme/app", "latest"]
+
+
+@pytest.mark.parametrize("damage", [_junk_manifest, _lost_configuration, _other_configuration, _gone])
+def test_a_damaged_previous_image_is_no_obstacle(
+    lab: Lab, registry: Registry, damage: Callable[[Registry], None]
+) -> None:
+    """F-14, G1: a warning, a build without reuse, and the very image that is published where there was none."""
+    registry.put_image("acme/run", "latest", [b"".ljust(1024, b"\0")])
     words = ("--run-image", f"{registry.host}/acme/run", "--buildpack", lab.buildpack(build=BUILD))
+    assert publish(lab, f"{registry.host}/acme/app", *words).code == 0
+    whole = registry.manifest("acme/app", "latest")
+    damage(registry)
 
     outcome = publish(lab, f"{registry.host}/acme/app", *words)
 
     assert outcome.code == 0, outcome.text()
-    assert "nothing of the previous image" in outcome.stderr
+    assert ("nothing of the previous image" in outcome.stderr) == (damage is not _gone)
+    assert registry.manifest("acme/app", "latest") == whole
+    if damage is not _other_configuration:
+        # Nobody can mend what a registry keeps under a digest that it does not have, and says that it has.
+        config = registry.blobs["acme/app", whole["config"]["digest"]]
+        assert sha256(config) == whole["config"]["digest"]
 
 
-def test_a_previous_image_out_of_reach_ends_the_build_before_it_starts(lab: Lab, registry: Registry) -> None:
+@pytest.mark.parametrize(("status", "code"), [(403, RegistryDenied), (503, RegistryError)])
+def test_a_previous_image_out_of_reach_ends_the_build_before_it_starts(
+    lab: Lab, registry: Registry, status: int, code: type[PybuildError]
+) -> None:
     """F-14: else every build would make all layers again, and nobody would know."""
     registry.put_image("acme/run", "latest", [b"".ljust(1024, b"\0")])
-    registry.fail("GET", "/acme/app/manifests/", status=403, times=100)
-    registry.fail("HEAD", "/acme/app/manifests/", status=403, times=100)
+    registry.put_image("acme/app", "latest", [b"".ljust(1024, b"\0")])
+    before = dict(registry.manifests)
+    registry.fail("GET", "/acme/app/manifests/", status=status, times=100)
+    registry.fail("HEAD", "/acme/app/manifests/", status=status, times=100)
     words = ("--run-image", f"{registry.host}/acme/run", "--buildpack", lab.buildpack(build=BUILD))
 
     outcome = publish(lab, f"{registry.host}/acme/app", *words)
 
-    outcome.failed(RegistryDenied.exit_code, "acme/app")
+    outcome.failed(code.exit_code, "acme/app")
     assert "BUILDING" not in outcome.stderr
-    assert ("acme/app", "latest") not in registry.manifests
+    assert registry.manifests == before
+    assert lab.leftovers() == []
 
 
 def test_nothing_is_published_after_kill_9_in_the_middle_of_it(lab: Lab, registry: Registry) -> None:
@@ -304,3 +338,68 @@ def test_a_password_is_never_shown(lab: Lab, registry: Registry) -> None:
     assert "hidden-password" not in outcome.text()
     assert "dXNlcjpoaWRkZW4tcGFzc3dvcmQ" not in outcome.text()
     assert os.environ.get("CNB_REGISTRY_AUTH") is None
+
+
+def test_the_run_images_mirror_in_the_app_images_registry_is_taken_told_and_recorded_by_digest(
+    lab: Lab, registry: Registry, gnu_image: str
+) -> None:
+    """S-48: and no other than those that the builder names, whatever else the registry has."""
+    digest = registry.put_image("team/mirror", "1", [b"".ljust(1024, b"\0")])
+    registry.put_image(gnu_image.rpartition(":")[0], "1", [b"".ljust(2048, b"\0")])
+    mirror = f"{registry.host}/team/mirror:1"
+    (lab.app / "builder.toml").write_text(
+        f'[build]\nimage = "{lab.builder}"\n'
+        f'[run]\n[[run.images]]\nimage = "{gnu_image}"\nmirrors = ["other.invalid/run:1", "{mirror}"]\n'
+        f'[[buildpacks]]\nuri = "{lab.buildpack(build=BUILD)}"\n[[order]]\n[[order.group]]\nid = "acme/bp"\n'
+    )
+    builder = lab.name("with-mirrors")
+    made = lab.run("builder", "create", builder, "--config", "builder.toml", "--pull-policy", "never")
+    assert made.code == 0, made.text()
+
+    outcome = publish(lab, f"{registry.host}/acme/app", "--builder", builder, "--json", "--verbose")
+
+    assert mirror in outcome.stderr, outcome.text()
+    assert str(result(outcome)["run_image"]).startswith(f"{registry.host}/team/mirror")
+    manifest = registry.manifest("acme/app", "latest")
+    config = json.loads(registry.blobs["acme/app", manifest["config"]["digest"]])
+    metadata = json.loads(config["config"]["Labels"]["io.buildpacks.lifecycle.metadata"])
+    assert metadata["runImage"]["reference"] == f"{registry.host}/team/mirror@{digest}"
+    assert metadata["runImage"]["image"] == gnu_image
+    assert registry.asked("GET", gnu_image.rpartition(":")[0]) == []
+
+
+def test_what_a_run_image_says_is_published_unchanged(lab: Lab, registry: Registry) -> None:
+    """F-29: in a registry there is more to it. What no specification knows is left out, as the Go lifecycle does."""
+    registry.put_image(
+        "acme/run", "latest", [b"".ljust(1024, b"\0")], oci=True, annotations={"org.example": "kept"}
+    )
+    base = registry.manifest("acme/run", "latest")
+    given = {
+        "os.features": ["a"],
+        "os.version": "7",
+        "variant": "v8",
+        "author": "them",
+    }
+    inner = {
+        "Healthcheck": {"Test": ["CMD", "true"], "Interval": 3000000000, "StartPeriod": 5},
+        "StopSignal": "SIGQUIT",
+        "Volumes": {"/data": {}},
+        "OnBuild": ["RUN true"],
+        "ExposedPorts": {"9000/tcp": {}},
+    }
+    config = json.loads(registry.blobs["acme/run", base["config"]["digest"]]) | given | {"x.unknown": 1}
+    config["config"] |= inner | {"Unknown": 1}
+    text = json.dumps(config).encode()
+    base["config"] |= {"digest": registry.put_blob("acme/run", text), "size": len(text)}
+    registry.put_manifest("acme/run", "latest", base["mediaType"], base)
+    words = ("--run-image", f"{registry.host}/acme/run", "--buildpack", lab.buildpack(build=BUILD))
+
+    outcome = publish(lab, f"{registry.host}/acme/app", *words)
+
+    assert outcome.code == 0, outcome.text()
+    manifest = registry.manifest("acme/app", "latest")
+    kept = json.loads(registry.blobs["acme/app", manifest["config"]["digest"]])
+    assert {name: kept.get(name) for name in given} == given
+    assert {name: kept["config"].get(name) for name in inner} == inner
+    assert manifest["annotations"] == {"org.example": "kept"}
+    assert {"x.unknown", "Unknown"}.isdisjoint({*kept, *kept["config"]})

@@ -236,3 +236,35 @@ def test_an_image_that_came_from_no_registry_is_not_trusted(published: Published
     words[words.index(published.builder)] = published.lab.builder
 
     published.lab.run(*words).failed(NotTrusted.exit_code, published.lab.builder, "came from no registry")
+
+
+def test_names_that_move_after_they_were_checked_change_nothing_of_the_build(
+    published: Published, engine: docker.APIClient
+) -> None:
+    """S-49: builder and run image are used by the digests that were checked, also while a build runs."""
+    lab = published.lab
+    for name in (published.builder, published.run_image):
+        assert lab.run("signature", "sign", name, "--key", published.key).code == 0
+    words = published.words("--verify", published.public)
+    expected = str(result(lab.run(*words))["digest"])
+    waits = "touch /marks/building; until [ -e /marks/go ]; do sleep 0.1; done\n"
+    lab.buildpack(build=waits + SERVE)
+    running = lab.start(*words, "--volume", f"{lab.marks}:/marks:rw")
+    running.wait_for_file(lab.marks / "building")
+
+    auth = {"username": USER, "password": PASSWORD}
+    for name in (published.builder, published.run_image):
+        repository, _, tag = name.rpartition(":")
+        evil = engine.create_container(name, ["/bin/sh"], labels={"pybuild.test": lab.prefix})
+        try:
+            file = tar.TarEntry(b"evil", tar.FILE, 0o644, 0, 0, 0)
+            engine.put_archive(evil, "/", b"".join(tar.write([(file, b"")])))
+            engine.commit(evil, repository, tag)
+        finally:
+            engine.remove_container(evil, force=True)
+        pushed = list(engine.push(repository, tag, auth_config=auth, stream=True, decode=True))
+        assert not any("error" in step for step in pushed), pushed
+    (lab.marks / "go").touch()
+
+    assert str(result(running.end())["digest"]) == expected
+    lab.run(*words).failed(NotTrusted.exit_code, published.builder.removesuffix(":1"))

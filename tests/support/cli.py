@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import docker.errors
 import pytest
 
+from pybuild import engine as door
 from pybuild.oci.reference import Reference
 from pybuild.platform import builder_image, ownership, volumes
 from pybuild.spec.order import ModuleRef
@@ -29,6 +29,8 @@ from support.engine import UID
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    import docker
 
 
 SOURCE = Path(__file__).parents[2] / "src"
@@ -42,7 +44,6 @@ INHERITED = (
     "DOCKER_CONTEXT",
     "DOCKER_TLS_VERIFY",
     "DOCKER_CERT_PATH",
-    "TMPDIR",
 )
 
 _FILTERS = (
@@ -219,10 +220,14 @@ class Lab:
         self.marks = self.root / "marks"
         self.marks.mkdir()
         self.marks.chmod(0o777)
+        # Of this lab alone, so that what a build leaves there is seen.
+        self.tmp = self.root / "tmp"
+        self.tmp.mkdir()
         inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
         self.environ = {
             **inherited,
             "HOME": str(self.root / "home"),
+            "TMPDIR": str(self.tmp),
             "PYTHONPATH": str(SOURCE),
             "PYTHONWARNINGS": "ignore",
             "COLUMNS": "100",
@@ -305,13 +310,22 @@ class Lab:
             time.sleep(0.05)
 
     def _is_there(self, who: str) -> bool:
-        """An engine that was killed may go on listing a container that it no longer finds."""
+        """An engine that was killed, or Podman's, may go on listing a container that it no longer finds."""
         assert self.engine is not None
         look = self.engine.inspect_container if len(who) == 64 else self.engine.inspect_volume
-        with contextlib.suppress(docker.errors.NotFound):
+        with contextlib.suppress(door.NotFound), door.translating("looking for what is left"):
             look(who)
             return True
         return False
+
+    def left_files(self) -> list[str]:
+        """Temporary files that builds have left. What kill -9 leaves is there until the next build."""
+        return sorted(path.name for path in self.tmp.iterdir())
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether a build here had no chance to clean up after itself."""
+        return any(started.process.returncode == -signal.SIGKILL for started in self._started)
 
     def caches(self) -> list[str]:
         """The cache volumes of this lab's images."""
@@ -333,6 +347,7 @@ class Lab:
                 self.engine.remove_image(tag, force=True)
         volumes.remove(self.engine, self.caches(), self.root)
         assert left == []
+        assert self.was_killed or self.left_files() == []
 
     @property
     def state(self) -> Path:

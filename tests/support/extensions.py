@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -105,6 +106,16 @@ class ExtendingLab:
         labels = [f"{ownership.KIND}=extended", f"{LABEL}={self.lab.prefix}"]
         found = self.lab.engine.images(all=True, filters={"label": labels})
         return {image["Id"] for image in found}
+
+    def running(self) -> list[str]:
+        """Containers of this lab, also those that the engine's builder makes; they have a moment to go."""
+        assert self.lab.engine is not None
+        until = time.monotonic() + 20
+        while found := self.lab.engine.containers(all=True, filters={"label": f"{LABEL}={self.lab.prefix}"}):
+            if time.monotonic() > until:
+                break
+            time.sleep(0.1)
+        return [container["Id"] for container in found]
 
     def _found(self, name: str) -> StoredImage:
         found = self.store.find(Reference.parse(name))

@@ -48,6 +48,7 @@ class Faults:
         (lab.app / "version").write_text("1\n")
         self.words = ["--buildpack", lab.buildpack(detect=DETECT, build=BUILD)]
         self.first = str(result(lab.build(*self.words, "--json"))["image_id"])
+        self.remembered = True
 
     def mark(self, word: str, *, there: bool = True) -> Path:
         path = self.lab.marks / word
@@ -60,18 +61,26 @@ class Faults:
     def start(self) -> Running:
         return self.lab.start_build(*self.words)
 
+    def forget(self) -> None:
+        """Have the next build make its layer again, and find no cache."""
+        shutil.rmtree(self.lab.state, ignore_errors=True)
+        self.remembered = False
+
     def check_unharmed(self) -> None:
         """E0, G1: nothing is left, the previous image is the same and runs."""
         assert self.lab.leftovers() == []
+        assert self.lab.was_killed or self.lab.left_files() == []
         assert self.lab.image_id() == self.first
         assert self.lab.output_of() == "data of version 1\nan app\n"
 
     def check_next_build(self) -> None:
-        """The next build succeeds, and gives what a build without any past gives."""
-        for word in ("stop-detect", "stop-build", "detecting", "building", "big"):
+        """The next build succeeds with the cache as it was, gives what a build without any past gives, and sweeps."""
+        for word in MARKS:
             self.mark(word, there=False)
         (self.lab.app / "file.txt").write_text("a changed app\n")
-        found = result(self.lab.build(*self.words, "--json"))
+        outcome = self.lab.build(*self.words, "--json")
+        found = result(outcome)
+        assert "layer: kept" in outcome.stderr or not self.remembered, outcome.text()
         assert self.lab.engine is not None
         here = (self.lab.engine.base_url, self.lab.builder)
         if here not in CLEAN:
@@ -79,17 +88,23 @@ class Faults:
             CLEAN[here] = str(result(self.lab.build(*self.words, "--json", name="clean"))["image_id"])
         assert found["image_id"] == CLEAN[here]
         assert self.lab.output_of() == "data of version 1\na changed app\n"
+        assert self.lab.left_files() == [], "also what kill -9 left"
+
+
+MARKS = ("stop-detect", "stop-build", "detecting", "building", "big")
 
 
 def stopped_in(faults: Faults, phase: str) -> Running:
-    """A build that is in this phase now."""
+    """A build that is in this phase now. May be called again when that one has ended."""
+    for word in MARKS:
+        faults.mark(word, there=False)
     if phase == "DETECTING":
         faults.mark("stop-detect")
     elif phase in {"RESTORING", "BUILDING"}:
         faults.mark("stop-build")
     elif phase == "EXPORTING":
         faults.mark("big")
-        shutil.rmtree(faults.lab.state)
+        faults.forget()
     running = faults.start()
     if phase == "DETECTING":
         running.wait_for_file(faults.lab.marks / "detecting")

@@ -45,7 +45,8 @@ class Podman:
     """One service in a folder, with images and containers of its own on a tmpfs. `close` ends all that it started."""
 
     def __init__(self, folder: Path, *, size: str = "400m") -> None:
-        runtime = shutil.which("crun") or shutil.which("runc")
+        # Not crun first: it refuses a machine that has control groups of both versions.
+        runtime = shutil.which("runc") or shutil.which("crun")
         if shutil.which("podman") is None or runtime is None:
             raise CannotRun("there is no podman here (apt-get install podman)")
         self.folder = folder

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pybuild import engine, events
 from pybuild.buildenv import archives, pipe, scripts, wire
 from pybuild.buildenv.container_spec import create_container
+from pybuild.buildenv.output_limit import Written
 from pybuild.buildenv.pipe import Pipe
 from pybuild.buildenv.session import Session, SessionEnded
 from pybuild.errors import (
@@ -22,7 +23,6 @@ from pybuild.errors import (
     BuilderUnusable,
     EngineUnavailable,
     PybuildError,
-    TooMuchOutput,
 )
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class ContainerBuildEnv:
         self._failure: PybuildError | None = None
         self._deadline: float | None = None
         self._left = False
-        self._written = 0
+        self._written = Written("the build", "--log-limit")
         self.output_limit = 0
         """Bytes that all programs together may write to their outputs; 0 for no limit."""
 
@@ -180,9 +180,9 @@ class ContainerBuildEnv:
 
     def run(self, command: Command, output: Callable[[bytes], None]) -> int:
         """Run one program to its end; see `BuildEnv.run`. 126 and 127: it could not be started."""
-        return self._carry_out(
-            scripts.run(command), self._counted(command.argv[0], output), doing=command.argv[0]
-        )
+        program = command.argv[0]
+        counted = self._written.counting(program, output, most=self.output_limit)
+        return self._carry_out(scripts.run(command), counted, doing=program)
 
     def run_all(self, commands: Sequence[Command]) -> list[Completed]:
         """Run several programs at the same time; see `BuildEnv.run_all`. 126 and 127: it could not be started."""
@@ -324,17 +324,6 @@ class ContainerBuildEnv:
             said = self._session.complaints() if self._session is not None else ""
             raise BuildError(f"{doing} in the build container ended with {status}: {said}")
         return collected.data()
-
-    def _counted(self, program: str, output: Callable[[bytes], None]) -> Callable[[bytes], None]:
-        def pass_on(data: bytes) -> None:
-            self._written += len(data)
-            if 0 < self.output_limit < self._written:
-                raise TooMuchOutput(
-                    f"{program} was stopped: the build has written more than {self.output_limit} bytes to its output"
-                )
-            output(data)
-
-        return pass_on
 
     def _carry_out(self, text: str, output: Callable[[bytes], None], *, doing: str) -> int:
         self.start()

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from pybuild.buildenv import processes, trees
 from pybuild.buildenv.api import Completed, Entry, Listing, Refused
 from pybuild.buildenv.listing import listing
+from pybuild.buildenv.output_limit import Written
 from pybuild.errors import BuildError
 
 if TYPE_CHECKING:
@@ -27,23 +28,29 @@ if TYPE_CHECKING:
 
 OUTPUT_LIMIT = 1 << 20
 RESULT_LIMIT = 1 << 20
+OUTPUT_SETTING = "PYBUILD_LOG_LIMIT"
+"""The variable by which a phase's programs may write more or less."""
 
 
 class LocalBuildEnv:
     """Buildpacks run here, as `uid` and `gid` if we are root, else as who we are.
 
     Files are read and written as who we are: a phase that starts as root drops to the build user first.
+    `output_limit`: bytes that all programs of `run` together, and each of `run_all`, may write; 0 for no limit.
     """
 
-    def __init__(self, uid: int | None = None, gid: int | None = None) -> None:
+    def __init__(self, uid: int | None = None, gid: int | None = None, *, output_limit: int = 0) -> None:
         self.uid = os.geteuid() if uid is None else uid
         self.gid = os.getegid() if gid is None else gid
         drops = os.geteuid() == 0 and (self.uid, self.gid) != (0, 0)
         self._user = (self.uid, self.gid) if drops else None
+        self._output_limit = output_limit
+        self._written = Written("the phase", OUTPUT_SETTING)
 
     def run(self, command: Command, output: Callable[[bytes], None]) -> int:
         """Run one program to its end, handing its output on as it comes; see `BuildEnv.run`."""
-        return processes.run([command], [output], user=self._user)[0]
+        counted = self._written.counting(command.argv[0], output, most=self._output_limit)
+        return processes.run([command], [counted], user=self._user)[0]
 
     def run_all(self, commands: Sequence[Command]) -> list[Completed]:
         """Run several programs at the same time; see `BuildEnv.run_all`."""
@@ -52,7 +59,8 @@ class LocalBuildEnv:
         try:
             for path in results:
                 self._create(path)
-            statuses = processes.run(commands, [tail.add for tail in tails], user=self._user)
+            outputs = [tail.add for tail in tails]
+            statuses = processes.run(commands, outputs, user=self._user, most=self._output_limit)
             return [
                 Completed(
                     status=status,

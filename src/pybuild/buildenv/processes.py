@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pybuild.buildenv.api import Command
 
 CHUNK = 1 << 16
+WROTE_TOO_MUCH = 128 + signal.SIGXFSZ
+"""What a shell says of a program whose file grew too large; a container's loop has no other way."""
 
 
 def run(
@@ -30,16 +32,18 @@ def run(
     outputs: Sequence[Callable[[bytes], None]],
     *,
     user: tuple[int, int] | None = None,
+    most: int = 0,
 ) -> list[int]:
     """Run every command at the same time; call each one's `output` with its chunks; return their statuses.
 
-    `user`: uid and gid to become, without supplementary groups. Statuses as in `Completed`.
+    `user`: uid and gid to become, without supplementary groups. `most`: bytes that each may write, 0 for no limit;
+    one that writes more is killed, with `WROTE_TOO_MUCH` as its status. Other statuses as in `Completed`.
     """
     statuses = [-1] * len(commands)
     with ExitStack() as cleanup, selectors.DefaultSelector() as selector:
         for index, (command, output) in enumerate(zip(commands, outputs, strict=True)):
             try:
-                running = _start(index, command, output, user)
+                running = _start(index, command, output, user, most)
             except (OSError, ValueError) as exc:
                 said = f"cannot start {command.argv[0]}: {_reason(command, exc)}\n"
                 output(said.encode(errors="surrogateescape"))
@@ -64,6 +68,13 @@ class _Running:
     pipe: int
     ended: int
     waiter: threading.Thread
+    most: int
+    written: int = 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has written more than it may."""
+        return 0 < self.most < self.written
 
     def end(self) -> int:
         """Kill what is left of the session and reap the program; return its status. May be called again."""
@@ -75,12 +86,14 @@ class _Running:
             os.close(self.ended)
             if self.process.stdout is not None:
                 self.process.stdout.close()
+        if self.is_over:
+            return WROTE_TOO_MUCH
         code = self.process.returncode
         return 128 - code if code < 0 else code
 
 
 def _start(
-    index: int, command: Command, output: Callable[[bytes], None], user: tuple[int, int] | None
+    index: int, command: Command, output: Callable[[bytes], None], user: tuple[int, int] | None, most: int
 ) -> _Running:
     process = subprocess.Popen(
         command.argv,
@@ -101,7 +114,7 @@ def _start(
     ended, ending = os.pipe()
     waiter = threading.Thread(target=_wait, args=(process.pid, ending), daemon=True)
     waiter.start()
-    return _Running(index, process, output, pipe, ended, waiter)
+    return _Running(index, process, output, pipe, ended, waiter, most)
 
 
 def _wait(pid: int, ending: int) -> None:
@@ -113,8 +126,10 @@ def _wait(pid: int, ending: int) -> None:
 
 def _serve(selector: selectors.BaseSelector, running: _Running, has_ended: bool, statuses: list[int]) -> None:
     if not has_ended:
-        if _read_chunk(running) == b"":
+        if _read_chunk(running) == b"" or running.is_over:
             selector.unregister(running.pipe)
+        if running.is_over:
+            _kill_session(running.process.pid)
         return
     _kill_session(running.process.pid)
     # What is in the pipe now was written before the end; a process that got away may write for ever.
@@ -134,6 +149,7 @@ def _read_chunk(running: _Running) -> bytes | None:
     except BlockingIOError:
         return None
     if chunk:
+        running.written += len(chunk)
         running.output(chunk)
     return chunk
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pybuild.buildenv.local import LocalBuildEnv
 from pybuild.cli.phase_detect import given_to_buildpacks, target_of
 from pybuild.cli.phase_run import read_analyzed, read_file
 from pybuild.errors import BuildError, InvalidFile, InvalidInput
@@ -35,7 +34,7 @@ def builder(run: PhaseRun) -> None:
     refuse_root("builder")
     group = read_file(run.inputs.group, Group.read)
     plan = read_file(run.inputs.plan, Plan.read)
-    build_group(run, LocalBuildEnv(), group, plan, read_analyzed(run))
+    build_group(run, run.here(), group, plan, read_analyzed(run))
 
 
 def build_group(run: PhaseRun, env: BuildEnv, group: Group, plan: Plan, analyzed: Analyzed) -> Built:

@@ -9,7 +9,6 @@ import pwd
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pybuild.buildenv.local import LocalBuildEnv
 from pybuild.cli.phase_analyze import analyze_images, resolved, with_launch_cache
 from pybuild.cli.phase_build import build_group
 from pybuild.cli.phase_caches import Caches, warn_without_cache
@@ -39,7 +38,7 @@ def creator(run: PhaseRun) -> None:
     run = replace(run, environ={**run.environ, **_user_environ(inputs.uid)})
     cache = caches.open()
     store = with_launch_cache(run, open_store())
-    env = LocalBuildEnv()
+    env = run.here()
     with phase("ANALYZING"):
         analysis, analyzed = analyze_images(run, store, caches)
     with phase("DETECTING"):

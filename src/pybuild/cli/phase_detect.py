@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pybuild.buildenv.local import LocalBuildEnv
 from pybuild.cli.phase_analyze import read_run_images
 from pybuild.cli.phase_run import EXTENSIONS_STABLE_SINCE, read_analyzed, read_file, write_file
 from pybuild.errors import BuilderUnusable, InvalidFile, InvalidInput, PybuildError
@@ -33,7 +32,7 @@ def detector(run: PhaseRun) -> None:
             f"failed to parse arguments: received unexpected arguments: {' '.join(run.inputs.images)}"
         )
     refuse_root("detector")
-    detected, asked, analyzed = detect_group(run, LocalBuildEnv(), read_analyzed(run))
+    detected, asked, analyzed = detect_group(run, run.here(), read_analyzed(run))
     if detected.group.extensions:
         _generate(run, asked, detected, analyzed)
 
@@ -93,7 +92,7 @@ def given_to_buildpacks(run: PhaseRun, env: BuildEnv, target: Target) -> Given:
 
 def _generate(run: PhaseRun, asked: DetectInputs, detected: Detected, analyzed: Analyzed) -> None:
     generated = generate(
-        LocalBuildEnv(),
+        run.here(),
         GenerateInputs(
             detect=asked,
             detected=detected,

@@ -142,6 +142,7 @@ def _applier(run: PhaseRun, image: SparseImage, seconds: float) -> InPlaceApplie
         base=" ".join(image.diff_ids),
         skip=(inputs.app, inputs.layers, inputs.platform, inputs.generated, KANIKO_DIR, inputs.extended),
         environ=run.environ,
+        output_limit=run.output_limit,
     )
 
 

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from pybuild import __version__
-from pybuild.errors import InvalidFile, PybuildError, RegistryError
+from pybuild.buildenv.local import OUTPUT_SETTING, LocalBuildEnv
+from pybuild.buildenv.output_limit import amount
+from pybuild.errors import InvalidFile, InvalidInput, PybuildError, RegistryError
 from pybuild.events import warn
 from pybuild.lifecycle import privileges
 from pybuild.spec.analyzed import Analyzed
@@ -66,6 +68,22 @@ class PhaseRun:
     def store_kind(self) -> Literal["layout", "daemon", "registry"]:
         """Where the images of this run are."""
         return "layout" if self.inputs.layout else "daemon" if self.inputs.daemon else "registry"
+
+    def here(self) -> LocalBuildEnv:
+        """This machine, where the phase's programs run. Raises `InvalidInput` for a limit that is none."""
+        return LocalBuildEnv(output_limit=self.output_limit)
+
+    @property
+    def output_limit(self) -> int:
+        """Bytes that programs of the phase may write; 0 for no limit. Raises `InvalidInput`."""
+        most = amount(self.inputs.log_limit)
+        if most < 0:
+            raise InvalidInput(
+                f"{OUTPUT_SETTING} {self.inputs.log_limit!r} is no amount of output: "
+                f"expected something such as 100m or 2g, or 0 for no limit",
+                hint=f"{OUTPUT_SETTING}=2g",
+            )
+        return most
 
     def image_store(self) -> Callable[[], ImageStore]:
         """Make ready to reach the images that this run is about; call the result as the build user."""

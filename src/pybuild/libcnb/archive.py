@@ -177,7 +177,9 @@ def _zip(archive: Path) -> Iterator[_Entry]:
     with zipfile.ZipFile(archive) as whole:
         for info in whole.infolist():
             mode = info.external_attr >> 16
-            kind = stat.S_IFDIR if info.is_dir() else stat.S_IFMT(mode) or stat.S_IFREG
+            # Not `is_dir`, which takes it for granted that there is a name.
+            folder = info.filename.endswith("/")
+            kind = stat.S_IFDIR if folder else stat.S_IFMT(mode) or stat.S_IFREG
             yield _Entry(
                 name=info.filename,
                 kind=kind,

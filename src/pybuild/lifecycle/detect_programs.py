@@ -6,11 +6,11 @@ Specification: buildpack.md, "Detection"; image_extension.md, "Detection".
 from __future__ import annotations
 
 import secrets
-import signal
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pybuild.buildenv.api import Command
+from pybuild.buildenv.processes import WROTE_TOO_MUCH
 from pybuild.errors import InvalidFile
 from pybuild.spec import environ
 from pybuild.spec.plan import BuildPlan
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from pybuild.spec.target import Target
 
 PASSED, FAILED, ERRORED = 0, 100, -1
-_WROTE_TOO_MUCH = 128 + signal.SIGXFSZ
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,8 +127,8 @@ def _key(member: Member) -> tuple[str, str, str]:
 def _answer(member: Member, done: Completed) -> Answer:
     if done.status == ERRORED:
         return Answer(status=ERRORED, error=done.output.decode(errors="backslashreplace").strip())
-    if done.status == _WROTE_TOO_MUCH:
-        said = "it wrote more to its output, or into a file, than --log-limit allows"
+    if done.status == WROTE_TOO_MUCH:
+        said = "it wrote more to its output, or into a file, than --log-limit (in a phase, PYBUILD_LOG_LIMIT) allows"
         return Answer(status=ERRORED, output=done.output, error=said)
     if done.status != PASSED:
         return Answer(status=done.status, output=done.output)

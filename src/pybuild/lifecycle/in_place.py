@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pybuild import events, gojson
 from pybuild.buildenv import processes
 from pybuild.buildenv.api import Command
+from pybuild.buildenv.local import OUTPUT_SETTING
+from pybuild.buildenv.output_limit import Written
 from pybuild.errors import BuildError, ExtendError, InvalidFile
 from pybuild.gojson import Struct
 from pybuild.lifecycle import copied, file_system, users
@@ -52,6 +54,7 @@ class _Stage:
     application: Application
     given: Mapping[str, str]
     args: dict[str, str] = field(default_factory=dict)
+    written: Written = field(default_factory=lambda: Written("this Dockerfile", OUTPUT_SETTING))
 
     def where(self, instruction: Instruction) -> str:
         return f"{self.application.where}, line {instruction.line}"
@@ -61,7 +64,8 @@ class InPlaceApplier:
     """The image that we run in, on which Dockerfiles are applied; see `lifecycle.extend.Applier`.
 
     `config`: the object `config` of its configuration. `store`: where layers go and come from. `skip`: folders that
-    are no part of it. `environ`: our own variables, for proxies. `layers`: those made so far.
+    are no part of it. `environ`: our own variables, for proxies. `output_limit`: bytes that the instructions of one
+    Dockerfile may write, 0 for no limit. `layers`: those made so far.
     """
 
     def __init__(
@@ -72,6 +76,7 @@ class InPlaceApplier:
         base: str,
         skip: Sequence[str],
         environ: Mapping[str, str],
+        output_limit: int = 0,
     ) -> None:
         self.layers: list[MadeLayer] = []
         self._config = {key: value for key, value in config.items() if value is not None}
@@ -86,6 +91,7 @@ class InPlaceApplier:
             if (value := environ.get(name))
         }
         self._seen: file_system.Snapshot | None = None
+        self._output_limit = output_limit
 
     def config(self) -> Mapping[str, Any]:
         """The object `config` as it is now."""
@@ -173,7 +179,8 @@ class InPlaceApplier:
             def output(data: bytes) -> None:
                 events.emit(events.Output(source=source, data=data))
 
-            (status,) = processes.run([command], [output], user=(user.uid, user.gid))
+            counted = stage.written.counting("RUN", output, most=self._output_limit)
+            (status,) = processes.run([command], [counted], user=(user.uid, user.gid))
             if status != 0:
                 raise ExtendError(
                     f"{where}: {instruction.keyword} {rest[:200]!r} ended with {status}; expected 0",
@@ -214,7 +221,8 @@ class InPlaceApplier:
             try:
                 carry_out()
             except (BuildError, OSError) as exc:
-                raise ExtendError(f"{stage.where(instruction)}: {instruction}: {exc}") from exc
+                hint = exc.hint if isinstance(exc, BuildError) else ""
+                raise ExtendError(f"{stage.where(instruction)}: {instruction}: {exc}", hint=hint) from exc
             self._seen = file_system.snapshot(self._skip)
             changed, removed = file_system.changes(before, self._seen)
             if file_system.holds_devices(self._seen, changed):

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from pybuild import __version__
+from pybuild.buildenv.output_limit import DEFAULT
 from pybuild.lifecycle.go_flags import Flag, FlagKind, parse_bool, parse_flags
 from pybuild.spec.api import ApiVersion
 
@@ -75,6 +76,7 @@ class Inputs:
     layout: bool
     layout_dir: str
     log_level: str
+    log_limit: str
     no_color: bool
     obsolete_image: str
     order: str
@@ -148,6 +150,7 @@ INPUTS = (
     Input("layout", "layout", "CNB_USE_LAYOUT", "", "A12 R12 E12 C12", "export to OCI layout format on disk", "bool"),
     Input("layout_dir", "layout-dir", "CNB_LAYOUT_DIR", "", "A12 R12 E12 C12", "path to images in OCI layout format"),
     Input("log_level", "log-level", "CNB_LOG_LEVEL", "info", "A D R B E C W X", "logging level: debug, info, warn or error"),
+    Input("log_limit", "", "PYBUILD_LOG_LIMIT", DEFAULT, "", "output that programs of one phase may write: 100m, 2g; 0 for no limit"),
     Input("no_color", "no-color", "CNB_NO_COLOR", "", "A D R B E C W X", "disable color output", "bool"),
     Input("obsolete_image", "image", "", "", "E W", "[deprecated] reference to run image"),
     Input("order", "order", "CNB_ORDER_PATH", f"{_LAYERS}/order.toml", "D C", "path to order.toml"),

@@ -113,12 +113,25 @@ class EngineApplier:
             self.image = self._build(application, chunks, {**self._options.proxies, **given})
         self.layers += self._added(before, application.extension_id, body)
 
-    def discard(self) -> None:
-        """Remove the images that were made, as far as nothing else needs them."""
+    def discard(self, *, seconds: float) -> None:
+        """Remove the images that were made, as far as nothing else needs them.
+
+        `seconds`: how long to wait for the engine to end a container that stands on one, of an instruction cut short.
+        """
+        until = time.monotonic() + seconds
         for image in reversed(self.made):
-            with suppress(PybuildError), engine.translating("removing an image"):
-                self._client.remove_image(image, noprune=True)
+            with suppress(PybuildError):
+                while not self._removed(image) and time.monotonic() < until:
+                    time.sleep(0.1)
         self.made.clear()
+
+    def _removed(self, image: str) -> bool:
+        try:
+            with engine.translating("removing an image"):
+                self._client.remove_image(image, noprune=True)
+        except engine.Conflict:
+            return False
+        return True
 
     def _build(self, application: Application, chunks: Iterator[bytes], args: Mapping[str, str]) -> str:
         parameters = {

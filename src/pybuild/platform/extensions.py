@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from pybuild.stores.api import ImageStore, StoredImage
 
 _CREATED = "1980-01-01T00:00:01Z"
+_DISCARD_SECONDS = 15.0
 
 
 class EngineExtender:
@@ -161,8 +162,9 @@ class EngineExtender:
         applier = EngineApplier(ready.client, self._held.env, start_at, options)
         try:
             config = extend(applier, applications, kind)
-        except BaseException:
-            applier.discard()
+        except BaseException as exc:
+            # Who has typed Ctrl-C is hardly kept waiting: what stays is swept by a later build.
+            applier.discard(seconds=_DISCARD_SECONDS if isinstance(exc, Exception) else 1)
             if files:
                 extended_images.drop(ready.client, start_at)
             raise

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
+from pybuild.buildenv.output_limit import DEFAULT, amount
 from pybuild.errors import InvalidInput
 
-_UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _LEAST_MEMORY = 6 << 20  # what engines demand
-DEFAULT_LOG = 1 << 30
-"""More than anybody has ever read, and less than a disk that keeps logs has."""
+DEFAULT_LOG = amount(DEFAULT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,22 +31,16 @@ def read_limits(
         raise InvalidInput(
             f"--pids-limit {processes} is no number of processes: expected 1 or more", hint="--pids-limit 500"
         )
-    size = _bytes(memory) if memory else 0
+    size = amount(memory) if memory else 0
     if memory and size < _LEAST_MEMORY:
         raise InvalidInput(
             f"--memory {memory!r} is no amount of memory: expected 6m or more, such as 512m or 2g",
             hint="--memory 2g",
         )
-    most = _bytes(log) if log else DEFAULT_LOG
+    most = amount(log) if log else DEFAULT_LOG
     if most < 0:
         raise InvalidInput(
             f"--log-limit {log!r} is no amount of output: expected something such as 100m or 2g, or 0 for no limit",
             hint="--log-limit 2g",
         )
     return Limits(memory=size, cpus=cpus or 0, processes=processes or 0, log=most)
-
-
-def _bytes(word: str) -> int:
-    """`512m`, `2g`, `1.5GiB` or a number of bytes, as engines count: in powers of 1024. -1 for what is none."""
-    found = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)\s*([bkmgt]?)(?:i?b)?", word.strip().lower())
-    return int(float(found[1]) * _UNITS[found[2]]) if found else -1

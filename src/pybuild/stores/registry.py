@@ -171,6 +171,9 @@ class RegistryStore:
         )
         try:
             written, manifest = job(previous=old).carry_out(layers, make_config)
+            if old is None and not written.changed:
+                # The name is this very image, and yet nobody could read it: its parts may be damaged.
+                raise Missing(f"{names[0]} could not be read before")
         except Missing as exc:
             detail(f"{exc}; every layer is looked at anew")
             written, manifest = job(previous=None, doubt=True).carry_out(layers, make_config)

@@ -49,7 +49,7 @@ class Site:
             (root / "run.toml").write_text('[[images]]\nimage = "run.example/run:1"\n')
         (root / "launcher").write_text("#!/bin/sh\n# stand-in\n")
         launcher = ("-launcher", str(root / "launcher")) if phase_name == "creator" else ()
-        image = () if phase_name == "restorer" else ("run.example/app:1",)
+        image = () if phase_name in {"restorer", "detector", "builder"} else ("run.example/app:1",)
         places = {
             "CNB_APP_DIR": "app",
             "CNB_BUILDPACKS_DIR": "buildpacks",
@@ -70,6 +70,10 @@ class Site:
         }
 
         def body() -> tuple[int, str, FolderStore]:
+            if phase_name in {"detector", "builder"} and os.geteuid() == 0:
+                os.setgroups([])
+                os.setgid(UID)
+                os.setuid(UID)
             told = io.BytesIO()
             stores = dict.fromkeys(("daemon", "registry"), lambda _run: lambda: self.store)
             code = phases.run((phase_name, *launcher, *words, *image), variables, told, stores=stores)
@@ -205,6 +209,70 @@ def test_buildpacks_are_told_the_execution_environment(site: Site, given: dict[s
     code, said = site.run("creator", order=OrderFile(order=((ref,),)), **given)
 
     assert code == 0, said
+
+
+SHOUTS = "echo begins; exec yes shouted"
+
+
+@pytest.mark.parametrize(
+    ("phase_name", "which", "code", "said"),
+    [
+        ("detector", "detect", 21, "it wrote more to its output"),
+        (
+            "detector",
+            "generate",
+            92,
+            "bin/generate was stopped: the phase has written more than 300000 bytes",
+        ),
+        ("builder", "build", 53, "bin/build was stopped: the phase has written more than 300000 bytes"),
+        ("creator", "detect", 21, "it wrote more to its output"),
+        ("creator", "build", 53, "bin/build was stopped: the phase has written more than 300000 bytes"),
+    ],
+)
+def test_programs_of_a_phase_that_shout_without_end_are_stopped(
+    site: Site, phase_name: str, which: str, code: int, said: str
+) -> None:
+    """F-26, G3: by a limit of ours, PYBUILD_LOG_LIMIT, since the specification has none."""
+    programs = {each: SHOUTS if which == each else PASS for each in ("detect", "build")}
+    generates = which == "generate"
+    if generates:
+        programs["detect"] = plan(requires=["x"])
+    ref = site.folders.buildpack("a/one", **programs)
+    extension = site.folders.extension("a/ext", detect=plan(provides=["x"]), generate=SHOUTS)
+    (site.folders.layers / "group.toml").write_text('[[group]]\nid = "a/one"\nversion = "1"\napi = "0.10"\n')
+    (site.folders.layers / "plan.toml").write_text("")
+    for name in ("group", "plan"):
+        (site.folders.layers / f"{name}.toml").chmod(0o666)
+    order = OrderFile(order=((ref,),), order_extensions=((extension,),) if generates else ())
+
+    ended, told = site.run(phase_name, order=order, PYBUILD_LOG_LIMIT="300000")
+
+    assert ended == code, told[-2000:]
+    assert said in told
+    assert "PYBUILD_LOG_LIMIT" in told
+    # Of a detect, what it wrote last is shown: at most 1 MiB.
+    assert len(told) < 1_500_000
+    assert "Traceback" not in told
+
+
+def test_the_outputs_of_all_buildpacks_of_a_phase_count_together_and_0_is_no_limit(site: Site) -> None:
+    shouts = "yes 0123456789 | head -c 200000"
+    refs = tuple(site.folders.buildpack(name, build=shouts) for name in ("a/one", "a/two"))
+    order = OrderFile(order=(refs,))
+
+    codes = {
+        word: site.run("creator", order=order, PYBUILD_LOG_LIMIT=word)[0] for word in ("300k", "1m", "0")
+    }
+
+    assert codes == {"300k": 53, "1m": 0, "0": 0}
+
+
+def test_a_limit_that_is_no_amount_is_named(site: Site) -> None:
+    ref = site.folders.buildpack("a/one")
+
+    code, said = site.run("creator", order=OrderFile(order=((ref,),)), PYBUILD_LOG_LIMIT="much")
+
+    assert (code, "PYBUILD_LOG_LIMIT 'much' is no amount of output" in said) == (3, True), said
 
 
 _SBOM = 'sbom-formats = ["application/vnd.cyclonedx+json"]'

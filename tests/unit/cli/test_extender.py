@@ -74,6 +74,7 @@ def steps(api: str, kinds: tuple[str, ...], change: Callable[[], None] | None = 
         "CNB_USER_ID": "1000",
         "CNB_GROUP_ID": "1000",
         "CNB_EXPERIMENTAL_MODE": "silent",
+        "PYBUILD_LOG_LIMIT": "1000000",
     }
     store = FolderStore(Path("/tmp/store"), like="daemon")
     for path in (Path("/tmp/store"), *Path("/tmp/store").iterdir()):
@@ -153,6 +154,11 @@ def _fails() -> None:
     path.write_text(HEAD + "RUN exit 9\n")
 
 
+def _shouts() -> None:
+    path = Path("/layers/generated/acme_ext/run.Dockerfile")
+    path.write_text(HEAD + "RUN exec yes shouted\n")
+
+
 def _is_no_dockerfile() -> None:
     Path("/layers/generated/acme_ext/run.Dockerfile").write_text("BOGUS\n")
 
@@ -170,6 +176,7 @@ def _is_without_kaniko() -> None:
     [
         (_ends_as_root, "leaves root as the run image's user"),
         (_fails, "RUN 'exit 9' ended with 9"),
+        (_shouts, "RUN was stopped: this Dockerfile has written more than 1000000 bytes"),
         (_is_no_dockerfile, "'BOGUS' is no Dockerfile instruction|BOGUS lacks its arguments"),
         (_has_bad_arguments, "extend-config.toml: run.args"),
         (_is_without_kaniko, "what is known of the run image .* cannot be read"),
@@ -178,7 +185,7 @@ def _is_without_kaniko() -> None:
 def test_what_goes_wrong_ends_with_102_and_leaves_no_image(
     root: Path, change: Callable[[], None], words: str
 ) -> None:
-    """XTD-06."""
+    """XTD-06, F-26."""
     done, _, _ = inside(root, lambda: steps("0.13", ("run",), change))
 
     assert [each.exit_code for each in done] == [0, 102], done[-1].output

@@ -186,3 +186,21 @@ def test_a_zip_whose_file_begins_before_the_archive_is_a_problem_and_no_tracebac
         unpack(path, tmp_path / "out")
 
     assert "begins before the file does" in caught.value.found
+
+
+def test_an_entry_of_a_zip_without_a_name_is_passed_over(tmp_path: Path) -> None:
+    """Found by fuzzing; Python's own `is_dir` wants a name."""
+    archive = tmp_path / "nameless.zip"
+    with zipfile.ZipFile(archive, "w") as made:
+        made.writestr("a", "1")
+        made.writestr(zipfile.ZipInfo("b"), "2")
+    content = archive.read_bytes()
+    at = content.rindex(b"PK\x01\x02")
+    # Of the second entry's name, the length is in bytes 28 and 29 of its place in the list.
+    nameless = content[: at + 28] + b"\0\0" + content[at + 30 : at + 46] + content[at + 47 :]
+    size = int.from_bytes(nameless[-10:-6], "little") - 1
+    archive.write_bytes(nameless[:-10] + size.to_bytes(4, "little") + nameless[-6:])
+
+    unpack(archive, tmp_path / "to")
+
+    assert tree(tmp_path / "to") == {"a": "644"}

@@ -56,13 +56,22 @@ def apply(
     kind: Any = "run",
     seconds: float = 100,
     config: Mapping[str, Any] = CONFIG,
+    output_limit: int = 0,
     **args: str,
 ) -> Done:
     """Apply Dockerfiles with these bodies, each of an extension of its own, named by their place."""
 
     def body() -> Done | str:
+        os.setgroups([0, 4])  # root's, which nobody else may have
         store = LayerStore("/kept", seconds=seconds)
-        applier = InPlaceApplier(config, store, base="base", skip=SKIP, environ={"http_proxy": "http://p"})
+        applier = InPlaceApplier(
+            config,
+            store,
+            base="base",
+            skip=SKIP,
+            environ={"http_proxy": "http://p"},
+            output_limit=output_limit,
+        )
         applications = [
             Application(
                 extension_id=f"e{number}",
@@ -311,3 +320,21 @@ def _back_to(root: Path, image: Path) -> None:
             else:
                 shutil.copy2(path, root / path.name, follow_symlinks=False)
     time.sleep(0.01)
+
+
+def test_instructions_that_shout_without_end_are_stopped(root: Path) -> None:
+    """F-26, G3: those of one Dockerfile share a limit."""
+    loud = "RUN yes | head -c 200000\n"
+
+    with pytest.raises(ExtendError, match=r"RUN was stopped: this Dockerfile has written more than 300000"):
+        apply(root, "RUN exec yes shouted\n" + RESET, output_limit=300_000)
+    with pytest.raises(ExtendError, match=r"line 5: RUN .*RUN was stopped"):
+        apply(root, loud + loud + RESET, output_limit=300_000)
+    assert apply(root, loud + RESET, loud + RESET, output_limit=300_000).config["User"] == "1000:1000"
+
+
+def test_an_instruction_has_no_groups_but_its_users(root: Path) -> None:
+    """G7: root's own group least of all."""
+    done = apply(root, "USER 1000:1000\nRUN id -G > /tmp/groups\nUSER root\n" + RESET, see=("/tmp/groups",))
+
+    assert done.files == {"/tmp/groups": "1000\n"}
