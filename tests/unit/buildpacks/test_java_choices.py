@@ -676,6 +676,14 @@ def test_what_maven_says_leads_to_what_to_do(said: str, step: str) -> None:
     assert step in maven.MAVEN.steps(said)[0]
 
 
+def test_a_gradle_that_is_another_than_its_digest_is_told() -> None:
+    said = (
+        "Verification of Gradle distribution failed!\n\nYour Gradle distribution may have been tampered with."
+    )
+
+    assert "Correct distributionSha256Sum" in gradle.GRADLE.steps(said)[0]
+
+
 def small_runtime(tmp_path: Path, script: str) -> Runtime:
     """A runtime whose `java` is this script."""
     java = tmp_path / "jre/bin/java"

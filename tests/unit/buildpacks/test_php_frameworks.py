@@ -155,10 +155,36 @@ def test_console_steps_run_for_the_image_and_one_that_fails_is_told(
     assert log.read_text().splitlines() == [
         "staging artisan route:cache --no-interaction",
         "staging artisan event:cache --no-interaction",
+        "staging artisan view:cache --no-interaction",
     ]
     assert "artisan route:cache\n" in said.out
     assert "artisan event:cache failed, so every start has to do this:\n    no database" in said.err
     assert (app / "public/storage").readlink() == Path("../storage/app/public")
+
+
+@pytest.mark.parametrize(
+    ("serialized", "settings", "kept"),
+    [
+        ('O:47:"Laravel\\\\SerializableClosure\\\\SerializableClosure":1:{', {}, False),
+        ('C:32:"Opis\\\\Closure\\\\SerializableClosure":1:{', {}, False),
+        ('O:47:"Laravel\\\\SerializableClosure\\\\SerializableClosure":1:{', {"APP_KEY": "base64:x"}, True),
+        ('O:55:"Laravel\\\\SerializableClosure\\\\UnsignedSerializableClosure":1:{', {}, True),
+        ("App\\\\Http\\\\Controllers\\\\EntryController@index", {}, True),
+    ],
+)
+def test_cached_routes_that_only_the_key_of_the_build_could_read_are_not_kept(
+    tmp_path: Path, serialized: str, settings: dict[str, str], *, kept: bool
+) -> None:
+    app = laravel_tree(tmp_path)
+    cache = app / "bootstrap/cache/routes-v7.php"
+    cache.write_text(f"<?php app('router')->setCompiledRoutes(['uses' => '{serialized}']);")
+    framework = frameworks.Framework(
+        name="Laravel", console="artisan", script="laravel", environ={"APP_ENV": "x"}
+    )
+
+    frameworks.finish(Context(app, settings=settings), framework, [], {})  # type: ignore[arg-type] # all it reads
+
+    assert cache.exists() is kept
 
 
 def test_the_apps_user_may_write_where_the_framework_does_and_nowhere_else(tmp_path: Path) -> None:
@@ -198,6 +224,18 @@ def test_laravel_writes_into_its_storage_where_it_can(tmp_path: Path) -> None:
     assert found["LOG_CHANNEL"] == "stderr"
     assert found["APP_KEY"].startswith("base64:")
     assert "APP_KEY is not set" in said
+
+
+def test_views_compiled_at_build_count_as_newer_than_their_sources(tmp_path: Path) -> None:
+    app = laravel_tree(tmp_path / "app")
+    frameworks.prepare(app, frameworks.laravel("production"))
+    view = app / "storage/framework/views/0a.php"
+    view.write_text("compiled")
+    os.utime(view, (315532801, 315532801))
+
+    launch("laravel", app, tmp_path)
+
+    assert view.stat().st_mtime > 315532801
 
 
 def test_laravel_keeps_what_the_user_has_set(tmp_path: Path) -> None:

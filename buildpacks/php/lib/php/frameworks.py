@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -41,6 +42,8 @@ _LARAVEL_MODES = {
     "test": ("testing", "true"),
     "development": ("local", "true"),
 }
+# A cached route's closure as Laravel serializes it where APP_KEY is to sign it; newer ones have a class for unsigned ones.
+_SIGNED_CLOSURE = re.compile(rb'(?:Laravel\\\\SerializableClosure|Opis\\\\Closure)\\\\SerializableClosure"')
 _SYMFONY_MODES = {"production": ("prod", "0"), "test": ("test", "1"), "development": ("dev", "1")}
 
 
@@ -54,7 +57,7 @@ def find(app: Path, project: Project, exec_env: str) -> Framework | None:
 
 
 def laravel(exec_env: str) -> Framework:
-    """Routes and events are cached; the configuration is not, since the database is not known yet."""
+    """Routes, events and views are cached; the configuration is not, since the database is not known yet."""
     mode, debug = _LARAVEL_MODES.get(exec_env, _LARAVEL_MODES["production"])
     return Framework(
         name="Laravel",
@@ -71,7 +74,7 @@ def laravel(exec_env: str) -> Framework:
         ),
         writable=("bootstrap/cache", "storage"),
         leftovers=("bootstrap/cache/*.php", "storage/framework/views/*.php", "storage/logs/*.log"),
-        steps=("route:cache", "event:cache") if exec_env == "production" else (),
+        steps=("route:cache", "event:cache", "view:cache") if exec_env == "production" else (),
         processes={
             "worker": ("artisan", "queue:work", "--tries=3", "--max-time=3600"),
             "scheduler": ("artisan", "schedule:work"),
@@ -136,9 +139,22 @@ def finish(
         else:
             output.step(f"{framework.console} {step}")
     if framework.name == "Laravel":
+        if not context.setting("APP_KEY"):
+            _forget_signed_routes(context.app)
         _link_storage(context.app)
     for name in framework.writable:
         _share(context.app / name)
+
+
+def _forget_signed_routes(app: Path) -> None:
+    """Remove a cache of routes that the app would refuse: a closure in it is not signed, since the key is not known here."""
+    for file in app.glob("bootstrap/cache/routes-*.php"):
+        if _SIGNED_CLOSURE.search(file.read_bytes()):
+            file.unlink()
+            output.warning(
+                "The routes are not cached: one of them is a closure, which this Laravel signs with APP_KEY, and the build does"
+                " not know that.\nHave a controller answer, or a newer Laravel, and they are."
+            )
 
 
 def unset(context: BuildContext, framework: Framework) -> dict[str, str]:

@@ -33,6 +33,10 @@ GRADLE = BuildTool(
             "Check that the build can reach the repositories and the wrapper's distributionUrl.",
         ),
         (
+            r"Verification of Gradle distribution failed",
+            f"Correct distributionSha256Sum or distributionUrl in {PROPERTIES}: the Gradle that came is another one.",
+        ),
+        (
             r"Could not find or load main class org\.gradle\.wrapper",
             "Commit gradle/wrapper/gradle-wrapper.jar; a .gitignore for *.jar leaves it out.",
         ),
