@@ -165,7 +165,8 @@ def _count(found: Sequence[Finding]) -> str:
     if not found:
         return "nothing is wrong"
     errors = sum(each.severity == "error" for each in found)
-    return f"{errors} errors, {len(found) - errors} warnings"
+    warnings = len(found) - errors
+    return f"{errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}"
 
 
 @command.command(

@@ -141,7 +141,13 @@ def opened(
         if not shared:
             # Locked versions are in the lists of the build that chose them.
             if refresh and not (context.resolved.locked and _known(lists)):
-                _refresh(environ, lists, offline=context.flag(OFFLINE) or context.flag(fetch.OFFLINE))
+                fresh = Path(scratch) / "fresh"
+                shutil.copytree(lists, fresh)
+                update = {**environ, "APT_CONFIG": _with_lists(environ["APT_CONFIG"], lists, fresh)}
+                offline = context.flag(OFFLINE) or context.flag(fetch.OFFLINE)
+                if _refresh(update, fresh, offline=offline):
+                    shutil.rmtree(lists)
+                    shutil.copytree(fresh, lists)
             layer.env(SHARED_LISTS, str(lists), scope="build")
         # One file for each status: two that take turns would forget each other's.
         answers, wanted = Answers(layer.path / f"answers-{run_status.name}.json"), set[str]()
@@ -240,10 +246,21 @@ def _os_release(path: Path = Path("/etc/os-release")) -> dict[str, str]:
     return {name: value.strip("\"'") for name, _, value in pairs}
 
 
-def _refresh(environ: Mapping[str, str], lists: Path, *, offline: bool) -> None:
+def _with_lists(conf: str, lists: Path, fresh: Path) -> str:
+    """A configuration like `conf` for other lists. A build that fails must leave those it found as they were.
+
+    The lifecycle would not give them to the next build, which was told to take them.
+    """
+    other = fresh.with_suffix(".conf")
+    other.write_text(Path(conf).read_text().replace(f'"{lists}"', f'"{fresh}"'))
+    return str(other)
+
+
+def _refresh(environ: Mapping[str, str], lists: Path, *, offline: bool) -> bool:
+    """Whether the lists are new ones; else those of an earlier build will do. Raises a `Problem`."""
     done = command.capture(["apt-get", "update", "-qq"], environ=environ, timeout=900)
     if not done.code:
-        return
+        return True
     failure = command.ToolFailed(f"apt-get update ended with status {done.code}", output=done.stderr.strip())
     if _SIGNATURE.search(done.stderr):
         raise command.explained(
@@ -259,6 +276,7 @@ def _refresh(environ: Mapping[str, str], lists: Path, *, offline: bool) -> None:
     output.warning(
         f"The package sources cannot be reached; {OFFLINE} allows the lists of an earlier build to be used."
     )
+    return False
 
 
 def _known(lists: Path) -> bool:

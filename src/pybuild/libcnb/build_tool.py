@@ -33,11 +33,11 @@ class BuildTool:
             command.run(argv, cwd=cwd, environ=environ)
         except command.ToolFailed as exc:
             seen = command.ToolFailed(f"{self.name} ended with an error, shown above")
-            raise command.explained(seen, self.failed, steps=self.steps(exc.output)) from exc
+            raise command.explained(seen, self.failed, steps=self.steps(exc.log)) from exc
 
     def explained(self, failure: command.ToolFailed, heading: str) -> Problem:
         """The failure of a run that nobody has seen, as a `Problem`."""
-        return command.explained(failure, heading, steps=self.steps(failure.output))
+        return command.explained(failure, heading, steps=self.steps(failure.log))
 
     def steps(self, said: str) -> tuple[str, ...]:
         """What to do about what it said, the general step last."""

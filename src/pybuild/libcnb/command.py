@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LAST_LINES = 30
+# So many are kept to look for the cause in: npm says it first, and then a page of usage.
+KEPT_LINES = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,11 +31,15 @@ class Result:
 
 
 class ToolFailed(BuildError):
-    """A tool ended with a status other than 0, or could not be started. `output`: what it said last."""
+    """A tool ended with a status other than 0, or could not be started.
 
-    def __init__(self, message: str, *, output: str = "", hint: str = "") -> None:
+    `output`: what it said last, to be shown; `log`: more of it, to look for the cause in.
+    """
+
+    def __init__(self, message: str, *, output: str = "", log: str = "", hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.output = output
+        self.log = log or output
 
 
 def capture(
@@ -89,7 +95,7 @@ def run(
 ) -> None:
     """Run a tool and show every line it writes, stdout and stderr together, as it comes. Raises `ToolFailed`."""
     words = [str(word) for word in argv]
-    last: deque[str] = deque(maxlen=LAST_LINES)
+    last: deque[str] = deque(maxlen=KEPT_LINES)
     try:
         process = subprocess.Popen(
             words,
@@ -110,7 +116,8 @@ def run(
             sys.stdout.write(f"{indent}{line}\n")
             sys.stdout.flush()
     if process.returncode:
-        raise ToolFailed(f"{_shown(argv)} {_ended(process.returncode)}", output="\n".join(last))
+        log = "\n".join(last)
+        raise ToolFailed(f"{_shown(argv)} {_ended(process.returncode)}", output=_last(log), log=log)
 
 
 def explained(failure: ToolFailed, heading: str, *, steps: tuple[str, ...] = ()) -> Problem:

@@ -57,6 +57,11 @@ class Tested:
 
 def cases(folder: Path, names: Sequence[str] = ()) -> tuple[Path, ...]:
     """The folders of the tests of a buildpack, sorted; those of these names. Raises `InvalidInput` if one is missing."""
+    if not folder.is_dir():
+        raise InvalidInput(
+            f"{folder} is no folder, so there is no buildpack in it to test",
+            hint="pybuild buildpack new ID makes one",
+        )
     found = {each.name: each for each in sorted((folder / FOLDER).glob("*")) if each.is_dir()}
     unknown = next((name for name in names if name not in found), None)
     if unknown is not None:

@@ -288,6 +288,10 @@ def test_how_the_app_is_started_is_found(
 
 
 NEST = Manifest(scripts={"start": "nest start", "start:prod": "node dist/main"})
+QWIK = Manifest(
+    scripts={"start": "vite --open --mode ssr", "build": "qwik build"},
+    dev={"@builder.io/qwik-city": "1", "vite": "7"},
+)
 ANGULAR = Manifest(scripts={"start": "ng serve"}, dependencies={"@angular/ssr": "22"})
 
 
@@ -297,6 +301,7 @@ ANGULAR = Manifest(scripts={"start": "ng serve"}, dependencies={"@angular/ssr": 
         (NEST, ["dist/main.js"], "node dist/main"),
         (NEST, ["dist/main.js", "node_modules/.bin/nest"], "nest start"),
         (ANGULAR, ["dist/shop/server/server.mjs"], "dist/shop/server/server.mjs"),
+        (QWIK, ["server/entry.express.js"], "server/entry.express.js"),
         (
             Manifest(scripts={"start": "A=b nest start"}, dependencies={"@nestjs/core": "12"}),
             ["dist/src/main.js"],
@@ -404,6 +409,18 @@ def test_the_starter_of_sveltekit_is_told_that_it_needs_an_adapter() -> None:
 
     assert "adapter-node" in str(build.not_built(manifest, front_end, "").steps)
     assert "none of out has" in build.not_built(manifest, front_end, "out").found
+
+
+def test_the_starter_of_qwik_is_told_that_it_needs_an_integration(tmp_path: Path) -> None:
+    front_end = frontend.find(tmp_path, QWIK)
+    assert front_end is not None
+    assert "npm run qwik add" in str(build.not_built(QWIK, front_end, "").steps)
+
+    (tmp_path / "adapters/static").mkdir(parents=True)
+    assert frontend.find(tmp_path, QWIK) is not None
+
+    (tmp_path / "adapters/node-server").mkdir()
+    assert frontend.find(tmp_path, QWIK) is None
 
 
 @pytest.mark.parametrize(
@@ -525,6 +542,17 @@ def test_what_the_tools_say_is_explained(said: str, heading: str, step: str) -> 
 
     assert heading in str(problem)
     assert step in problem.steps[0]
+
+
+def test_what_npm_says_before_a_page_of_usage_is_explained() -> None:
+    said = "npm error `npm ci` can only install packages when your package.json and package-lock.json are in sync."
+    failure = ToolFailed(
+        "npm ci ended with status 1", output="npm error usage", log=f"{said}\nnpm error usage"
+    )
+
+    problem = explain.install_failed(failure, "npm")
+
+    assert problem.heading == "The lock file is out of date"
 
 
 def test_a_script_out_of_memory_is_told_how_to_get_more() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -70,6 +71,26 @@ def test_a_procfile_has_the_last_word(tmp_path: Path) -> None:
     (tmp_path / "Procfile").write_text("web: node server.js\n")
 
     assert started(tmp_path, FOR_DEVELOPERS) is None
+
+
+def test_the_root_of_a_workspace_is_told_which_of_its_packages_could_be_started(tmp_path: Path) -> None:
+    for name, script in (("apps/api", {"start": 'node "dist/server.js"'}), ("apps/web", {"dev": "vite"})):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "package.json").write_text(json.dumps({"name": name, "scripts": script}))
+
+    with pytest.raises(Problem, match="Nothing was found that starts the app") as refused:
+        started(tmp_path, Manifest(workspaces=True))
+
+    assert "these have a script start: apps/api." in refused.value.found
+    assert refused.value.paste is not None
+    assert json.loads(f"{{{refused.value.paste.text}}}") == {
+        "scripts": {"start": 'cd apps/api && node "dist/server.js"'}
+    }
+
+    with pytest.raises(Problem, match="Nothing was found") as refused:
+        started(tmp_path, Manifest())
+
+    assert refused.value.found.endswith("main.js or index.js.")
 
 
 NEXT = Manifest(scripts={"build": "next build", "start": "next start"}, dependencies={"next": "16"})
@@ -143,7 +164,7 @@ def test_an_app_that_is_started_otherwise_keeps_everything(
 
 
 def test_nuxt_is_started_from_what_it_built(tmp_path: Path) -> None:
-    for name in (".output/server/index.mjs", "node_modules/nuxt/package.json"):
+    for name in (".output/server/index.mjs", "node_modules/nuxt/package.json", ".nuxt/tsconfig.json"):
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).touch()
     context = building(tmp_path)

@@ -85,7 +85,7 @@ def test_findings_are_told_with_place_rule_and_hint(words_lab: Lab) -> None:
     assert text(words_lab, clean) == "exit 0\n--- stdout\n<root>/web: nothing is wrong\n"
     assert text(words_lab, wrong) == (
         "exit 1\n--- stdout\nerror: bin/build: it cannot be executed [executable]\n  hint: chmod +x bin/build\n"
-        "<root>/web: 1 errors, 0 warnings\n"
+        "<root>/web: 1 error, 0 warnings\n"
     )
     assert json.loads(data.stdout) == {
         "ok": False,
@@ -183,6 +183,7 @@ def test_suggestions_are_a_list(words_lab: Lab) -> None:
         (["buildpack", "yank", "acme/web"], 3, "invalid buildpack id@version 'acme/web'"),
         (["buildpack", "yank", "web@1.0.0"], 3, "is no id of a buildpack registry"),
         (["buildpack", "test", "{root}"], 3, "has no tests"),
+        (["buildpack", "test", "{root}/wbe"], 3, "is no folder, so there is no buildpack"),
         (["buildpack", "lint", "{root}", "--quiet"], 1, ""),
         (["buildpack", "new", "a b"], 3, "'a b' is no id"),
         (["extension", "package", "x", "-p", "{root}"], 3, "is no extension: extension.toml cannot be read"),

@@ -24,6 +24,17 @@ def test_a_tool_is_shown_line_by_line_and_its_failure_quotes_it(capfd: pytest.Ca
     assert caught.value.output == "one\ntwo\nthree"
 
 
+def test_the_cause_is_found_although_a_page_of_usage_follows_it() -> None:
+    """As newer npm has it. What is shown stays short."""
+    with pytest.raises(command.ToolFailed) as caught:
+        command.run(
+            ["sh", "-c", "echo cause; for n in $(seq 120); do echo usage $n; done; exit 1"], indent=""
+        )
+
+    assert caught.value.log.startswith("cause\nusage 1\n")
+    assert len(caught.value.output.split("\n")) == command.LAST_LINES
+
+
 def test_a_tool_that_writes_no_text_is_shown_all_the_same(capfd: pytest.CaptureFixture[str]) -> None:
     command.run(["printf", "\\377x\\n"], indent="")
 

@@ -265,6 +265,24 @@ def test_offline_is_allowed_only_with_lists_of_an_earlier_build(
     assert "BP_APT_OFFLINE allows the lists of an earlier build" in capsys.readouterr().err
 
 
+def test_lists_that_cannot_be_refreshed_stay_as_they_were(tmp_path: Path, debian: FakeDebian) -> None:
+    """Else the lifecycle finds them altered by a failed build, and the next one cannot do as it was told."""
+    with apt.opened(context(tmp_path), run_status=debian.status):
+        pass
+    layer = tmp_path / "layers/apt"
+    before = {file: file.stat().st_ctime_ns for file in (layer, *layer.rglob("*"))}
+    debian.update('echo half > "$LISTS/partial/x_InRelease"; rm -f "$LISTS"/*Packages*; exit 100')
+
+    with (
+        pytest.raises(Problem, match="package lists could not be read"),
+        apt.opened(context(tmp_path), run_status=debian.status),
+    ):
+        pass
+
+    assert before
+    assert {file: file.stat().st_ctime_ns for file in (layer, *layer.rglob("*"))} == before
+
+
 def test_a_source_without_a_trusted_signature_is_refused_even_offline(
     tmp_path: Path, debian: FakeDebian
 ) -> None:

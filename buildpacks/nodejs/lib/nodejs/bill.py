@@ -42,6 +42,17 @@ def components(app: Path, manifest: Manifest) -> tuple[Component, ...]:
     return tuple(component for component in seen.values() if component.version)
 
 
+def starting(app: Path) -> tuple[tuple[str, str], ...]:
+    """Of a workspace, the folders of packages with a script start, and its line."""
+    found = []
+    for folder in _members(app):
+        scripts = _read(folder / "package.json").get("scripts")
+        line = scripts.get("start") if isinstance(scripts, dict) else None
+        if isinstance(line, str) and line:
+            found.append((str(folder.relative_to(app)), line))
+    return tuple(found)
+
+
 def _members(app: Path) -> Iterator[Path]:
     """The folders of a workspace that are packages themselves, whatever pattern names them."""
     for folder, folders, files in os.walk(app):

@@ -5,9 +5,21 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from nodejs import assets, bill, errors, explain, frontend, registry, scripts, settings, standalone
+from nodejs import (
+    assets,
+    bill,
+    errors,
+    explain,
+    frontend,
+    identity,
+    nitro,
+    registry,
+    scripts,
+    settings,
+    standalone,
+)
 from nodejs.detect import FILES
-from nodejs.layers import build_cache, config, modules, runtime, tool
+from nodejs.layers import build_cache, build_key, config, modules, runtime, tool
 from nodejs.manifest import Lock, Manifest
 from nodejs.processes import processes
 from pybuild.libcnb import command, fetch, output, start
@@ -122,14 +134,19 @@ def install(
     modules.install(context, manifest, lock, node, pm, variables, dev=dev)
     if to_build:
         build_cache.restore(context)
+        keys = build_key.environ(context)
         for name in to_build:
-            run_script(context, pm, name, variables)
+            run_script(context, pm, name, {**variables, **keys})
         build_cache.save(context)
+        identity.settle(context.app, keys)
+        nitro.settle(context)
     if (
         dev
         and not context.dev
         and settings.wants_pruning(context.environ)
         and not (offers_files(context) or assets.only(context))
+        # Of such a server's packages none stays beside it.
+        and not standalone.find(context, manifest)
     ):
         modules.prune(context, manifest, lock, pm, variables)
 
@@ -167,6 +184,8 @@ def not_built(manifest: Manifest, front_end: frontend.FrontEnd, asked: str) -> P
     """Why there are no files to serve. `asked`: the folder that the user names; empty for none."""
     if frontend.ADAPTER_AUTO in manifest.packages and not asked:
         return errors.no_adapter()
+    if manifest.packages & {*frontend.QWIK} and not asked:
+        return errors.no_integration()
     return errors.nothing_built(front_end.name, (asked,) if asked else front_end.folders)
 
 
@@ -177,7 +196,7 @@ def starting(context: BuildContext, manifest: Manifest, lock: Lock) -> scripts.S
     names = ("dev",) if context.exec_env == "development" else ()
     found = scripts.script(manifest, lock.tool, *names) or scripts.start(context.app, manifest, lock.tool)
     if found is None and not start.procfile_types(context.app) and context.exec_env != "test":
-        raise errors.no_start()
+        raise errors.no_start(bill.starting(context.app) if manifest.workspaces else ())
     if (
         found
         and context.exec_env == "production"

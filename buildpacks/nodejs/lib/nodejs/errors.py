@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from typing import TYPE_CHECKING
+
 from pybuild.libcnb.problem import Paste, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def forbidden_variable(name: str) -> Problem:
@@ -159,15 +165,22 @@ def no_file_server() -> Problem:
     )
 
 
-def no_start() -> Problem:
-    """Nothing in the app says how to start it."""
+def no_start(members: Sequence[tuple[str, str]]) -> Problem:
+    """Nothing in the app says how to start it. `members`: of a workspace, the folders with a script start, and its line."""
+    line = f"cd {members[0][0]} && {members[0][1]}" if members else "node server.js"
+    which = ", ".join(folder for folder, _ in members)
     return Problem(
         "Nothing was found that starts the app",
-        "There is no Procfile, no script start, no field main, and no server.js, app.js, main.js or index.js.",
-        steps=("Add a script start to package.json.",),
+        "There is no Procfile, no script start, no field main, and no server.js, app.js, main.js or index.js."
+        + (f" Of its packages these have a script start: {which}." if members else ""),
+        steps=(
+            "Add a script start to package.json."
+            if not members
+            else "Choose one in the root's package.json.",
+        ),
         paste=Paste(
             file="package.json",
-            text='"scripts": {\n    "start": "node server.js"\n}',
+            text=f'"scripts": {{\n    "start": {json.dumps(line)}\n}}',
             action="For example, in",
         ),
     )
@@ -195,5 +208,17 @@ def no_adapter() -> Problem:
             "For a server: run `npm install --save-dev @sveltejs/adapter-node`.",
             "For files alone: run `npm install --save-dev @sveltejs/adapter-static`.",
             "Name it instead of adapter-auto in svelte.config.js or vite.config, and remove adapter-auto from package.json.",
+        ),
+    )
+
+
+def no_integration() -> Problem:
+    """A Qwik app as its starter makes it, which builds the half for browsers only."""
+    return Problem(
+        "Qwik has built nothing that can be served",
+        "The app has no integration, so its build made the files for browsers and no pages.",
+        steps=(
+            "For a server: run `npm run qwik add node-server`, or with express or fastify in its place.",
+            "For files alone: run `npm run qwik add static`.",
         ),
     )

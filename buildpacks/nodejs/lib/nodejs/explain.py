@@ -72,7 +72,7 @@ _CAUSES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 def install_failed(failure: command.ToolFailed, tool: str) -> Problem:
     """A failed installation with its cause, as far as it is known; what the tool said has been shown already."""
     for pattern, heading, steps in _CAUSES:
-        if re.search(pattern, failure.output, re.DOTALL):
+        if re.search(pattern, failure.log, re.DOTALL):
             return command.explained(
                 command.ToolFailed(str(failure)),
                 heading,
@@ -90,9 +90,9 @@ def script_failed(failure: command.ToolFailed, name: str, tool: str) -> Problem:
     steps = [
         f"Run `{tool} run {name}` on your machine, with NODE_ENV=production, and see whether it fails there too."
     ]
-    if "heap out of memory" in failure.output:
+    if "heap out of memory" in failure.log:
         steps.insert(0, "Give it more memory: set NODE_OPTIONS=--max-old-space-size=4096 for the build.")
-    if re.search(r"Cannot find (?:module|package)|command not found|: not found", failure.output):
+    if re.search(r"Cannot find (?:module|package)|command not found|: not found", failure.log):
         steps.insert(0, "Add what is missing above to dependencies or devDependencies of package.json.")
     return command.explained(
         command.ToolFailed(str(failure)), f"The script {name} failed", steps=tuple(steps)

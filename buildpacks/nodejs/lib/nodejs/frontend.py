@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 MAX_BYTES = 1 << 20
 ADAPTER_AUTO = "@sveltejs/adapter-auto"
 """What SvelteKit's starter has: it knows some vendors' platforms, and elsewhere builds nothing that could be served."""
+QWIK = ("@builder.io/qwik-city", "@qwik.dev/router")
+"""Its integrations are folders of the app; one writes files alone, the others servers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +85,7 @@ def find(app: Path, manifest: Manifest) -> FrontEnd | None:
     if start and not _DEVELOPER.match(start.strip()):
         return None
     kind = next((kind for name, kind in _KINDS if name in manifest.packages), None)
-    if kind is None:
+    if kind is None or (manifest.packages & {*QWIK} and _has_server(app)):
         return None
     config = "".join(_configs(app))
     if kind.name == "Next.js export" and not re.search(r"""output\s*:\s*["']export["']""", config):
@@ -106,6 +108,10 @@ def built_folder(app: Path, front_end: FrontEnd) -> str:
             if (folder / "index.html").is_file():
                 return str(folder.relative_to(app))
     return ""
+
+
+def _has_server(app: Path) -> bool:
+    return any(folder.name != "static" for folder in app.glob("adapters/*") if folder.is_dir())
 
 
 def _configs(app: Path) -> Iterator[str]:

@@ -7,7 +7,7 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from nodejs import errors, settings
+from nodejs import errors, frontend, settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +26,9 @@ _SERVERS = {
     "@sveltejs/adapter-node": ("build/index.js",),
     "@angular/ssr": ("dist/*/server/server.mjs",),
     "@nestjs/core": ("dist/main.js", "dist/src/main.js"),
+    **dict.fromkeys(
+        frontend.QWIK, tuple(f"server/entry.{kind}.js" for kind in ("node-server", "express", "fastify"))
+    ),
 }
 
 # What starters call the script for production where `start` is for developers, as that of NestJS.

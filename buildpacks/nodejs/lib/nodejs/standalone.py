@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class Standalone:
     """`folder`: what the build wrote, relative to the app. `server`: the file in it to start. `started`: other ways to say so.
 
-    `moved`: folders of the app that belong into it, with their places there.
+    `moved`: folders of the app that belong into it, with their places there; `left`: one that nobody needs after the build.
     """
 
     package: str
@@ -34,6 +34,7 @@ class Standalone:
     server: str
     started: re.Pattern[str]
     moved: tuple[tuple[str, str], ...] = ()
+    left: str = ""
 
     @property
     def file(self) -> str:
@@ -55,6 +56,7 @@ _KINDS = (
         folder=".output",
         server="server/index.mjs",
         started=re.compile(r"node (?:\./)?\.output/server/index\.mjs|nuxt (?:start|preview)"),
+        left=".nuxt",
     ),
 )
 
@@ -79,14 +81,15 @@ def complete(context: BuildContext, found: Standalone) -> Start:
             target.parent.mkdir(parents=True, exist_ok=True)
             (app / source).rename(target)
     if settings.wants_pruning(context.environ):
-        _leave(app, found.folder)
+        _leave(app, found)
     return Start(kind="file", line=found.file, found=f"{found.package} has built it")
 
 
-def _leave(app: Path, folder: str) -> None:
-    output.section(f"{folder} has all that the server needs; the image gets no other packages")
-    shutil.rmtree(app / "node_modules", ignore_errors=True)
-    above = (app / folder).parent
+def _leave(app: Path, found: Standalone) -> None:
+    output.section(f"{found.folder} has all that the server needs; the image gets no other packages")
+    for name in ("node_modules", *filter(None, [found.left])):
+        shutil.rmtree(app / name, ignore_errors=True)
+    above = (app / found.folder).parent
     for entry in above.iterdir() if above != app else ():
-        if entry != app / folder:
+        if entry != app / found.folder:
             shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()

@@ -79,7 +79,7 @@ _CAUSES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 def uv_failed(failure: command.ToolFailed) -> Problem:
     """The failure with its cause, as far as it is known."""
     for pattern, heading, steps in _CAUSES:
-        if re.search(pattern, failure.output, re.IGNORECASE):
+        if re.search(pattern, failure.log, re.IGNORECASE):
             return command.explained(failure, heading, steps=steps)
     return command.explained(
         failure,
@@ -90,4 +90,4 @@ def uv_failed(failure: command.ToolFailed) -> Problem:
 
 def needs_headers(failure: command.ToolFailed) -> bool:
     """Whether a package is being compiled and Python's own headers are missing."""
-    return "Python.h" in failure.output
+    return "Python.h" in failure.log
