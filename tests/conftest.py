@@ -17,6 +17,7 @@ pytest_plugins = [
     "support.private_engine",
     "support.reader",
     "support.browser",
+    "support.build_place",
 ]
 
 # Who starts the tests in the background hands on that Ctrl-C is ignored; tests of Ctrl-C want it as users have it.

@@ -24,7 +24,8 @@ PybuildError                     1
 ├── RestoreError                42
 ├── BuildpackFailed             51   a bin/build that did not exit with 0
 ├── BuildError                  52
-│   └── TooMuchOutput           53   a buildpack that wrote more than a build may print
+│   ├── TooMuchOutput           53   a buildpack that wrote more than a build may print
+│   └── ChangedLayer            54   a buildpack that changed what an earlier one had made
 ├── ExportError                 62
 ├── RebaseError                 72
 ├── LaunchError                 82
@@ -230,6 +231,13 @@ class TooMuchOutput(BuildError):
 
     exit_code = 53
     usual_hint = "see above what it repeats; --log-limit allows more"
+
+
+class ChangedLayer(BuildError):
+    """A buildpack changed a layer that an earlier one had made."""
+
+    exit_code = 54
+    usual_hint = "build without that buildpack; if you trust it: --trust-builder"
 
 
 class ExportError(PybuildError):

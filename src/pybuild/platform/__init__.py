@@ -8,7 +8,7 @@
 | `prepare`, `ready`; `builder_launcher` | what it needs before the first phase: the builder's container, filled; which launcher it has |
 | `source`, `source_folder`, `source_zip`, `source_entry`, `selection`, `ignore_files` | which files of the app are sent, and how |
 | `source_notes`, `lookalikes` | what in the source, or in the choice of its folder, will surprise its owner |
-| `environment`, `certificates`, `known_trust`, `confided` | variables, CA certificates, secrets and bindings of a build |
+| `environment`, `certificates`, `known_trust`, `confided`, `typed_path` | variables, CA certificates, secrets and bindings of a build |
 | `order`; `locator`, `fetch`, `fetch_archive`, `modules` | which buildpacks are tried; one that the user names, as files to install |
 | `remote`, `download`, `registry_index`, `registering` | those that are elsewhere: images, URLs, buildpack registries |
 | `volumes`, `caches`, `elsewhere`, `ownership` | where layers are kept between builds, and who made what on the engine |

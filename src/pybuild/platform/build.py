@@ -24,6 +24,7 @@ from pybuild.platform.environment import home_environ, proxy_environ
 from pybuild.platform.outputs import delivered
 from pybuild.platform.prepare import LAYERS_DIR, looked_into, opened, prepared
 from pybuild.platform.report_dir import make_folder, write_report
+from pybuild.platform.trust import trusted_buildpacks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -288,6 +289,7 @@ def _create_inputs(
         exec_env=request.choices.exec_env,
         project=_source_of(ready),
         labels=request.labels,
+        trusts=trusted_buildpacks(builder.name, request.config, request.choices, ready.chosen.fetched),
     )
     return inputs, readied
 

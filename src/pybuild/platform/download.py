@@ -113,7 +113,7 @@ def _known(about: Path) -> dict[str, str]:
     text = read_state(about, limit=1 << 16)
     try:
         found = json.loads(text or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return (
         {key: value for key, value in found.items() if isinstance(value, str)}

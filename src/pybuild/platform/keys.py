@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pybuild.errors import InvalidInput
+from pybuild.platform.typed_path import typed_path
 from pybuild.stores.state import read_state
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def read_public(path: Path) -> PublicKey:
 
 
 def _content(path: Path) -> bytes:
-    content = read_state(path.expanduser().resolve(), limit=_MAX_KEY)
+    content = read_state(typed_path(str(path), "the key").resolve(), limit=_MAX_KEY)
     if content is None:
         raise InvalidInput(
             f"the key {path} is no readable regular file below {_MAX_KEY >> 10} KiB", hint=f"ls -l {path}"

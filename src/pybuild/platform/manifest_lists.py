@@ -121,7 +121,7 @@ class Lists:
         sources = read_state(path / "sources.json", limit=4 << 20)
         try:
             found = json.loads(sources or b"{}")
-        except ValueError:
+        except (ValueError, RecursionError):
             found = {}
         known = found if isinstance(found, dict) else {}
         return ManifestList(

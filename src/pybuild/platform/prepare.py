@@ -24,7 +24,7 @@ from pybuild.platform.builder import check_platform, read_builder, warn_of_emula
 from pybuild.platform.caches import forget, state_folder
 from pybuild.platform.confided import inside, tmpfs_mounts
 from pybuild.platform.config import chosen_registry
-from pybuild.platform.environment import LOCKED, proxy_environ, user_environ
+from pybuild.platform.environment import LOCKED, user_environ
 from pybuild.platform.ignore_files import checked_ignore_file
 from pybuild.platform.known_trust import known_trust, trust_folder, trust_key
 from pybuild.platform.order import chosen_order
@@ -343,7 +343,6 @@ def container_spec(prepared: Prepared) -> ContainerSpec:
         image=builder.image_id,
         uid=builder.uid,
         gid=builder.gid,
-        environ=proxy_environ(request.caller),
         binds=request.volumes,
         tmpfs=tmpfs_mounts(request.confided, uid=builder.uid, gid=builder.gid),
         mounts=_mounts(prepared),
