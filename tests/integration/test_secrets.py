@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Self
 import pytest
 
 from pybuild.errors import BuildpackFailed
-from pybuild.platform import keys
+from pybuild.platform.signing import keys
 from support.registry import PASSWORD, USER
 
 if TYPE_CHECKING:

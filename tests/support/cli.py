@@ -20,7 +20,8 @@ import pytest
 
 from pybuild import engine as door
 from pybuild.oci.reference import Reference
-from pybuild.platform import builder_image, ownership, volumes
+from pybuild.platform import ownership, volumes
+from pybuild.platform.builders import builder_image
 from pybuild.spec.order import ModuleRef
 from pybuild.spec.run_image import RunImageName
 from pybuild.stores.daemon import DaemonStore

@@ -12,19 +12,10 @@ from pybuild.cli.cache import duration
 from pybuild.errors import InvalidInput
 from pybuild.libcnb import answers, licence, start, version
 from pybuild.lifecycle import go_flags, inputs, layers_dir, sbom, sparse
-from pybuild.platform import (
-    builder_inspect,
-    cache_choice,
-    choices,
-    confided,
-    created,
-    inspect,
-    limits,
-    locator,
-    pull,
-    run,
-    sbom_changes,
-)
+from pybuild.platform import cache_choice, choices, confided, created, limits, pull
+from pybuild.platform.builders import builder_inspect
+from pybuild.platform.buildpacks import locator
+from pybuild.platform.images import inspect, run, sbom_changes
 from pybuild.spec.api import PLATFORM_APIS
 from pybuild.spec.config import Config
 from pybuild.spec.layer import LayerToml

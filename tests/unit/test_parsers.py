@@ -22,7 +22,7 @@ from pybuild.lifecycle.cache import CacheIndex
 from pybuild.oci.index import Index
 from pybuild.oci.reference import Reference
 from pybuild.oci.statement import Envelope
-from pybuild.platform import sbom
+from pybuild.platform.images import sbom
 from pybuild.platform.lock import Lock
 from pybuild.spec import analyzed, environ, labels, launch, order, plan
 from pybuild.spec.api import ApiVersion
@@ -43,18 +43,18 @@ SEEDS = {target.name: target.seeds for target in READERS}
 
 ELSEWHERE = {
     "asks an engine or a registry, and reads in modules that are here": (
-        "platform/compare_stored.py", "platform/inspect.py", "stores/assemble.py", "stores/blobs.py", "stores/push.py",
-        "stores/registry.py", "platform/manifest_lists.py", "glance.py", "platform/engine_builds.py",
+        "platform/images/compare_stored.py", "platform/images/inspect.py", "stores/assemble.py", "stores/blobs.py", "stores/push.py",
+        "stores/registry.py", "platform/images/manifest_lists.py", "glance.py", "platform/engine_builds.py",
     ),
     "reads what this program wrote itself, and takes what it cannot read for nothing": (
-        "platform/pulled.py", "platform/download.py",
+        "platform/pulled.py", "platform/buildpacks/download.py",
     ),
     "goes by words or paths that are parsed already": (
         "cli/manifest.py", "cli/pack_words.py", "cli/phase_analyze.py", "cli/phase_export.py", "cli/phase_extend.py",
         "cli/yaml_text.py", "lifecycle/cached_layers.py", "lifecycle/copied.py", "lifecycle/meddling.py",
-        "lifecycle/rebase_checks.py", "lifecycle/scripts.py", "platform/build.py", "platform/debian.py",
-        "platform/differences.py", "platform/fetch.py", "platform/image_facts.py", "platform/lint.py", "platform/request.py",
-        "platform/shipped.py", "platform/source_notes.py", "libcnb/apt.py", "libcnb/sbom.py",
+        "lifecycle/rebase_checks.py", "lifecycle/scripts.py", "platform/build.py", "platform/builders/debian.py",
+        "platform/images/differences.py", "platform/buildpacks/fetch.py", "platform/images/image_facts.py", "platform/buildpacks/lint.py", "platform/request.py",
+        "platform/buildpacks/shipped.py", "platform/app/source_notes.py", "libcnb/apt.py", "libcnb/sbom.py",
     ),
 }  # fmt: skip
 """Modules that call what parses, and are no parsers of a stranger's text."""

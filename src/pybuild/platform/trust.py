@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 from pybuild.errors import InvalidReference
 from pybuild.oci.reference import Reference
-from pybuild.platform.known_builders import KNOWN_BUILDERS
+from pybuild.platform.builders.known_builders import KNOWN_BUILDERS
 from pybuild.platform.pull import is_ours
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from pybuild.platform.buildpacks.fetch import Fetched
     from pybuild.platform.choices import Choices
-    from pybuild.platform.fetch import Fetched
     from pybuild.spec.config import Config
     from pybuild.spec.order import GroupElement
 

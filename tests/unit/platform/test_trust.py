@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from pybuild.platform.buildpacks.fetch import Fetched
+from pybuild.platform.buildpacks.modules import Module
 from pybuild.platform.choices import read_choices
-from pybuild.platform.fetch import Fetched
-from pybuild.platform.modules import Module
 from pybuild.platform.trust import is_trusted, trusted_buildpacks
 from pybuild.spec.buildpack import Descriptor
 from pybuild.spec.config import Config
