@@ -198,6 +198,9 @@ ELSEWHERE = {
         "php/lib/php/layers/composer.py", "python/lib/python/layers/managed.py", "python/lib/python/layers/uv.py",
         "ruby/lib/ruby/layers/gems.py", "rust/lib/rust/layers/tests.py",
     ),
+    "reads what the app's framework has built a moment before, and takes what it cannot read for nothing": (
+        "nodejs/lib/nodejs/identity.py", "nodejs/lib/nodejs/nitro.py", "nodejs/lib/nodejs/layers/build_key.py",
+    ),
     "goes by values that are read already": (
         "nodejs/lib/nodejs/settings.py", "nodejs/lib/nodejs/standalone.py",
     ),
