@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pybuild.platform.lifecycle_program import archive, program
+from pybuild.platform.builders.lifecycle_program import archive, program
 
 ROOT = Path(__file__).parents[1]
 

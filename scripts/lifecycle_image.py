@@ -21,8 +21,8 @@ from pybuild.lifecycle.inputs import VERSION
 from pybuild.oci import model, tar
 from pybuild.oci.digest import sha256
 from pybuild.oci.reference import Reference
-from pybuild.platform.bootstrap import default_builder
-from pybuild.platform.lifecycle_program import members, program
+from pybuild.platform.builders.bootstrap import default_builder
+from pybuild.platform.builders.lifecycle_program import members, program
 from pybuild.spec.api import BUILDPACK_APIS, PLATFORM_APIS
 from pybuild.spec.builder import LIFECYCLE_APIS, LIFECYCLE_VERSION, METADATA
 from pybuild.stores.api import Layer

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 
+from hypothesis import HealthCheck, settings
+
 pytest_plugins = [
     "support.engine",
     "support.cli",
@@ -15,9 +17,14 @@ pytest_plugins = [
     "support.private_engine",
     "support.reader",
     "support.browser",
+    "support.build_place",
 ]
 
 # Who starts the tests in the background hands on that Ctrl-C is ignored; tests of Ctrl-C want it as users have it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # And `nohup` hands on that a hang-up is: a shell that is started so can trap it no more.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+# How long one example takes says more of what else the machine does than of our code.
+settings.register_profile("pybuild", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("pybuild")

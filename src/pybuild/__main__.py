@@ -1,6 +1,6 @@
 """`python -m pybuild` is `pybuild`."""
 
-from pybuild.cli.main import main
+from pybuild.cli.start import pybuild
 
 if __name__ == "__main__":
-    main()
+    pybuild()

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from pybuild.events import Event
     from pybuild.platform.build import BuildResult
-    from pybuild.platform.compare import Comparison
-    from pybuild.platform.inspect import Inspected
+    from pybuild.platform.images.compare import Comparison
+    from pybuild.platform.images.inspect import Inspected
+    from pybuild.platform.images.rebase import RebaseResult
     from pybuild.platform.plan import BuildPlan
-    from pybuild.platform.rebase import RebaseResult
     from pybuild.platform.request import BuildRequest
 
     Listener = Callable[[Event], None]
@@ -121,7 +121,7 @@ def rebase(
     environ: Mapping[str, str] | None = None,
 ) -> RebaseResult:
     """Put the image onto the newest run image, without a build."""
-    from pybuild.platform.rebase import rebase_images, rebase_request
+    from pybuild.platform.images.rebase import rebase_images, rebase_request
 
     caller = os.environ if environ is None else environ
     request = rebase_request(
@@ -144,7 +144,7 @@ def inspect(
     image: str, *, insecure_registries: Sequence[str] = (), environ: Mapping[str, str] | None = None
 ) -> Inspected:
     """What an app image is made of and how it starts, in the engine (`local`) and in its registry (`remote`)."""
-    from pybuild.platform.inspect import inspect_image
+    from pybuild.platform.images.inspect import inspect_image
 
     caller = os.environ if environ is None else environ
     with _heard(None):
@@ -161,7 +161,7 @@ def compare(
     environ: Mapping[str, str] | None = None,
 ) -> Comparison:
     """What differs between two images. Each is NAME in the engine, `registry:NAME`, `oci:FOLDER[:TAG]` and so on."""
-    from pybuild.platform import compare_stored
+    from pybuild.platform.images import compare_stored
 
     caller = os.environ if environ is None else environ
     with _heard(on_event):

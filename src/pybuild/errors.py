@@ -24,7 +24,8 @@ PybuildError                     1
 ├── RestoreError                42
 ├── BuildpackFailed             51   a bin/build that did not exit with 0
 ├── BuildError                  52
-│   └── TooMuchOutput           53   a buildpack that wrote more than a build may print
+│   ├── TooMuchOutput           53   a buildpack that wrote more than a build may print
+│   └── ChangedLayer            54   a buildpack that changed what an earlier one had made
 ├── ExportError                 62
 ├── RebaseError                 72
 ├── LaunchError                 82
@@ -232,6 +233,13 @@ class TooMuchOutput(BuildError):
     usual_hint = "see above what it repeats; --log-limit allows more"
 
 
+class ChangedLayer(BuildError):
+    """A buildpack changed a layer that an earlier one had made."""
+
+    exit_code = 54
+    usual_hint = "build without that buildpack; if you trust it: --trust-builder"
+
+
 class ExportError(PybuildError):
     """Platform API, "exporter": export-specific error conditions."""
 
@@ -270,12 +278,15 @@ class ExtendError(PybuildError):
 
 
 def causes(exc: BaseException) -> Iterator[BaseException]:
-    """`exc` and all that it wraps: urllib3 and requests put the true cause into arguments and `reason`."""
+    """`exc` and all errors that it wraps: urllib3 and requests put the true cause into arguments and `reason`.
+
+    A signal is none, though what is done because of it may fail.
+    """
     waiting: list[object] = [exc]
     seen: set[int] = set()
     while waiting and len(seen) < 50:
         cause = waiting.pop(0)
-        if isinstance(cause, BaseException) and id(cause) not in seen:
+        if (cause is exc or isinstance(cause, Exception)) and id(cause) not in seen:
             seen.add(id(cause))
             yield cause
             waiting += [getattr(cause, "reason", None), *cause.args, cause.__cause__, cause.__context__]

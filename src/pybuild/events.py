@@ -152,8 +152,10 @@ class _Audience:
 
 
 _AUDIENCE = _Audience()
-_LOGIN = re.compile(r"(https?://)[^\s/?#]+@|(://[^\s/?#:@]*:)[^\s/?#]+@")
-"""What stands before the host: a token alone will do with HTTP, while in `ssh://git@host` there is nothing secret."""
+_LOGIN = re.compile(r"(https?://?)[^\s/?#]+@|(://?[^\s/?#:@]*:)[^\s/?#]+@")
+"""What stands before the host: a token alone will do with HTTP, while in `ssh://git@host` there is nothing secret.
+
+One slash is what is left where a URL was taken for a path."""
 
 
 def emit(event: Event) -> None:
@@ -223,4 +225,4 @@ def redact(text: str) -> str:
     """
     for secret in sorted(_AUDIENCE.secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
-    return _LOGIN.sub(lambda found: f"{found[1] or found[2]}***@", text) if "://" in text else text
+    return _LOGIN.sub(lambda found: f"{found[1] or found[2]}***@", text) if ":/" in text else text

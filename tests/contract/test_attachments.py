@@ -20,7 +20,7 @@ from pybuild.gojson import dumps
 from pybuild.oci.digest import sha256
 from pybuild.oci.reference import Reference
 from pybuild.oci.statement import IN_TOTO
-from pybuild.platform import keys, signatures
+from pybuild.platform.signing import keys, signatures
 from pybuild.stores import attachments, blobs
 from pybuild.stores.attachments import Attachment, Part
 from pybuild.stores.blobs import Blob, Bytes

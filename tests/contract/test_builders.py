@@ -13,9 +13,9 @@ from pybuild.errors import BuilderUnusable, InvalidInput
 from pybuild.oci import model
 from pybuild.oci.digest import sha256
 from pybuild.oci.reference import Reference
-from pybuild.platform import made
-from pybuild.platform.builder_create import BuilderRequest, create_builder
-from pybuild.platform.builder_inspect import inspect, settings
+from pybuild.platform.builders import made
+from pybuild.platform.builders.builder_create import BuilderRequest, create_builder
+from pybuild.platform.builders.builder_inspect import inspect, settings
 from pybuild.spec.builder_toml import BuilderToml
 from pybuild.spec.target import TargetSpec
 from pybuild.stores.image_manifest import OCI_INDEX, Platform

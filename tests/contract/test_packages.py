@@ -9,12 +9,13 @@ import pytest
 
 from pybuild.errors import InvalidArchive, InvalidInput
 from pybuild.oci.reference import Reference
-from pybuild.platform import fetch_archive, made, package
-from pybuild.platform.fetch import fetch
-from pybuild.platform.package import PackageRequest, make_package
-from pybuild.platform.package_inspect import Question, inspect
-from pybuild.platform.registry_index import commit, find
-from pybuild.platform.remote import Remote, in_engine, in_registry
+from pybuild.platform.builders import made
+from pybuild.platform.buildpacks import fetch_archive, package
+from pybuild.platform.buildpacks.fetch import fetch
+from pybuild.platform.buildpacks.package import PackageRequest, make_package
+from pybuild.platform.buildpacks.package_inspect import Question, inspect
+from pybuild.platform.buildpacks.registry_index import commit, find
+from pybuild.platform.buildpacks.remote import Remote, in_engine, in_registry
 from pybuild.spec.config import IndexRegistry
 from pybuild.spec.package import LAYERS, METADATA
 from pybuild.spec.registry_index import RegistryEntry, RegistryId
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     import docker
 
-    from pybuild.platform.modules import Module
+    from pybuild.platform.buildpacks.modules import Module
     from support.cli import Lab
     from support.registry import Registry
 
@@ -252,7 +253,7 @@ def test_a_package_is_registered_found_yanked_and_found_no_more(
     environ = environ_of(tmp_path)
     name = f"{registry.host}/acme/one:1"
     make_package(PackageRequest(file=buildpack(tmp_path, "one"), where=where(name, publish=True)))
-    from pybuild.platform.registering import register, yank
+    from pybuild.platform.buildpacks.registering import register, yank
 
     done = register(name, index, environ=environ)
 
@@ -296,7 +297,7 @@ def test_an_index_that_changed_elsewhere_is_seen(tmp_path: Path, index: IndexReg
 
 
 def test_an_index_on_github_gets_a_form() -> None:
-    from pybuild.platform.registry_index import issue_url
+    from pybuild.platform.buildpacks.registry_index import issue_url
     from pybuild.spec.config import OFFICIAL_REGISTRY
 
     entry = RegistryEntry(namespace="a", name="b", version="1.0.0", address="c@sha256:d")

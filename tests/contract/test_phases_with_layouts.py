@@ -238,31 +238,58 @@ def test_every_further_name_has_a_layout_of_its_own(ours: Build) -> None:
     assert f'tags = ["{ours.app}", "{other}", "{nested}"]' in ours.text("report.toml")
 
 
-def test_the_creator_does_it_all(ours: Build) -> None:
-    """GEN-11, CRE-01."""
+def _create(ours: Build, *scripts: str, **environ: str) -> Ended:
+    """The creator's run with buildpacks `acme/one`, `acme/two`, whose bin/build these are."""
     ours.put_base()
     shutil.rmtree(ours.root / "layers")
-    scripts = {"detect": "exit 0", "build": 'mkdir $1/dep; echo "[types]\nlaunch = true" > $1/dep.toml'}
-    folder = ours.root / "buildpacks/acme_one/1"
-    (folder / "bin").mkdir(parents=True)
-    (folder / "buildpack.toml").write_text('api = "0.10"\n[buildpack]\nid = "acme/one"\nversion = "1"\n')
-    (ours.root / "order.toml").write_text('[[order]]\n[[order.group]]\nid = "acme/one"\nversion = "1"\n')
+    order = "[[order]]\n"
     for name in ("layers", "platform"):
         (ours.root / name).mkdir()
+    for id_ in ("one", "two")[: len(scripts)]:
+        folder = ours.root / f"buildpacks/acme_{id_}/1"
+        (folder / "bin").mkdir(parents=True)
+        (folder / "buildpack.toml").write_text(
+            f'api = "0.10"\n[buildpack]\nid = "acme/{id_}"\nversion = "1"\n'
+        )
+        order += f'[[order.group]]\nid = "acme/{id_}"\nversion = "1"\n'
+    (ours.root / "order.toml").write_text(order)
     ours.open()
-    for name, text in scripts.items():
-        (folder / "bin" / name).write_text(f"#!/bin/sh\n{text}\n")
-        (folder / "bin" / name).chmod(0o755)
+    for id_, script in zip(("one", "two"), scripts, strict=False):
+        for name, text in (("detect", "exit 0"), ("build", script)):
+            program = ours.root / f"buildpacks/acme_{id_}/1/bin/{name}"
+            program.write_text(f"#!/bin/sh\n{text}\n")
+            program.chmod(0o755)
     places = {name: str(ours.root / name) for name in ("app", "buildpacks", "layers", "platform", "launcher")}
     words = [word for name, path in places.items() for word in (f"-{name}", path)]
     words += ["-order", f"{ours.root}/order.toml", "-run", f"{ours.root}/run.toml", "-layout"]
+    words += ["-layout-dir", str(ours.images), "registry.example.com/acme/app:2"]
+    return ours.run("creator", *words, **environ)
 
-    ended = ours.run("creator", *words, "-layout-dir", str(ours.images), "registry.example.com/acme/app:2")
+
+ONE = 'mkdir $1/dep; echo "[types]\nlaunch = true" > $1/dep.toml'
+
+
+def test_the_creator_does_it_all(ours: Build) -> None:
+    """GEN-11, CRE-01."""
+    ended = _create(ours, ONE)
 
     assert ended.code == 0, ended.said
     path = ours.images / "registry.example.com/acme/app/2"
     assert f'tags = ["{path}"]' in ours.text("layers/report.toml")
     assert validate.manifest_faults(*_manifest(path)) == []
+
+
+@pytest.mark.parametrize(("trusted", "code", "word"), [("", 54, "ERROR"), ("true", 0, "Warning")])
+def test_in_the_creator_a_buildpack_must_not_change_an_earlier_ones_layer(
+    ours: Build, trusted: str, code: int, word: str
+) -> None:
+    ended = _create(ours, ONE, "echo evil > $1/../acme_one/dep/evil", PYBUILD_TRUST_BUILDER=trusted)
+
+    assert ended.code == code, ended.said
+    assert re.search(
+        f"{word}: buildpack acme/two@1 changed what acme/one@1 had made: .*/dep/evil", ended.said
+    )
+    assert (ours.images / "registry.example.com/acme/app/2").exists() == (not code)
 
 
 @pytest.mark.parametrize("kind", ["oci", "docker"])

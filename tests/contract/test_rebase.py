@@ -11,8 +11,8 @@ import pytest
 
 from pybuild.errors import PybuildError, RebaseError, RegistryError
 from pybuild.oci.reference import Reference
+from pybuild.platform.images.rebase import RebaseResult, rebase_images, rebase_request
 from pybuild.platform.pull import PullRefused
-from pybuild.platform.rebase import RebaseResult, rebase_images, rebase_request
 from pybuild.stores.daemon import DaemonStore
 from pybuild.stores.keychain import Keychain
 from pybuild.stores.registry import RegistryStore

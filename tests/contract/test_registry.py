@@ -586,6 +586,7 @@ def test_a_manifest_that_is_not_what_the_registry_says_is_refused(with_base: Reg
         store_for(with_base).find(f"{with_base.host}/acme/run")
 
 
+@pytest.mark.timeout(60)
 def test_an_endless_manifest_is_cut_off(with_base: Registry) -> None:
     """S-43."""
     with_base.fail("GET", "/manifests/", how="endless", times=10)

@@ -145,64 +145,6 @@ def test_forged_control_files_decide_nothing(lab: Lab) -> None:
     assert lab.output_of() == "honest\nan app\n"
 
 
-MEDDLING = {
-    "word": "echo evil > word",
-    "mode": "chmod 600 mode",
-    "time": "echo evilly > time; touch -r word time",
-    "new": "echo evil > new",
-    "gone": "rm gone/file",
-    "link": "ln -sf /etc/passwd link",
-}
-
-
-def test_a_buildpack_that_changes_an_earlier_ones_layer_is_named(lab: Lab) -> None:
-    """Issue 7: buildpacks of one build are one user. What one does to another is told, with both and every file."""
-    between = lab.buildpack(build="exit 0", name="between")
-    words = pair(
-        lab,
-        "\n".join(["cd /layers/acme_honest/tools; echo '{}' > ../tools.sbom.cdx.json", *MEDDLING.values()]),
-    )
-    more = 'cd "$1/tools"; mkdir gone; touch mode time gone/file same; ln -s word link'
-    lab.buildpack(build=f"{HONEST}\n{more}", name="honest")
-
-    outcome = lab.build(*words[:2], "--buildpack", between, *words[2:], "--verbose")
-
-    assert outcome.code == 0, outcome.text()
-    who = "buildpack acme/hostile@1 changed"
-    told = [line for line in outcome.stderr.splitlines() if who in line]
-    assert told[0].startswith(f"Warning: {who} what acme/honest@1 had made: /layers/acme_honest/tools/")
-    assert told[0].endswith(" and 6 more")
-    assert {line.rpartition("/acme_honest/")[2] for line in told[1:]} == {
-        "tools.sbom.cdx.json",
-        *(f"tools/{name}" for name in MEDDLING),
-    }
-
-
-def test_a_later_buildpack_that_leaves_layers_alone_is_not_named(lab: Lab) -> None:
-    """Nor one whose own layers change, in the first build or later ones, nor one that only reads."""
-    own = 'mkdir -p "$1/own"; date > "$1/own/now"; printf "[types]\\nlaunch = true\\ncache = true\\n" > "$1/own.toml"'
-    words = pair(lab, f"cat /layers/acme_honest/tools/word\n{own.replace('date', 'cat /proc/uptime')}")
-
-    for _ in range(2):
-        outcome = lab.build(*words)
-
-        assert outcome.code == 0, outcome.text()
-        assert "Warning" not in outcome.stderr
-
-
-def test_what_python_compiles_in_an_earlier_ones_layer_is_told_with_the_cure(lab: Lab) -> None:
-    outcome = lab.build(
-        *pair(
-            lab,
-            "cd /layers/acme_honest/tools; mkdir __pycache__; echo > __pycache__/a.pyc; echo > __pycache__/b.pyc",
-        )
-    )
-
-    assert outcome.code == 0, outcome.text()
-    assert "/layers/acme_honest/tools/__pycache__/a.pyc and 1 more" in outcome.stderr
-    assert "PYTHONPYCACHEPREFIX" in outcome.stderr
-
-
 @pytest.mark.parametrize("folder", ["../../etc", "/proc/self/fd/9", "/", "no/such/folder"])
 def test_a_working_directory_is_a_matter_of_the_image_only(lab: Lab, folder: str) -> None:
     """S-33: it is kept as it stands for the launcher, and nobody changes into it while building."""

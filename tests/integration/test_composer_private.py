@@ -124,7 +124,11 @@ def test_private_packages_are_fetched_with_a_bound_login_that_is_left_nowhere(
     assert answer == "Hello Ada"
     assert "Installing tests/names (0.1.0): Mirroring from packages/names" in built.stderr
     places = {
-        "output": [text.encode() for run in (without, refused, built) for text in (run.stdout, run.stderr)],
+        "output": [
+            text.encode()
+            for run in (without, refused, built, by_variable)
+            for text in (run.stdout, run.stderr)
+        ],
         "image": [b"".join(engine.get_image(image))],
         "configuration": [json.dumps([engine.inspect_image(image), engine.history(image)]).encode()],
         "cache": [volume(engine, each) for each in caches(engine, image)],

@@ -45,6 +45,7 @@ def in_volume(lab: Lab, script: str) -> None:
         lab.engine.remove_container(made, force=True)
 
 
+DROPPED = 'Not restoring "acme/bp:deps" from cache: '
 DAMAGE = {
     "one byte, same size and time": "touch -r acme_bp/deps/data t; printf X | dd of=acme_bp/deps/data conv=notrunc bs=1"
     " 2>/dev/null; touch -r t acme_bp/deps/data; rm t",
@@ -68,12 +69,14 @@ DAMAGE = {
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
 def test_a_damaged_cache_is_noticed_and_never_fails_a_build(faults: Faults, damage: str) -> None:
-    """F-22, G4, S-26: the build succeeds, and its image is a clean build's."""
+    """F-22, G4, S-26: the build succeeds, and its image is a clean build's; a layer that is not used is named."""
     in_volume(faults.lab, damage)
 
     outcome = faults.lab.build(*faults.words)
 
     assert outcome.code == 0, outcome.text()
+    dropped = [line for line in outcome.stderr.splitlines() if line.startswith(DROPPED)]
+    assert len(dropped) == ("layer: made" in outcome.stderr), outcome.text()
     faults.check_unharmed()
     assert "layer: kept" in faults.lab.build(*faults.words).stderr, "the build after that has a cache again"
 

@@ -14,12 +14,13 @@ import pytest
 from pybuild import events
 from pybuild.errors import BuilderUnusable
 from pybuild.oci.reference import Reference
-from pybuild.platform import bases, ownership
-from pybuild.platform.bootstrap import default_builder
-from pybuild.platform.builder import read_builder
-from pybuild.platform.builder_image import RUN_STATUS
-from pybuild.platform.recipe import Recipe
-from pybuild.platform.shipped import shipped
+from pybuild.platform import ownership
+from pybuild.platform.builders import bases
+from pybuild.platform.builders.bootstrap import default_builder
+from pybuild.platform.builders.builder import read_builder
+from pybuild.platform.builders.builder_image import RUN_STATUS
+from pybuild.platform.builders.recipe import Recipe
+from pybuild.platform.buildpacks.shipped import shipped
 from pybuild.stores.daemon import DaemonStore
 from support.pace import allowed
 

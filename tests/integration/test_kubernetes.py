@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pybuild.oci.reference import Reference
-from pybuild.platform import builder_image
-from pybuild.platform.modules import from_folder
+from pybuild.platform.builders import builder_image
+from pybuild.platform.buildpacks.modules import from_folder
 from pybuild.spec.order import ModuleRef
 from pybuild.spec.run_image import RunImageName
 from pybuild.stores.daemon import DaemonStore

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Self
 import pytest
 
 from pybuild.errors import BuildpackFailed
+from pybuild.platform.signing import keys
 from support.registry import PASSWORD, USER
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.docker
 
 MARK = "PLANTED-7f3a91c2"
+MIRRORED = "mirrored.example"
 HONEST = """\
 mkdir -p "$1/tools"
 echo honest > "$1/tools/word"
@@ -59,7 +61,7 @@ touch /marks/seen
 given one as an argument."""
 PLANTED = (
     *("file", "option", "caller", "binding", "secretfile", "secretvariable", "proxy", "registry", "config"),
-    *("url", "token", "remote", "index", "nowhere"),
+    *("url", "token", "remote", "index", "nowhere", "mirror", "runmirror", "key"),
 )
 """All but what project.toml says, which is of the app and in it."""
 
@@ -84,6 +86,14 @@ class Machine:
         (lab.root / "db" / "type").write_text("mysql")
         (lab.root / "db" / "password").write_text(f"{MARK}-binding")
         (lab.root / "home" / ".docker").mkdir()
+        settings = lab.root / "home" / ".config" / "pybuild"
+        settings.mkdir(parents=True)
+        (settings / "config.toml").write_text(
+            f'[registry-mirrors]\n"{MIRRORED}" = "me:{MARK}-mirror@127.0.0.1:1"\n'
+            f'[[run-images]]\nimage = "acme/run"\nmirrors = ["me:{MARK}-runmirror@127.0.0.1:1/run"]\n'
+        )
+        (lab.root / "tmp").mkdir()
+        keys.make_pair(lab.root / "team.key", lab.root / "team.pub", password=f"{MARK}-key")
         auths = {"other.example": {"auth": _basic("me", f"{MARK}-config")}, registry.host: {"auth": _basic(USER, PASSWORD)}}  # fmt: skip
         (lab.root / "home" / ".docker" / "config.json").write_text(json.dumps({"auths": auths}))
         self.words = [
@@ -91,13 +101,15 @@ class Machine:
             *("--secret", f"id=fromfile,src={lab.root}/secret", "--secret", "id=fromvariable,env=CONFIDED"),
             *("--binding", f"db={lab.root}/db", "--report-output-dir", str(lab.root / "report")),
             *("--sbom-output-dir", str(lab.root / "sboms"), "--iidfile", str(lab.root / "iid")),
-            *("--buildpack", buildpacks),
+            *("--report", str(lab.root / "page.html"), "--buildpack", buildpacks),
         ]
         self.environ = {
             "FROM_CALLER": f"{MARK}-caller",
             "CONFIDED": f"{MARK}-secretvariable",
             "http_proxy": f"http://user:{MARK}-proxy@127.0.0.1:9",
             "no_proxy": "127.0.0.1",
+            "TMPDIR": str(lab.root / "tmp"),
+            keys.PASSWORD: f"{MARK}-key",
             "CNB_REGISTRY_AUTH": json.dumps({"third.example": f"Basic {_basic('me', f'{MARK}-registry')}"}),
         }
 
@@ -106,6 +118,7 @@ class Machine:
             return self.lab.build(*self.words, *words, **self.environ)
         host = self.registry.host
         options = [*self.lab.build_words()[2:], "--publish", "--run-image", f"{host}/acme/run"]
+        options += ["--sign", str(self.lab.root / "team.key")]
         return self.lab.run("build", f"{host}/acme/app", *options, *self.words, *words, **self.environ)
 
 
@@ -177,7 +190,7 @@ class Watch:
                 # The program that the test starts, with the words that the user types; all else is ours.
                 if b"sys.argv[0] = 'pybuild'" not in words:
                     self.seen.add(words)
-            time.sleep(0.02)
+            time.sleep(0.001)
 
 
 def test_no_planted_secret_is_anywhere_after_builds_into_the_engine(machine: Machine) -> None:
@@ -206,9 +219,14 @@ def test_no_planted_secret_is_anywhere_after_builds_into_the_engine(machine: Mac
         }
     )  # fmt: skip
     assert found == []
-    # Variables pass through the arguments of `env` when a program of the build starts: docs/explanation/security.md.
-    never = [f"{MARK}-{place}" for place in PLANTED if place not in {"file", "option", "caller", "proxy"}]
-    assert search({"arguments of processes": sorted(watch.seen)}, never) == []
+    assert (
+        search(
+            {"arguments of processes": sorted(watch.seen)},
+            [f"{MARK}-{each}" for each in (*PLANTED, "project")],
+        )
+        == []
+    )
+    assert any(b"/bin/build" in words for words in watch.seen)
     assert b"honest" in b"".join(lab.engine.get_image(lab.name()))
     assert any(b"dockerd" in words for words in watch.seen)
 
@@ -225,6 +243,21 @@ def test_no_planted_secret_is_anywhere_in_a_registry(machine: Machine) -> None:
     found = {"output": [outcome.stdout + outcome.stderr], "registry": there, **kept_files(machine.lab)}
     assert search(found) == []
     assert search(found, [PASSWORD, _basic(USER, PASSWORD)]) == []
+    assert any(".sig" in tag for _, tag in machine.registry.manifests)
+
+
+def test_the_login_of_a_mirror_is_in_no_error(machine: Machine) -> None:
+    """S-45: the settings name a registry to ask instead of another one, and one more place of the run image."""
+    for words in (
+        ("--builder", f"{MIRRORED}/acme/builder"),
+        ("--run-image", f"{MIRRORED}/acme/run"),
+        ("--buildpack", f"docker://{MIRRORED}/acme/bp"),
+        ("--run-image", "acme/run"),
+    ):
+        failed = machine.build("-v", "--pull-policy", "always", *words)
+
+        assert failed.code not in {0, 2, 70}, failed.text()
+        assert search({"output": [failed.stdout + failed.stderr]}) == []
 
 
 @pytest.mark.parametrize(
@@ -242,7 +275,14 @@ def test_no_planted_secret_is_anywhere_in_a_registry(machine: Machine) -> None:
         ["app", "--previous-image", f"https://me:{MARK}-url@127.0.0.1:1/app"],
         ["app", "--tag", f"https://me:{MARK}-url@127.0.0.1:1/app"],
         ["app", "--insecure-registry", f"https://me:{MARK}-url@127.0.0.1:1"],
+        ["app", "--insecure-registry", f"me:{MARK}-url@127.0.0.1:1"],
         ["app", "--env", f"A B={MARK}-option"],
+        ["app", "--path", f"https://me:{MARK}-url@127.0.0.1:1/app.zip"],
+        ["app", "--path", f"git+https://me:{MARK}-url@127.0.0.1:1/app.git"],
+        ["app", "--descriptor", f"https://me:{MARK}-url@127.0.0.1:1/project.toml"],
+        [f"me:{MARK}-url@127.0.0.1:1/app"],
+        ["app", "--builder", f"git+https://me:{MARK}-url@127.0.0.1:1/builder.git"],
+        ["app", "--buildpack", f"git+https://me:{MARK}-url@127.0.0.1:1/bp.git"],
     ],
 )  # fmt: skip
 def test_an_error_about_a_word_never_shows_the_login_in_it(lab: Lab, words: list[str]) -> None:
@@ -263,10 +303,13 @@ def kept_files(lab: Lab) -> dict[str, list[bytes]]:
             "home": lab.root / "home",
             "report": lab.root / "report",
             "SBOMs": lab.root / "sboms",
+            "temporary": lab.root / "tmp",
         }.items()
     }
-    docker = (lab.root / "home" / ".docker" / "config.json").read_bytes()
-    places["home"] = [content for content in places["home"] if content != docker]
+    given = [lab.root / "home" / each for each in (".docker/config.json", ".config/pybuild/config.toml")]
+    theirs = [path.read_bytes() for path in given]
+    places["home"] = [content for content in places["home"] if content not in theirs]
+    places["page"] = [(lab.root / "page.html").read_bytes()]
     places["iid"] = [(lab.root / "iid").read_bytes()] if (lab.root / "iid").exists() else []
     assert places["report"]
     return places

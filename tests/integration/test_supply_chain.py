@@ -14,7 +14,7 @@ from pybuild.errors import InvalidInput, NotTrusted, RegistryError
 from pybuild.oci import tar
 from pybuild.oci.reference import Reference
 from pybuild.oci.statement import DSSE, IN_TOTO, Envelope
-from pybuild.platform import keys
+from pybuild.platform.signing import keys
 from pybuild.stores import attachments
 from pybuild.stores.keychain import Keychain
 from pybuild.stores.registry import RegistryStore

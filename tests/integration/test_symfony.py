@@ -9,6 +9,7 @@ import pytest
 
 from pybuild import engine as door
 from support import services, symfony
+from support.beside_web import process, until
 from support.expectation import Expectation, ProcessRun, Request
 from support.sample import PASSWORD, SAMPLES, build, check_process, forget, running
 
@@ -57,16 +58,21 @@ def test_symfony_is_built_migrated_and_served_from_a_bound_database(
     with services.started(engine, expected.services, image, account) as service:
         release = ProcessRun(type="release", contains=("The table of notes is made",))
         check_process(engine, image, release, expected, service)
+        assert service is not None
         with running(engine, image, expected, service) as served:
             health = json.loads(served.ask(Request(path="/health", headers={}))[2])
             added = served.ask(Request(path="/notes", method="POST", form={"text": "Größe <b>"}, headers={}))
             served.check(Request(path="/notes/1", contains=(r"Gr\u00f6\u00dfe \u003Cb\u003E",), headers={}))
+            with process(engine, image, "worker", service, expected) as worker:
+                until(served, "/notes/1", '"words":2')
             served.check(Request(path="/notes", method="POST", form={"text": " "}, status=422, headers={}))
             served.check(Request(path="/notes/2", status=404, headers={}))
             served.check(Request(path="/build/app.js", contains=("Notes of ${",), headers={}))
             with pytest.raises(door.NotFound), door.translating("looking for packages"):
                 engine.get_archive(served.container, "/workspace/node_modules")
 
+    assert worker.ended == 0, worker.said
+    assert 'Consuming messages from transport "async"' in worker.said
     assert "Symfony, for prod" in built.output
     assert "bin/console cache:warmup failed" not in built.output
     assert "neither Node.js nor its packages are in the image" in built.output

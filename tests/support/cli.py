@@ -20,7 +20,8 @@ import pytest
 
 from pybuild import engine as door
 from pybuild.oci.reference import Reference
-from pybuild.platform import builder_image, ownership, volumes
+from pybuild.platform import ownership, volumes
+from pybuild.platform.builders import builder_image
 from pybuild.spec.order import ModuleRef
 from pybuild.spec.run_image import RunImageName
 from pybuild.stores.daemon import DaemonStore
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 
 SOURCE = Path(__file__).parents[2] / "src"
-PROGRAM = "import sys; from pybuild.cli.main import main; sys.argv[0] = 'pybuild'; main()"
+PROGRAM = "import sys; from pybuild.cli.start import pybuild; sys.argv[0] = 'pybuild'; pybuild()"
 PATIENCE = 120.0
 """Seconds until a test gives up on something that a quiet machine does in a moment."""
 INHERITED = (

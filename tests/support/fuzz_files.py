@@ -21,8 +21,12 @@ from pybuild.libcnb.app_files import AppFiles
 from pybuild.lifecycle.cached_tar import below
 from pybuild.oci import index, tar, tar_parse, validate
 from pybuild.oci.digest import sha256
-from pybuild.platform import fetch_archive, keys, lifecycle_archive, lock, provenance, sbom
-from pybuild.platform.ignore_files import Ignored
+from pybuild.platform import lock
+from pybuild.platform.app.ignore_files import Ignored
+from pybuild.platform.builders import lifecycle_archive
+from pybuild.platform.buildpacks import fetch_archive
+from pybuild.platform.images import sbom
+from pybuild.platform.signing import keys, provenance
 from pybuild.spec import (
     builder_toml,
     config,

@@ -35,8 +35,9 @@ from pybuild.oci import model, tar
 from pybuild.oci.digest import sha256
 from pybuild.oci.reference import Reference
 from pybuild.oci.statement import Envelope, signed_digest
-from pybuild.platform import certificates, environment, source_zip
-from pybuild.platform.selection import Selection
+from pybuild.platform import certificates, environment
+from pybuild.platform.app import source_zip
+from pybuild.platform.app.selection import Selection
 from pybuild.spec import analyzed, buildpack, labels, launch, layer, order, plan, project, toml
 from pybuild.spec.api import BUILDPACK_APIS, ApiVersion
 from pybuild.spec.builder import Builder

@@ -18,7 +18,7 @@ from pybuild import engine
 from pybuild.errors import PybuildError
 from pybuild.events import info
 from pybuild.oci import tar
-from pybuild.platform.bootstrap import default_builder
+from pybuild.platform.builders.bootstrap import default_builder
 from pybuild.platform.environment import proxy_environ
 from support.service_kinds import KINDS, Account, Kind
 

@@ -110,9 +110,6 @@ class Soak:
         self._lab = lab
         self._chance = random.Random(seed)
         self._words = ["--buildpack", lab.buildpack(build=BUILD)]
-        self._temporary = lab.root / "tmp"
-        self._temporary.mkdir()
-        lab.environ["TMPDIR"] = str(self._temporary)
         self._clean = [self._clean_id(number) for number in range(versions)]
         assert len(set(self._clean)) == versions
         self._version = -1
@@ -201,8 +198,9 @@ class Soak:
         # one that comes after the image was written no longer matters.
         assert outcome.code in {0, -number, 128 + number}, where
         self._await_end(where)
-        left = self._lab.leftovers(patience=0)
-        # Killed between making the container and starting it: the next build removes that, as `_build` looks.
+        # Within two seconds a busy engine may not be done with the removal. Killed between making the container and
+        # starting it: nobody removes it but the next build, as `_build` looks.
+        left = self._lab.leftovers(patience=0 if number == signal.SIGKILL else PATIENCE)
         assert not left or number == signal.SIGKILL, where
         found = self._lab.image_id()
         assert found in {self._clean[before], self._clean[version]}, where
@@ -241,7 +239,7 @@ class Soak:
             volumes=len(client.volumes()["Volumes"] or []),
             images=len(client.images(all=True)),
             networks=len(client.networks()),
-            left=len([*self._temporary.iterdir(), *self._lab.state.rglob(".*")]),
+            left=len([*self._lab.tmp.iterdir(), *self._lab.state.rglob(".*")]),
             state=sum(path.stat().st_size for path in self._lab.state.rglob("*") if path.is_file()),
         )
 

@@ -22,7 +22,7 @@ VERSION = "5.4.0"
 
 _COMPONENTS = (
     *("Cache", "Config", "Console", "DependencyInjection", "ErrorHandler", "EventDispatcher", "Filesystem"),
-    *("Finder", "HttpFoundation", "HttpKernel", "Routing", "String", "VarDumper", "VarExporter"),
+    *("Finder", "HttpFoundation", "HttpKernel", "Messenger", "Routing", "String", "VarDumper", "VarExporter"),
 )
 
 
@@ -41,6 +41,7 @@ PACKAGES = {
     "psr/all": ("Psr", "Psr\\"),
     "doctrine/dbal": ("Doctrine/DBAL", "Doctrine\\DBAL\\"),
     "doctrine/common": ("Doctrine/Common", "Doctrine\\Common\\"),
+    "doctrine/persistence": ("Doctrine/Persistence", "Doctrine\\Persistence\\"),
     "doctrine/deprecations": ("Doctrine/Deprecations", "Doctrine\\Deprecations\\"),
 }
 _FUNCTIONS = {
@@ -48,10 +49,11 @@ _FUNCTIONS = {
     "symfony/string": ["Resources/functions.php"],
 }
 
-_FETCH = """set -e
+_FETCH = r"""set -e
 cd /tmp
 apt-get -qq update
-apt-get -qq install --download-only -y --no-install-recommends php-symfony-framework-bundle php-symfony-console php-doctrine-dbal
+apt-get -qq install --download-only -y --no-install-recommends \
+    php-symfony-framework-bundle php-symfony-console php-symfony-messenger php-doctrine-dbal php-doctrine-persistence
 mkdir /found
 for file in /var/cache/apt/archives/php-symfony-*.deb /var/cache/apt/archives/php-psr-*.deb /var/cache/apt/archives/php-doctrine-*.deb; do
     dpkg-deb -x "$file" /found

@@ -261,3 +261,18 @@ def listener(answer: bytes) -> Iterator[str]:
         finally:
             ended.set()
             thread.join()
+
+
+def test_a_signal_is_not_the_reason_of_what_fails_after_it() -> None:
+    """What is said of a container that could not be removed after Ctrl-C."""
+
+    def remove() -> None:
+        raise requests.exceptions.ReadTimeout("read timed out")
+
+    try:
+        raise KeyboardInterrupt("2")
+    except KeyboardInterrupt:
+        with pytest.raises(EngineUnavailable) as caught, engine.translating("removing"):
+            remove()
+
+    assert str(caught.value).endswith("during removing: read timed out")

@@ -20,9 +20,10 @@ from pybuild.libcnb.problem import Problem
 from pybuild.lifecycle.dockerignore import Ignore
 from pybuild.oci.reference import Reference
 from pybuild.oci.statement import Envelope
-from pybuild.platform import keys, source_zip
-from pybuild.platform.provenance import source_material
-from pybuild.platform.selection import Selection
+from pybuild.platform.app import source_zip
+from pybuild.platform.app.selection import Selection
+from pybuild.platform.signing import keys
+from pybuild.platform.signing.provenance import source_material
 from pybuild.spec.builder_toml import BuilderToml
 from pybuild.spec.fixture import Fixture
 from pybuild.spec.registry_index import RegistryId

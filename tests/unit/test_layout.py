@@ -17,10 +17,17 @@ FEW = 12
 
 
 def modules(folder: Path) -> set[str]:
-    return {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    """The modules in the folder, and the folders in it that are packages."""
+    return {path.stem for path in folder.glob("*.py")} - {"__init__"} | {
+        path.parent.name for path in folder.glob("*/__init__.py")
+    }
 
 
-LARGE = sorted(path.parent.name for path in SOURCE.glob("*/__init__.py") if len(modules(path.parent)) > FEW)
+LARGE = sorted(
+    str(path.parent.relative_to(SOURCE))
+    for path in (*SOURCE.glob("*/__init__.py"), *SOURCE.glob("platform/*/__init__.py"))
+    if len(modules(path.parent)) > FEW or path.parent.parent != SOURCE
+)
 
 
 @pytest.mark.parametrize("name", LARGE)

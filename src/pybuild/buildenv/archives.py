@@ -73,6 +73,13 @@ def listing(root: str, pack: Callable[[str], AbstractContextManager[Iterator[byt
     return Listing(root, tuple(sorted(found.values(), key=lambda entry: os.fsencode(entry.path))))
 
 
+def with_ctimes(found: Listing, seen: Listing) -> Listing:
+    """`found` with the ctimes of the entries that `seen` has too; without a stamp, for it may not have all."""
+    ctimes = {entry.path: entry.ctime for entry in seen.entries}
+    entries = tuple(replace(each, ctime=ctimes.get(each.path, 0)) for each in found.entries)
+    return Listing(found.root, entries)
+
+
 def _path(above: str, name: bytes) -> str:
     return f"{above.rstrip('/')}/{name.decode('utf-8', 'surrogateescape')}"
 

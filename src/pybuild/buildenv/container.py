@@ -217,13 +217,22 @@ class ContainerBuildEnv:
         return {**refused, **scripts.cut(data, wanted)}
 
     def scan(self, roots: Sequence[str]) -> list[Listing]:
-        """One listing for each root; see `BuildEnv.scan`. Without GNU find, or rights to look: from `pack`."""
+        """One listing for each root; see `BuildEnv.scan`. Without GNU find, or rights to look: by the engine."""
         if not roots:
             return []
         collected = _Collected(LISTING_LIMIT, "listing files")
         if self._carry_out(scripts.scan(roots), collected.add, doing="listing files") == 0:
             return scripts.read_listings(collected.data(), roots)
-        return [archives.listing(root, self.pack) for root in roots]
+        return self._listed_by_engine(roots, collected.data())
+
+    def _listed_by_engine(self, roots: Sequence[str], said: bytes) -> list[Listing]:
+        """From `pack`, with the ctimes that find could tell all the same: who closes a folder to us changes its own."""
+        listings = [archives.listing(root, self.pack) for root in roots]
+        try:
+            seen = scripts.read_listings(said, roots)
+        except BuildError:
+            return listings
+        return [archives.with_ctimes(all_, some) for all_, some in zip(listings, seen, strict=True)]
 
     def pack(self, path: str) -> AbstractContextManager[Iterator[bytes]]:
         """A tar of the tree at `path`; see `BuildEnv.pack`. Sockets are left out.

@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     from pybuild.buildenv.pipe import Pipe
 
 
+# Of the variables of the image, and of proxies, programs get those that are for them, and no other: `scripts.run`.
+_BARE = (
+    'exec env -i HOME="${HOME-}" LC_ALL=C PATH="${PATH:-/usr/bin:/bin}"'
+    ' ${LD_LIBRARY_PATH+LD_LIBRARY_PATH="$LD_LIBRARY_PATH"} /bin/sh -c "$0"'
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerSpec:
     """What a build container is made of.
@@ -36,7 +43,6 @@ class ContainerSpec:
     gid: int
     name: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
-    environ: Mapping[str, str] = field(default_factory=dict)
     binds: tuple[str, ...] = ()
     tmpfs: Mapping[str, str] = field(default_factory=dict)
     mounts: Mapping[str, Path] = field(default_factory=dict)
@@ -54,7 +60,7 @@ def create_container(client: docker.APIClient, spec: ContainerSpec, direct: Pipe
             spec.image,
             name=spec.name or None,
             # The image's own program, directory and health checks have no part in a build.
-            entrypoint=["/bin/sh", "-c", LOOP],
+            entrypoint=["/bin/sh", "-c", _BARE, LOOP],
             command=[],
             working_dir="/",
             healthcheck={"test": ["NONE"]},
@@ -62,7 +68,6 @@ def create_container(client: docker.APIClient, spec: ContainerSpec, direct: Pipe
             # Nothing in it wants to say goodbye: an engine that stops, or podman removing it, need not wait ten seconds.
             stop_signal="SIGKILL",
             user=f"{spec.uid}:{spec.gid}",
-            environment={"LC_ALL": "C", **spec.environ},
             labels=dict(spec.labels),
             host_config=_host_config(client, spec, direct),
             use_config_proxy=False,

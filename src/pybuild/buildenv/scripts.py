@@ -7,6 +7,7 @@ Names starting with an underscore only: k, w and s belong to the loop that evalu
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, overload
@@ -23,6 +24,14 @@ OUTPUT_LIMIT = 1 << 20
 RESULT_LIMIT = 1 << 20
 AT_ONCE = 64 << 10
 _RECORDS_AT_ONCE = 4096
+OWN = ("HOME", "LC_ALL", "LD_LIBRARY_PATH", "OLDPWD", "PATH", "PWD", "SHLVL", "_")
+"""All that the environment of the container's shell can have: `container_spec` starts it with four, and shells add four."""
+# For what shells themselves go by, or make; and what the program `env` would go by, which comes between.
+_OF_SHELLS = re.compile(
+    r"PATH|IFS|PWD|OLDPWD|SHLVL|_|LANG|LANGUAGE|LC_.*|LD_.*|BASH.*|COMP_.*|E?UID|PPID|GROUPS|SHELLOPTS|S?RANDOM|SECONDS"
+    r"|LINENO|FUNCNAME|DIRSTACK|HISTCMD|EPOCH.*|OPTIND|PIPESTATUS|POSIXLY_CORRECT"
+)
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _BLOCK = 512  # what POSIX's ulimit counts in
 
 
@@ -43,6 +52,11 @@ def quote(text: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'"
 
 
+def is_for_shells(name: str) -> bool:
+    """Whether a shell can give a variable of this name to a program: any other one has to be the program's argument."""
+    return _IDENTIFIER.fullmatch(name) is not None and _OF_SHELLS.fullmatch(name) is None
+
+
 def run(command: Command, *, most: int = 0) -> str:
     """Run one program with nothing but its own environment, its two outputs in one.
 
@@ -52,14 +66,18 @@ def run(command: Command, *, most: int = 0) -> str:
         raise InvalidInput(
             f"the program {command.argv[0]!r} has an = in its path, which env takes for a variable"
         )
-    words = ["exec", "env", "-i", *(quote(f"{name}={value}") for name, value in command.environ.items())]
+    # What a program is started with, everybody on the machine may read. What it has in its environment, only its user.
+    kept = {name: value for name, value in command.environ.items() if is_for_shells(name)}
+    exports = "".join(f"export {name}={quote(value)}\n" for name, value in kept.items())
+    words = ["exec", "env", *(f"-u {name}" for name in OWN if name not in command.environ)]
+    words += [quote(f"{name}={value}") for name, value in command.environ.items() if not is_for_shells(name)]
     words += [quote(word) for word in command.argv]
     # Opened anew, the pipe has its own flags: a program that makes its output non-blocking, as Node.js
     # does, would else do so to everyone who writes to it later.
     limit = f"ulimit -f {-(-most // _BLOCK)} 2>/dev/null || :\n" if most else ""
     return (
         "({ command exec >/proc/self/fd/1; } 2>/dev/null || :\n"
-        f"{limit}exec 2>&1\ncd {quote(command.cwd)} || exit 127\n{' '.join(words)})"
+        f"{limit}exec 2>&1\ncd {quote(command.cwd)} || exit 127\n{exports}{' '.join(words)})"
     )
 
 

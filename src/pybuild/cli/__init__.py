@@ -2,6 +2,7 @@
 
 | module | holds |
 |---|---|
+| `start` | the programs `pybuild` and `pybuild-pack`: how each begins and ends |
 | `main` | the `pybuild` command: chooses a subcommand, prints errors, exits |
 | `build`; `build_options`, `pack_options` | the build; its options, and those that only `pack` had |
 | `built`, `trail`, `why`, `id_files`, `file_list` | what a build came to: result, detection, layers, the image's name in a file; or which files it would get |

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pybuild.cli.why import Decisions
     from pybuild.events import Event
     from pybuild.platform.build import BuildResult
-    from pybuild.platform.sbom import SbomPackage
+    from pybuild.platform.images.sbom import SbomPackage
 
 _KINDS = {"reused": "good", "rebuilt": "new", "added": "new", "updated": "new"}
 
@@ -75,7 +75,7 @@ def _times(result: BuildResult, timings: Mapping[str, float], times: Times) -> I
 
 def _packages(result: BuildResult) -> Sequence[SbomPackage]:
     """What the image's bills of materials list; nothing for an image that has none, or is in no engine."""
-    from pybuild.platform.sbom import Selection, image_sbom, packages
+    from pybuild.platform.images.sbom import Selection, image_sbom, packages
 
     try:
         return packages(image_sbom(result.image_id, environ=os.environ), Selection())

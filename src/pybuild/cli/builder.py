@@ -18,8 +18,8 @@ from pybuild.cli.structured import HUMAN, output_format_option, write
 from pybuild.errors import BuilderUnusable, InvalidFile, InvalidInput
 
 if TYPE_CHECKING:
-    from pybuild.platform.builder_inspect import BuilderInfo
-    from pybuild.platform.two_places import Look
+    from pybuild.platform.builders.builder_inspect import BuilderInfo
+    from pybuild.platform.builders.two_places import Look
     from pybuild.spec.config import Config
 
 
@@ -72,8 +72,8 @@ def create(
     """
     with display.console() as shown:
         from pybuild.cli.making import chosen_registry, where_of
-        from pybuild.platform.builder_create import BuilderRequest, create_builder, flatten_groups
-        from pybuild.platform.made import parse_labels, parse_targets
+        from pybuild.platform.builders.builder_create import BuilderRequest, create_builder, flatten_groups
+        from pybuild.platform.builders.made import parse_labels, parse_targets
         from pybuild.spec.builder_toml import BuilderToml
 
         if config is None:
@@ -147,8 +147,8 @@ def inspect(
     with display.console() as shown:
         from pybuild.cli.builder_text import Shown
         from pybuild.platform import config
+        from pybuild.platform.builders.two_places import in_engine, in_registry
         from pybuild.platform.trust import is_trusted
-        from pybuild.platform.two_places import in_engine, in_registry
 
         known = config.load(os.environ)
         name = image or _default_builder(known)
@@ -185,7 +185,7 @@ def inspect(
 
 
 def _info(look: Look, depth: int) -> BuilderInfo | None:
-    from pybuild.platform.builder_inspect import inspect as read
+    from pybuild.platform.builders.builder_inspect import inspect as read
 
     return None if look.image is None else read(look.image, depth=depth)
 
@@ -195,7 +195,7 @@ def _default_builder(config: Config) -> str:
     if config.default_builder:
         return config.default_builder
     from pybuild import engine
-    from pybuild.platform.bootstrap import default_builder
+    from pybuild.platform.builders.bootstrap import default_builder
 
     with engine.connect() as client:
         return default_builder(client, environ=os.environ)
@@ -204,7 +204,7 @@ def _default_builder(config: Config) -> str:
 def _show_settings(name: str, look: Look, form: str) -> int:
     from pybuild.cli.builder_text import settings_data, settings_lines
     from pybuild.cli.table import line_width
-    from pybuild.platform.builder_inspect import settings as read
+    from pybuild.platform.builders.builder_inspect import settings as read
 
     if look.image is None or look.reader is None:
         raise look.error or BuilderUnusable(
@@ -225,7 +225,7 @@ def suggest(*, as_json: bool, display: Display) -> int:
     """List builders: pybuild's own, which builds use that name none, and those that others make."""
     with display.console():
         from pybuild.cli.module_text import columns
-        from pybuild.platform.known_builders import KNOWN_BUILDERS, OURS
+        from pybuild.platform.builders.known_builders import KNOWN_BUILDERS, OURS
 
         found = [each for each in (OURS, *KNOWN_BUILDERS) if each.suggested]
     if as_json:

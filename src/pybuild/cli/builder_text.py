@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pybuild.errors import PybuildError
-    from pybuild.platform.builder_inspect import Apis, BuilderInfo, ModuleInfo, Setting
+    from pybuild.platform.builders.builder_inspect import Apis, BuilderInfo, ModuleInfo, Setting
     from pybuild.spec.config import Config
 
 

@@ -20,8 +20,8 @@ from pybuild.cli.scaffolding import new_options, scaffold
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pybuild.platform.buildpack_tests import Tested
-    from pybuild.platform.lint import Finding
+    from pybuild.platform.buildpacks.buildpack_tests import Tested
+    from pybuild.platform.buildpacks.lint import Finding
 
 
 @click.group("buildpack", context_settings=CONTEXT)
@@ -82,7 +82,7 @@ def test(
     this machine. Exit code 1 if a test fails.
     """
     with replace(display, quiet=True, verbose=False).console():
-        from pybuild.platform.buildpack_tests import cases, run
+        from pybuild.platform.buildpacks.buildpack_tests import cases, run
 
         results = [run(folder, case) for case in cases(folder, names)]
     failed = [each for each in results if each.problems]
@@ -137,7 +137,7 @@ def lint(
 ) -> int:
     """Check the buildpack or extension in FOLDER (default: here) against the specification. Exit code 1 for errors."""
     with display.console():
-        from pybuild.platform.lint import lint as check
+        from pybuild.platform.buildpacks.lint import lint as check
 
         found = check(folder)
     errors = [each for each in found if strict or each.severity == "error"]

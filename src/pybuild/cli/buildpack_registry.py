@@ -23,7 +23,7 @@ from pybuild.cli.options import CONTEXT, insecure_registry_option
 def pull(name: str, *, registry: str | None, display: Display) -> int:
     """Pull a package into the engine: an image, or an id in a buildpack registry."""
     with display.console() as shown:
-        from pybuild.platform.registering import pull_package
+        from pybuild.platform.buildpacks.registering import pull_package
 
         image = pull_package(name, chosen_registry(registry), environ=os.environ)
         shown.line(f"Successfully pulled '{name}'", style="32")
@@ -53,7 +53,7 @@ def register(
     For an index on GitHub, prints the URL of a form that is filled in; into any other git repository, commits and pushes.
     """
     with display.console() as shown:
-        from pybuild.platform.registering import register as add
+        from pybuild.platform.buildpacks.registering import register as add
 
         done = add(image, chosen_registry(registry), environ=os.environ, insecure=insecure_registries)
         shown.line(done.text, style="32" if done.finished else "")
@@ -77,7 +77,7 @@ def yank(
 ) -> int:
     """Have a version of a buildpack marked in a buildpack registry, so that nobody uses it any more."""
     with display.console() as shown:
-        from pybuild.platform.registering import yank as mark
+        from pybuild.platform.buildpacks.registering import yank as mark
 
         done = mark(name, chosen_registry(registry), undo=undo, environ=os.environ)
         shown.line(done.text, style="32" if done.finished else "")

@@ -17,8 +17,8 @@ from pybuild.cli.options import insecure_registry_option
 from pybuild.errors import PybuildError
 
 if TYPE_CHECKING:
-    from pybuild.platform.compare import Comparison
-    from pybuild.platform.compare_build import BuildComparison
+    from pybuild.platform.images.compare import Comparison
+    from pybuild.platform.images.compare_build import BuildComparison
 
 _TROUBLE = 2  # as diff and cmp have it: 1 only ever says that something differs
 
@@ -80,7 +80,7 @@ def command(
                     app, builder or "", keep=keep, all_layers=all_layers
                 )
             else:
-                from pybuild.platform.compare_stored import compare
+                from pybuild.platform.images.compare_stored import compare
 
                 result = compare(
                     *images, environ=os.environ, all_layers=all_layers, insecure=insecure_registries
@@ -107,7 +107,7 @@ def _check_words(images: tuple[str, ...], app: Path | None, builder: str | None,
 
 
 def _built(app: Path, builder: str, *, keep: bool, all_layers: bool) -> BuildComparison:
-    from pybuild.platform.compare_build import compare_builds
+    from pybuild.platform.images.compare_build import compare_builds
 
     return compare_builds(app, builder, environ=os.environ, keep=keep, all_layers=all_layers)
 

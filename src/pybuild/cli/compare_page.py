@@ -17,12 +17,12 @@ from pybuild.cli.compare_table import (
 )
 from pybuild.cli.console import human_time
 from pybuild.cli.page import cells, page, section, text
-from pybuild.platform.compare import Comparison
+from pybuild.platform.images.compare import Comparison
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from pybuild.platform.compare_build import BuildComparison
+    from pybuild.platform.images.compare_build import BuildComparison
 
 MOST_ROWS = 500
 """Rows of one table; a page that nobody can scroll through helps nobody, and --json has them all."""

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from pybuild.cli.console import human_size, human_time, printable
 from pybuild.cli.table import table
-from pybuild.platform.compare import Comparison
-from pybuild.platform.image_facts import RUN_IMAGE
+from pybuild.platform.images.compare import Comparison
+from pybuild.platform.images.image_facts import RUN_IMAGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from pybuild.platform.compare import LayerFiles, LayerPair
-    from pybuild.platform.compare_build import BuildComparison
-    from pybuild.platform.differences import Difference, Section
-    from pybuild.platform.entry_changes import EntryFacts, FileChange
-    from pybuild.platform.sbom_changes import SbomChange
+    from pybuild.platform.images.compare import LayerFiles, LayerPair
+    from pybuild.platform.images.compare_build import BuildComparison
+    from pybuild.platform.images.differences import Difference, Section
+    from pybuild.platform.images.entry_changes import EntryFacts, FileChange
+    from pybuild.platform.images.sbom_changes import SbomChange
 
 SIGNS = {"same": "=", "changed": "~", "added": "+", "removed": "-"}
 _STYLES = {"~": "33", "+": "32", "-": "31"}

@@ -29,7 +29,7 @@ def command(*, as_json: bool, prepare: bool, display: Display) -> int:
 
         if prepare:
             from pybuild import engine
-            from pybuild.platform.bootstrap import default_builder
+            from pybuild.platform.builders.bootstrap import default_builder
 
             with engine.connect() as client:
                 default_builder(client)

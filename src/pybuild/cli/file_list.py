@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 def list_files(request: BuildRequest, *, as_json: bool) -> None:
     """Print every file with its size, in the order in which they are sent; the sum goes to standard error."""
+    from pybuild.platform.app.source_entry import shown_name
     from pybuild.platform.prepare import app_source, read_project
-    from pybuild.platform.source_entry import shown_name
 
     source = app_source(request, read_project(request))
     found = [(shown_name(each.path), each.size) for each in source.reader.walk() if each.kind != "d"]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pybuild.errors import PybuildError
-    from pybuild.platform.inspect import AppImage, Inspected, ModuleShown
+    from pybuild.platform.images.inspect import AppImage, Inspected, ModuleShown
 
 
 @click.command(
@@ -35,7 +35,7 @@ def command(
     """Show buildpacks, processes, run image and rebasability of the app image IMAGE, in the registry and in the engine."""
     with display.console() as shown:
         from pybuild.platform import config
-        from pybuild.platform.inspect import inspect_image
+        from pybuild.platform.images.inspect import inspect_image
         from pybuild.platform.pull import checked_registry
 
         found = inspect_image(

@@ -5,7 +5,6 @@ Only the module of the command that was asked for is imported, so that `pybuild 
 
 from __future__ import annotations
 
-import gc
 import importlib
 import sys
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pybuild import __version__, events
-from pybuild.cli.signals import Stopped, end, listen
+from pybuild.cli.signals import Stopped
 from pybuild.errors import DiskFull, PybuildError
 
 if TYPE_CHECKING:
@@ -49,7 +48,6 @@ COMMANDS = {
 
 _ALIASES = {"inspect-image": "inspect"}
 
-_FEW_COLLECTIONS = 50_000  # objects, some 5 MB, instead of 700
 _BUG = 70  # EX_SOFTWARE of sysexits.h: the error is ours
 
 
@@ -137,14 +135,6 @@ def run(args: Sequence[str]) -> int:
     except Exception as exc:  # noqa: BLE001 - the last line before a traceback would reach the user
         return told_bug(exc)
     return result if isinstance(result, int) else 0
-
-
-def main() -> None:
-    """The `pybuild` command."""
-    # Imports make objects that stay until the end. To look through them again and again is a third of their time.
-    gc.set_threshold(_FEW_COLLECTIONS)
-    listen()
-    end(run(sys.argv[1:]))
 
 
 def _failed(message: str, hint: str, code: int) -> int:

@@ -10,7 +10,7 @@ import click
 from pybuild.cli.options import insecure_registry_option
 
 if TYPE_CHECKING:
-    from pybuild.platform.made import Outcome, Where
+    from pybuild.platform.builders.made import Outcome, Where
     from pybuild.spec.config import IndexRegistry
 
 registry_option = click.option(
@@ -63,7 +63,7 @@ def where_of(name: str, making: dict[str, Any]) -> Where:
     """The place that the options of `making_options` name."""
     from pybuild.oci.reference import Reference
     from pybuild.platform import config
-    from pybuild.platform.made import Where
+    from pybuild.platform.builders.made import Where
     from pybuild.platform.pull import DEFAULT_POLICY, checked_policy, checked_registry
 
     settings = config.load(os.environ)

@@ -16,7 +16,7 @@ from pybuild.errors import InvalidInput
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pybuild.platform.manifest_lists import Lists
+    from pybuild.platform.images.manifest_lists import Lists
 
 _format_option = click.option(
     "-f",
@@ -180,7 +180,7 @@ def rm(name: str, images: tuple[str, ...], *, insecure_registries: tuple[str, ..
 
 def _lists(insecure_name: str, insecure: Sequence[str]) -> Lists:
     from pybuild.oci.reference import Reference
-    from pybuild.platform.manifest_lists import Lists
+    from pybuild.platform.images.manifest_lists import Lists
     from pybuild.platform.pull import checked_registry
 
     hosts = [Reference.parse(insecure_name).registry] if insecure_name else []

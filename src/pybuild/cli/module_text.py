@@ -10,7 +10,7 @@ from pybuild.cli.console import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pybuild.platform.builder_inspect import ModuleInfo, Step
+    from pybuild.platform.builders.builder_inspect import ModuleInfo, Step
 
 BRANCH, LAST, TRUNK = " ├ ", " └ ", " │ "
 NONE = "  (none)"

@@ -19,7 +19,7 @@ from pybuild.cli import pack_arguments
 from pybuild.cli.display import shown_by
 from pybuild.cli.options import CONTEXT
 from pybuild.cli.pack_arguments import NO_BUILDER
-from pybuild.cli.signals import Stopped, end, listen
+from pybuild.cli.signals import Stopped
 from pybuild.errors import InvalidFile, PybuildError
 
 if TYPE_CHECKING:
@@ -58,12 +58,6 @@ _NO_SUCH = 'Error: unknown command "{0}" for "pack"\nRun \'pack --help\' for usa
 def command(args: tuple[str, ...]) -> int:
     """Do what `pack ARGS` would do, with its settings and in its words. The program `pybuild-pack` is the same."""
     return pack(args[1:] if args[:1] == ("--",) else args)
-
-
-def main() -> None:
-    """The program `pybuild-pack`."""
-    listen()
-    end(pack(sys.argv[1:]))
 
 
 def pack(args: Sequence[str]) -> int:

@@ -26,12 +26,12 @@ def choice_options(function: Any) -> Any:
         click.option(
             "--trust-extra-buildpacks",
             is_flag=True,
-            help="Accepted for scripts written for pack, as --trust-builder.",
+            help="Buildpacks that the builder does not have may change what an earlier one has made.",
         ),
         click.option(
             "--trust-builder",
             is_flag=True,
-            help="Accepted for scripts written for pack: every builder runs in the same way, without socket and credentials.",
+            help="Any buildpack may change what an earlier one has made; that is a warning then, no error.",
         ),
         click.option(
             "--userns-host",

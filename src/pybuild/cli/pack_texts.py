@@ -11,7 +11,7 @@ from pybuild.cli import completion
 from pybuild.cli.report import config_section, machine, redacted
 from pybuild.errors import InvalidInput, PybuildError
 from pybuild.platform import config as settings
-from pybuild.platform.known_builders import KNOWN_BUILDERS
+from pybuild.platform.builders.known_builders import KNOWN_BUILDERS
 
 if TYPE_CHECKING:
     from pybuild.spec.config import Config

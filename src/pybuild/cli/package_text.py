@@ -10,7 +10,7 @@ from pybuild.cli.module_text import group_tree, module_table, step_data
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pybuild.platform.package_inspect import PackageInfo
+    from pybuild.platform.buildpacks.package_inspect import PackageInfo
 
 
 def buildpack_lines(info: PackageInfo, *, mixins: bool) -> Iterator[str]:

@@ -17,7 +17,7 @@ from pybuild.events import warn
 if TYPE_CHECKING:
     from pybuild.cli.console import Console
     from pybuild.cli.json_log import JsonLog
-    from pybuild.platform.modules import Kind
+    from pybuild.platform.buildpacks.modules import Kind
 
 CNB = ".cnb"
 
@@ -67,8 +67,8 @@ def make(
     apart: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """Make a package and say so; returns what was made, as data."""
-    from pybuild.platform.made import parse_labels, parse_targets
-    from pybuild.platform.package import PackageRequest, make_package
+    from pybuild.platform.builders.made import parse_labels, parse_targets
+    from pybuild.platform.buildpacks.package import PackageRequest, make_package
 
     if config is not None and path is not None:
         raise InvalidInput(
@@ -130,7 +130,7 @@ def show(
 ) -> None:
     """Print what a package says of itself."""
     from pybuild.cli.package_text import buildpack_lines, data, extension_lines
-    from pybuild.platform.package_inspect import Question, inspect
+    from pybuild.platform.buildpacks.package_inspect import Question, inspect
 
     found = inspect(
         Question(

@@ -120,6 +120,7 @@ def export_image(
                 exec_env=inputs.exec_env,
                 project=project,
                 extended=extended,
+                trusts=lambda _: inputs.trust_builder,
                 cache=_known(analysis, store, cache),
                 tars=cache if isinstance(cache, TarCache) else None,
             ),

@@ -11,13 +11,14 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from functools import partial
 from typing import IO, TYPE_CHECKING
 
 from pybuild import events
 from pybuild.cli.console import Console, printable
 from pybuild.cli.phase_run import IDENTITY, PhaseRun
 from pybuild.cli.phase_stores import STORES
-from pybuild.cli.signals import Stopped, end, listen
+from pybuild.cli.signals import Stopped, carry_out
 from pybuild.errors import InvalidInput, PlatformApiUnsupported, PybuildError
 from pybuild.lifecycle.go_flags import UsageError
 from pybuild.lifecycle.inputs import PHASES, VERSION, PhaseName, read_inputs
@@ -75,10 +76,9 @@ def run(
 
 def main() -> None:
     """The program that this process was started as."""
-    listen()
     # The standard output of a launch belongs to the app (ADR 4).
     stream = sys.stderr.buffer if _launched(sys.argv) else sys.stdout.buffer
-    end(run(sys.argv, os.environ, stream))
+    carry_out(partial(run, sys.argv, os.environ, stream))
 
 
 def _carry_out(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from pybuild.cli.console import Console
     from pybuild.cli.json_log import JsonLog
-    from pybuild.platform.rebase import RebaseResult
+    from pybuild.platform.images.rebase import RebaseResult
 
 _LONGEST_VALUE = 200
 
@@ -71,7 +71,7 @@ def command(
     """
     with display.console() as shown:
         from pybuild.platform import config
-        from pybuild.platform.rebase import rebase_images, rebase_request
+        from pybuild.platform.images.rebase import rebase_images, rebase_request
 
         settings = config.load(os.environ)
         results = rebase_images(rebase_request(images, caller=os.environ, config=settings, **words))

@@ -16,7 +16,7 @@ from pybuild.cli.signals import Stopped
 if TYPE_CHECKING:
     import docker
 
-    from pybuild.platform.run import RunRequest
+    from pybuild.platform.images.run import RunRequest
 
 
 _LAST_WORDS_SECONDS = 5
@@ -93,9 +93,9 @@ def command(
         from pybuild.oci.reference import Reference
         from pybuild.platform.confided import binding_folder
         from pybuild.platform.environment import user_environ
+        from pybuild.platform.images.run import RunRequest, read_port
         from pybuild.platform.limits import read_limits
         from pybuild.platform.request import checked_volume
-        from pybuild.platform.run import RunRequest, read_port
 
         request = RunRequest(
             image=Reference.parse(image),
@@ -115,7 +115,7 @@ def command(
 def _run(client: docker.APIClient, request: RunRequest) -> int:
     from pybuild import events
     from pybuild.cli.terminal import pass_on
-    from pybuild.platform.run import running
+    from pybuild.platform.images.run import running
 
     with running(client, request) as app:
         for port in app.ports:

@@ -16,7 +16,7 @@ from pybuild.cli.options import insecure_registry_option
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from pybuild.platform.sbom import SbomDocument, SbomPackage, Selection
+    from pybuild.platform.images.sbom import SbomDocument, SbomPackage, Selection
 
 _MOST_LICENCE = 40
 _SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -96,7 +96,7 @@ def show(
     if output_dir is not None and not merge and (kind or name):
         raise click.UsageError("--type and --name need --merge: a document is written as it is, or made anew")
     with display.console() as shown:
-        from pybuild.platform.sbom import Selection, image_sbom, packages
+        from pybuild.platform.images.sbom import Selection, image_sbom, packages
 
         selection = Selection(buildpack=buildpack, type=kind, name=name)
         found = image_sbom(image, environ=os.environ, remote=remote, insecure=insecure_registries)
@@ -137,7 +137,7 @@ def download(
 ) -> int:
     """Write the bills of materials of IMAGE into a folder, as they are: `layers/sbom/launch/BUILDPACK/LAYER/sbom.*.json`."""
     with display.console() as shown:
-        from pybuild.platform.sbom import image_sbom, save
+        from pybuild.platform.images.sbom import image_sbom, save
 
         found = image_sbom(image, environ=os.environ, remote=remote, insecure=insecure_registries)
         for file in save(found, output_dir):
@@ -156,7 +156,7 @@ def _written(
 ) -> Iterable[Path]:
     from dataclasses import replace
 
-    from pybuild.platform.sbom import ENDINGS, save
+    from pybuild.platform.images.sbom import ENDINGS, save
 
     if not merge:
         return save(
@@ -174,7 +174,7 @@ def _written(
 
 
 def _document(image: str, found: Sequence[SbomDocument], selection: Selection, format_: Any) -> str:
-    from pybuild.platform.sbom_merge import merged
+    from pybuild.platform.images.sbom_merge import merged
 
     return merged(image, found, format_, selection)
 

@@ -10,8 +10,8 @@ import click
 if TYPE_CHECKING:
     from pybuild.cli.console import Console
     from pybuild.cli.json_log import JsonLog
-    from pybuild.platform.modules import Kind
-    from pybuild.platform.scaffold import Language
+    from pybuild.platform.buildpacks.modules import Kind
+    from pybuild.platform.buildpacks.scaffold import Language
 
 
 def new_options(function: Any) -> Any:
@@ -55,8 +55,8 @@ def scaffold(
     targets: tuple[str, ...],
 ) -> None:
     """Make the folder and say what is in it, and what to type next."""
-    from pybuild.platform.made import parse_targets
-    from pybuild.platform.scaffold import Scaffold, make
+    from pybuild.platform.builders.made import parse_targets
+    from pybuild.platform.buildpacks.scaffold import Scaffold, make
 
     language: Language = "python" if lang == "python" else "sh"
     folder = path or Path(id.rpartition("/")[2])

@@ -8,7 +8,10 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Stopped(BaseException):
@@ -27,8 +30,23 @@ class Stopped(BaseException):
         return 128 + self.number
 
 
-def listen() -> None:
-    """Have SIGINT, SIGTERM and SIGHUP raise `Stopped` in the main thread, once; then end the process."""
+def carry_out(work: Callable[[], int]) -> NoReturn:
+    """Do `work` and end the process with its exit code. SIGINT, SIGTERM and SIGHUP raise `Stopped` in it, the first time.
+
+    A signal while this begins or ends is no traceback either.
+    """
+    try:
+        _listen()
+        code = work()
+        for name in _SIGNALS:
+            signal.signal(name, signal.SIG_DFL)
+    except Stopped as exc:
+        sys.stderr.write("ERROR: stopped\n")
+        code = exc.exit_code
+    end(code)
+
+
+def _listen() -> None:
     seen: list[int] = []
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
@@ -38,7 +56,7 @@ def listen() -> None:
         seen.append(number)
         raise Stopped(number)
 
-    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for name in _SIGNALS:
         signal.signal(name, on_signal)
 
 

@@ -34,7 +34,7 @@ def make_key(name: str, *, display: Display) -> int:
     PYBUILD_KEY_PASSWORD, if it is set, encrypts the one that signs, and is needed to use it.
     """
     with display.console() as shown:
-        from pybuild.platform.keys import PASSWORD, make_pair
+        from pybuild.platform.signing.keys import PASSWORD, make_pair
 
         private, public = Path(f"{name}.key"), Path(f"{name}.pub")
         make_pair(private, public, password=os.environ.get(PASSWORD, ""))
@@ -57,7 +57,7 @@ def sign(
 ) -> int:
     """Sign the image that IMAGE names in its registry now; prints its digest."""
     with display.console() as shown:
-        from pybuild.platform import keys, signatures
+        from pybuild.platform.signing import keys, signatures
 
         private = keys.read_private(key, password=os.environ.get(keys.PASSWORD, ""))
         with _opened(insecure_registries) as store:
@@ -84,7 +84,7 @@ def check(
 ) -> int:
     """Check that IMAGE has been signed by KEY; prints its digest. Ends with 15 where it has not."""
     with display.console():
-        from pybuild.platform import keys, signatures
+        from pybuild.platform.signing import keys, signatures
 
         public = keys.read_public(key)
         with _opened(insecure_registries) as store:

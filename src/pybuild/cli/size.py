@@ -16,7 +16,7 @@ from pybuild.cli.options import insecure_registry_option
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pybuild.platform.size import ImageSize
+    from pybuild.platform.images.size import ImageSize
 
 _WORTH_A_WORD = 1 << 20
 _MOST_CLASSES = 3
@@ -44,7 +44,7 @@ def command(
     Sizes are those of files' contents, not compressed. With -q only the sum is printed, in bytes.
     """
     with display.console():
-        from pybuild.platform.size import image_size
+        from pybuild.platform.images.size import image_size
 
         found = image_size(image, environ=os.environ, insecure=insecure_registries)
     if as_json:
@@ -60,7 +60,7 @@ def command(
 
 def size_as_data(found: ImageSize) -> dict[str, Any]:
     """The sizes for `--json`."""
-    from pybuild.platform.size import maker
+    from pybuild.platform.images.size import maker
 
     return {
         "image": found.name,
@@ -89,7 +89,7 @@ def size_as_data(found: ImageSize) -> dict[str, Any]:
 
 def _lines(found: ImageSize) -> Iterator[str]:
     from pybuild.cli.table import line_width, table
-    from pybuild.platform.file_classes import SPARE
+    from pybuild.platform.images.file_classes import SPARE
 
     width = line_width()
     yield f"{found.name}: {human_size(found.size)} in {len(found.layers)} layers"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pybuild.cli.table import table
 from pybuild.errors import DetectionFailed
-from pybuild.platform.lookalikes import apps_below
+from pybuild.platform.app.lookalikes import apps_below
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

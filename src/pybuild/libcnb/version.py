@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+MOST_DIGITS = 18
 Numbers = tuple[int, int, int]
 Test = Callable[[Numbers], bool]
 
 
 def numbers(version: str) -> Numbers:
     """Major, minor and patch; what is missing is 0: `v20.1` → (20, 1, 0)."""
-    found = [int(part) for part in re.findall(r"\d+", version)[:3]]
+    # No version has numbers that long, and Python refuses to read the longest ones.
+    found = [int(part[:MOST_DIGITS]) for part in re.findall(r"\d+", version)[:3]]
     major, minor, patch = (*found, 0, 0, 0)[:3]
     return major, minor, patch
 

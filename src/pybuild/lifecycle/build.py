@@ -8,7 +8,7 @@ from __future__ import annotations
 import signal
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from secrets import randbelow
 from shlex import quote
@@ -20,6 +20,7 @@ from pybuild.events import BuildpackFinished, Output, detail, emit, warn
 from pybuild.lifecycle import layers_dir, sbom
 from pybuild.lifecycle.contributions import build_layer_environ, merge_processes, plan_of, without_met
 from pybuild.lifecycle.env_dirs import follow_links
+from pybuild.lifecycle.layers_dir import Left
 from pybuild.lifecycle.outputs import (
     NOT_LAYERS,
     Outputs,
@@ -92,14 +93,14 @@ class BuiltLayer:
 class BuiltBuildpack:
     """What one buildpack leaves to export. `layers` and `sboms`: in the order of their names' bytes.
 
-    `began`: when its bin/build was about to start, as files' times; 0 for the first one, and where that is not known.
+    `left`: how that was when the next buildpack began; nothing is known of the last one.
     """
 
     module: GroupElement
     layers: tuple[BuiltLayer, ...]
     store: StoreToml | None = None
     sboms: tuple[SbomFile, ...] = ()
-    began: int = 0
+    left: Left = field(default_factory=Left)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +148,11 @@ class _Ran:
     module: Module
     directory: str
     outputs: Outputs
-    began: int
+
+    def kept(self) -> list[str]:
+        """Names of the layers that stay in their place."""
+        ignored = _ignored(self.outputs.layers)
+        return [name for name in self.outputs.layers if name not in ignored]
 
 
 class _Work:
@@ -174,8 +179,13 @@ class _Work:
         plan_path = f"{self._temporary}/{own}/plan.toml"
         plan = plan_of(self._plan, element.id)
         text = plan.write().decode()
-        self._lines += layers_dir.preparation(directory, plan_path, text, timed=self._ran is not None)
-        began = layers_dir.read_time(self._send())
+        ready = layers_dir.preparation(directory, plan_path, text)
+        if self._ran is None:
+            self._lines += ready
+        else:
+            first, last = layers_dir.leaving(self._ran.directory, self._ran.kept(), self._temporary)
+            self._lines = [*ready, *first, *self._lines, *last]
+        self._send()
         command = self._command(module, directory, plan_path)
         start = time.monotonic()
         status = self._env.run(command, partial(_shown, element.id))
@@ -192,7 +202,7 @@ class _Work:
         self._plan = without_met(self._plan, self._met(plan, outputs, directory))
         self._lines += layers_dir.tidying(directory, _ignored(outputs.layers))
         self._lines.append(f"rm -rf -- {quote(self._temporary)}")
-        self._ran = _Ran(element, module, directory, outputs, began)
+        self._ran = _Ran(element, module, directory, outputs)
 
     def finish(self) -> Built:
         """Tidy up after the last buildpack and write what all of them said."""
@@ -247,17 +257,17 @@ class _Work:
         check_unmet(outputs.build.unmet, asked, f"{directory}/build.toml")
         return [name for name in asked if name not in outputs.build.unmet]
 
-    def _send(self) -> bytes:
-        """Send the lines that are due, and take in what they say about the buildpack that ran last; return all of it."""
+    def _send(self) -> None:
+        """Send the lines that are due, and take in what they say about the buildpack that ran last."""
         said = run_lines(self._env, self._lines, first=layers_dir.FUNCTIONS)
         self._lines = []
         ran, self._ran = self._ran, None
         if ran is not None:
             with _as_build_error(ran.module):
-                self._settle(ran, layers_dir.read_found(said, ran.directory))
-        return said
+                found = layers_dir.read_found(said, ran.directory)
+                self._settle(ran, found, layers_dir.read_left(said, ran.kept()))
 
-    def _settle(self, ran: _Ran, found: Found) -> None:
+    def _settle(self, ran: _Ran, found: Found, left: Left) -> None:
         outputs = ran.outputs
         check_directories(outputs.layers, found.kinds, ran.directory)
         env_files = {
@@ -273,7 +283,7 @@ class _Work:
                 layers=_layers(outputs.layers, found, ran.directory),
                 store=outputs.store,
                 sboms=_sboms(ran, found),
-                began=ran.began,
+                left=left,
             )
         )
 

@@ -16,13 +16,14 @@ from pybuild.lifecycle.build import BuildInputs, build
 from pybuild.lifecycle.detect import Detected, DetectInputs, detect
 from pybuild.lifecycle.env_dirs import read_given
 from pybuild.lifecycle.export import Exported, ExportInputs, export
+from pybuild.lifecycle.meddling import nobody
 from pybuild.lifecycle.restore import RestoreInputs, restore
 from pybuild.spec import target as targets
 from pybuild.spec.labels import LauncherIdentity, ProjectMetadata
 from pybuild.spec.order import OrderFile, System
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from pybuild.buildenv.api import BuildEnv
     from pybuild.lifecycle.build import Built
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from pybuild.oci.reference import Reference
     from pybuild.spec.api import ApiVersion
     from pybuild.spec.environ import Given
+    from pybuild.spec.order import GroupElement
     from pybuild.spec.run_image import RunImageName
     from pybuild.stores.api import ImageStore, LayerCache
 
@@ -58,7 +60,7 @@ class CreateInputs:
     environment's own variables. `upload`: digest of what was put into the app directory, "" if unknown.
     `trust`: variables by which tools find the platform's CA certificates. `run_images`: all that the builder knows.
     `cache`: what is known of layers in place; `elsewhere`: a further cache, for those that are not. `labels`: for the image.
-    `keep_failed`: see `BuildInputs`.
+    `keep_failed`: see `BuildInputs`; `trusts`: see `ExportInputs`.
     """
 
     names: Sequence[Reference]
@@ -82,6 +84,7 @@ class CreateInputs:
     elsewhere: LayerCache | None = None
     labels: Sequence[tuple[str, str]] = ()
     keep_failed: bool = False
+    trusts: Callable[[GroupElement], bool] = nobody
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,6 +237,7 @@ def _export_inputs(
         uploaded=uploaded,
         extended=extended,
         labels=inputs.labels,
+        trusts=inputs.trusts,
     )
 
 

@@ -22,7 +22,7 @@ from pybuild.lifecycle.decisions import tell_cached, tell_layers
 from pybuild.lifecycle.exportable import add_lifecycle_sboms, collect
 from pybuild.lifecycle.extended import ExtendedRunImage
 from pybuild.lifecycle.image_layers import ImageLayer, ImageLayers, LauncherSource, image_layers
-from pybuild.lifecycle.meddling import tell_meddling
+from pybuild.lifecycle.meddling import nobody, without_meddling
 from pybuild.lifecycle.outputs import NOT_LAYERS
 from pybuild.spec.labels import (
     BUILD_METADATA,
@@ -40,7 +40,7 @@ from pybuild.spec.report import Report
 from pybuild.spec.run_image import RunImageName
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from pybuild.buildenv.api import BuildEnv
     from pybuild.lifecycle.analyze import Analysis
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from pybuild.oci.reference import Reference
     from pybuild.spec.api import ApiVersion
     from pybuild.spec.launch import Process
+    from pybuild.spec.order import GroupElement
     from pybuild.stores.api import ImageStore, Written
     from pybuild.stores.tar_cache import TarCache
 
@@ -78,6 +79,7 @@ class ExportInputs:
     directory, "" if unknown; `uploaded`: the stamp that the directory had then. `created`: RFC 3339.
     `extended`: what image extensions made of the run image. `tars`: a cache that gets the contents of
     cached layers while they are read for the image. `labels`: those that the user wants, which win over buildpacks'.
+    `trusts`: which buildpacks may change an earlier one's layers.
     """
 
     built: Built
@@ -99,6 +101,7 @@ class ExportInputs:
     extended: ExtendedRunImage | None = None
     tars: TarCache | None = None
     labels: Sequence[tuple[str, str]] = ()
+    trusts: Callable[[GroupElement], bool] = nobody
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +130,7 @@ def export(env: BuildEnv, store: ImageStore, inputs: ExportInputs) -> Exported:
     if folder and inputs.platform_api.minor >= 11:
         add_lifecycle_sboms(env, inputs.layers_dir, folder)
     found = collect(env, inputs.built, layers_dir=inputs.layers_dir, app_dir=inputs.app_dir)
-    tell_meddling(inputs.built, found, inputs.cache)
+    found = without_meddling(env, inputs.built, found, inputs.cache, inputs.trusts)
     if not inputs.uploaded or found.listings[inputs.app_dir].stamp != inputs.uploaded:
         # A buildpack changed the app: it is not what was uploaded any more.
         inputs = replace(inputs, upload="")

@@ -16,12 +16,13 @@ from pybuild.buildenv.api import Entry, Listing
 from pybuild.errors import ExportError
 from pybuild.events import detail
 from pybuild.lifecycle.scripts import run_lines
+from pybuild.spec.names import escape_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from pybuild.buildenv.api import BuildEnv, Refused
-    from pybuild.lifecycle.build import Built
+    from pybuild.lifecycle.build import Built, BuiltBuildpack
 
 SBOM_ENDINGS = ("sbom.cdx.json", "sbom.spdx.json", "sbom.syft.json")
 _SBOM_LIMIT = 64 << 20
@@ -67,6 +68,17 @@ def parents_of(path: str) -> list[str]:
     return found
 
 
+def own_sboms(module: BuiltBuildpack, directory: str) -> list[str]:
+    """Where the SBOM files of a buildpack are, or could be beside its layers."""
+    beside = [
+        f"{layer.path}.{ending}"
+        for layer in module.layers
+        if layer.toml.launch or layer.toml.cache
+        for ending in SBOM_ENDINGS
+    ]
+    return list(dict.fromkeys([*beside, *(f"{directory}/{file.name}" for file in module.sboms)]))
+
+
 def add_lifecycle_sboms(env: BuildEnv, layers_dir: str, lifecycle_dir: str) -> None:
     """Put what the builder's lifecycle says of itself beside the buildpacks' SBOMs; since Platform API 0.11 (EXP-08)."""
     lines = []
@@ -89,9 +101,12 @@ def collect(env: BuildEnv, built: Built, *, layers_dir: str, app_dir: str) -> Ex
     roots = [app_dir, f"{layers_dir}/sbom/launch", f"{layers_dir}/config"]
     for module in built.buildpacks:
         for layer in module.layers:
-            if layer.toml.launch or layer.toml.cache:
-                roots += [layer.path] if layer.has_directory else []
-                roots += [f"{layer.path}.{ending}" for ending in SBOM_ENDINGS]
+            kept = layer.toml.launch or layer.toml.cache
+            # Of one for the build only nothing is kept, but later buildpacks worked with it: is it what was made?
+            if layer.has_directory and (kept or module is not built.buildpacks[-1]):
+                roots.append(layer.path)
+        roots += own_sboms(module, f"{layers_dir}/{escape_id(module.module.id)}")
+    roots = list(dict.fromkeys(roots))
     listings = dict(zip(roots, env.scan(roots), strict=True))
     if not listings[app_dir].entries:
         raise ExportError(f"the app directory {app_dir} is gone: a buildpack removed it")

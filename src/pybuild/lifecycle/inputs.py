@@ -93,6 +93,7 @@ class Inputs:
     stack: str
     system: str
     tags: tuple[str, ...]
+    trust_builder: bool
     uid: int
     version: bool
     images: tuple[str, ...] = ()
@@ -167,6 +168,7 @@ INPUTS = (
     Input("stack", "stack", "CNB_STACK_PATH", "/cnb/stack.toml", "A<12 E<12 C", "path to stack.toml"),
     Input("system", "system", "CNB_SYSTEM_PATH", "/cnb/system.toml", "D15 C15", "path to system.toml"),
     Input("tags", "tag", "", "", "A C", "additional tags", "list"),
+    Input("trust_builder", "", "PYBUILD_TRUST_BUILDER", "", "", "a buildpack may change what an earlier one has made", "bool"),
     Input("uid", "uid", "CNB_USER_ID", "0", "A R E C W X", "UID of the build user", "int"),
     Input("version", "version", "", "", "A D R B E C W X", "show version", "bool"),
 )  # fmt: skip

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from shlex import quote
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,8 @@ from pybuild.spec.environ import BUILD_PATHS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-_TIME = re.compile(rb"([0-9]{1,12})\.([0-9]+)")
+_MOMENT = re.compile(rb"([0-9]{1,12})\.([0-9]+) ([0-7]{1,4})")
+_TICKS = 20  # of the loop that waits for the clock, each of about a millisecond
 
 # `ignored` renames as rename(2) does: over an empty directory, never into one. Every printed record begins with
 # one character that says what it is and ends with a NUL byte.
@@ -49,6 +50,22 @@ entries() (
         fi
     done
 )
+count() {{
+    find "$2" ! -path '*/__pycache__/*.pyc*' ! -name __pycache__ -printf . > "$1/count" 2>/dev/null || :
+    printf 'c%s\\0' "$(stat -c %s "$1/count")"
+}}
+moment() {{
+    : > "$1/began"
+    find "$1/began" "$2" -prune -printf 't%C@ %m\\0' 2>/dev/null || :
+}}
+pass() {{
+    n=0
+    while [ "$n" -lt {_TICKS} ]; do
+        : > "$1/now"
+        if [ -n "$(find "$1/now" -newer "$1/began" 2>&1)" ]; then break; fi
+        n=$((n + 1))
+    done
+}}
 """
 
 
@@ -63,28 +80,55 @@ class Found:
     path_dirs: Mapping[str, frozenset[str]]
 
 
-def preparation(directory: str, plan_path: str, plan: str, *, timed: bool = False) -> list[str]:
-    """The lines that make `directory` and, below a directory of its own in the temporary one, the plan's file.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """What a buildpack left when the next one began, by which later changes show.
 
-    `timed`: they also tell when that was, for `read_time`.
+    `moment`: nanoseconds since 1970: all it wrote has this ctime or an earlier one, what comes later a later one. 0 where
+    find is not GNU's; then nothing else is known. `mode`: of its layers directory. `counts`: how many files and folders
+    each layer has, by name, without Python's bytecode.
     """
+
+    moment: int = 0
+    mode: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+def preparation(directory: str, plan_path: str, plan: str) -> list[str]:
+    """The lines that make `directory` and, below a directory of its own in the temporary one, the plan's file."""
     own = plan_path.rpartition("/")[0]
     temporary = own.rpartition("/")[0]
     return [
         f"[ -d {quote(directory)} ] || mkdir -p -- {quote(directory)}",
         f"mkdir -m 700 -- {quote(temporary)} {quote(own)}",
         *write_file(plan_path, plan),
-        # By the clock that files get their times from: another one may be some milliseconds ahead of it.
-        *([f"find {quote(temporary)} -prune -printf 't%C@\\0' 2>/dev/null || :"] if timed else []),
     ]
 
 
-def read_time(said: bytes) -> int:
-    """What the lines of a timed `preparation` told: nanoseconds since 1970, 0 where find is not GNU's."""
+def leaving(directory: str, layers: Iterable[str], temporary: str) -> tuple[list[str], list[str]]:
+    """The lines that tell what a buildpack left in `directory`, for `read_left`: the first and the last of a script.
+
+    The time is that of a new file, and the script ends when files get a later one: the kernel's clock for them ticks every
+    few milliseconds, and another one may be ahead of it.
+    """
+    own = quote(temporary)
+    counts = [f"count {own} {quote(f'{directory}/{name}')}" for name in layers]
+    return [f"moment {own} {quote(directory)}"], [*counts, f"pass {own}"]
+
+
+def read_left(said: bytes, layers: Iterable[str]) -> Left:
+    """What the lines of `leaving` for these `layers` printed."""
+    moments: list[tuple[int, int]] = []
+    counts: list[int] = []
     for record in said.split(b"\0"):
-        if record[:1] == b"t" and (found := _TIME.fullmatch(record[1:])):
-            return int(found[1]) * 1_000_000_000 + int(found[2][:9].ljust(9, b"0"))
-    return 0
+        if record[:1] == b"t" and (found := _MOMENT.fullmatch(record[1:])):
+            time = int(found[1]) * 1_000_000_000 + int(found[2][:9].ljust(9, b"0"))
+            moments.append((time, int(found[3], 8)))
+        elif record[:1] == b"c" and record[1:].isdigit():
+            counts.append(int(record[1:18]))
+    if len(moments) != 2:
+        return Left()
+    return Left(moment=moments[0][0], mode=moments[1][1], counts=dict(zip(layers, counts, strict=False)))
 
 
 def tidying(directory: str, ignored: Iterable[str]) -> list[str]:

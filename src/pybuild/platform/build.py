@@ -24,6 +24,7 @@ from pybuild.platform.environment import home_environ, proxy_environ
 from pybuild.platform.outputs import delivered
 from pybuild.platform.prepare import LAYERS_DIR, looked_into, opened, prepared
 from pybuild.platform.report_dir import make_folder, write_report
+from pybuild.platform.trust import trusted_buildpacks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,11 +36,11 @@ if TYPE_CHECKING:
     from pybuild.lifecycle.detect import Detected
     from pybuild.platform.extensions import EngineExtender
     from pybuild.platform.failed import FailedBuild
-    from pybuild.platform.keys import PrivateKey
     from pybuild.platform.outputs import Delivered
     from pybuild.platform.prepare import Prepared
     from pybuild.platform.ready import Readied
     from pybuild.platform.request import BuildRequest
+    from pybuild.platform.signing.keys import PrivateKey
     from pybuild.platform.volumes import OpenBuild
     from pybuild.spec.labels import ProjectMetadata
     from pybuild.spec.launch import Process
@@ -136,7 +137,7 @@ def build(request: BuildRequest, *, failed: Callable[[FailedBuild], None] | None
 def _signing_key(request: BuildRequest) -> PrivateKey | None:
     if request.sign_key is None:
         return None
-    from pybuild.platform import keys
+    from pybuild.platform.signing import keys
 
     return keys.read_private(request.sign_key, password=request.caller.get(keys.PASSWORD, ""))
 
@@ -181,8 +182,8 @@ def _result(
 def _attest(
     ready: Prepared, created: Created, outputs: tuple[Delivered, ...], started: float, key: PrivateKey | None
 ) -> None:
-    from pybuild.platform.attest import attest, materials
-    from pybuild.platform.provenance import Provenance
+    from pybuild.platform.signing.attest import attest, materials
+    from pybuild.platform.signing.provenance import Provenance
 
     run_image, group = created.analysis.run_image, created.detected.group.buildpacks
     name = created.analysis.run_image_name
@@ -246,7 +247,7 @@ def _create_inputs(
     """Upload everything, and say what is asked for. `index`: what is known of the cache."""
     from pybuild.lifecycle import image_config
     from pybuild.lifecycle.create import CreateInputs, Places
-    from pybuild.platform.builder_launcher import builder_launcher
+    from pybuild.platform.builders.builder_launcher import builder_launcher
     from pybuild.platform.certificates import host_certificates
     from pybuild.platform.known_trust import remember_trust, trust_folder
     from pybuild.platform.ready import make_ready
@@ -288,6 +289,7 @@ def _create_inputs(
         exec_env=request.choices.exec_env,
         project=_source_of(ready),
         labels=request.labels,
+        trusts=trusted_buildpacks(builder.name, request.config, request.choices, ready.chosen.fetched),
     )
     return inputs, readied
 

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pybuild.errors import InvalidInput
 from pybuild.events import warn
 from pybuild.oci.reference import Reference
+from pybuild.platform.typed_path import typed_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 _KEYS = ("type", "format", "name", "source")
 _FORMATS = ("volume", "bind", "image")
@@ -59,7 +60,7 @@ def _build_cache(fields: Mapping[str, str], word: str) -> CacheChoice:
         case "image":
             return CacheChoice(image=_image(_given(where, "name", word)))
         case "bind":
-            folder = Path(_given(where, "source", word)).expanduser().absolute()
+            folder = typed_path(_given(where, "source", word), f"--cache {word!r}").absolute()
             return CacheChoice(folder=folder / _SUBFOLDER)
         case _:
             if where and _VOLUME.fullmatch(where) is None:

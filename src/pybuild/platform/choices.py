@@ -29,7 +29,8 @@ class Choices:
     for the image itself. `uid`, `gid`: whom buildpacks run as, None for the builder's user. `platform`: `os/arch` with
     an optional `/variant`, "" for the builder's. `report_dir`, `sbom_dir`: where report.toml and the SBOMs go. `host_users`: the build
     container shares the machine's user namespace where the engine has another one for containers. `registry`: of
-    buildpacks, a name in the settings or a URL, "" for the default one.
+    buildpacks, a name in the settings or a URL, "" for the default one. `trust_builder`, `trust_added`: the user
+    trusts all buildpacks, or those that the builder does not have.
     """
 
     before: tuple[str, ...] = ()
@@ -45,6 +46,8 @@ class Choices:
     report_dir: Path | None = None
     sbom_dir: Path | None = None
     registry: str = ""
+    trust_builder: bool = False
+    trust_added: bool = False
 
 
 def read_choices(
@@ -69,7 +72,7 @@ def read_choices(
 ) -> Choices:
     """The choices that these words make. Raises `InvalidInput` for the first one that means nothing.
 
-    The last four change nothing here, and a word says why.
+    The last two change nothing here, and a word says why.
     """
     _check_users(uid, gid)
     if not _EXEC_ENV.fullmatch(exec_env):
@@ -83,10 +86,6 @@ def read_choices(
         )
     if previous_image and not re.fullmatch(r"(sha256:)?[0-9a-f]{12,64}", previous_image):
         Reference.parse(previous_image)
-    if trust_builder or trust_extra_buildpacks:
-        detail(
-            "every builder is run in the same way, without the engine's socket and credentials: trust changes nothing"
-        )
     if lifecycle_image:
         Reference.parse(lifecycle_image)
         detail(f"the lifecycle image {lifecycle_image} is not needed: pybuild is the lifecycle")
@@ -109,6 +108,8 @@ def read_choices(
         report_dir=report_dir,
         sbom_dir=sbom_dir,
         registry=registry or "",
+        trust_builder=trust_builder,
+        trust_added=trust_extra_buildpacks,
     )
 
 

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pybuild import events
 from pybuild.errors import InvalidInput
 from pybuild.lifecycle.scripts import run_lines
+from pybuild.platform.typed_path import typed_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from pybuild.buildenv.api import BuildEnv
 
@@ -86,9 +87,9 @@ def read_bindings(words: Sequence[str]) -> tuple[Confided, ...]:
 def binding_folder(word: str) -> tuple[str, Path]:
     """Name and folder of a `NAME=FOLDER` word. Raises `InvalidInput`."""
     name, equals, text = word.partition("=")
-    folder = Path(text).expanduser()
     if not equals or not _NAME.fullmatch(name) or not text:
         raise InvalidInput(f"--binding {word!r} is not NAME=FOLDER", hint=_BINDING_HINT)
+    folder = typed_path(text, f"--binding {name}")
     if not folder.is_dir():
         raise InvalidInput(f"--binding {word!r}: there is no folder {folder}", hint=f"mkdir -p {folder}")
     if not (folder / "type").is_file():
@@ -139,7 +140,7 @@ def _secret(word: str, caller: Mapping[str, str]) -> tuple[str, bytes, Path | No
     if not _NAME.fullmatch(name) or ("src" in values and "env" in values):
         raise InvalidInput("--secret needs id=NAME, and one of src=FILE and env=VARIABLE", hint=_SECRET_HINT)
     if "src" in values:
-        path = Path(values["src"]).expanduser()
+        path = typed_path(values["src"], f"--secret id={name}")
         return name, _content(path, f"--secret id={name}"), path
     variable = values.get("env", name)
     if variable not in caller:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from pybuild import __version__, engine
 from pybuild.errors import PybuildError
 from pybuild.events import redact
-from pybuild.platform import bootstrap, certificates
+from pybuild.platform import certificates
+from pybuild.platform.builders import bootstrap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -23,6 +23,7 @@ LOCKED = "BP_LOCKED"
 """Tells buildpacks to take the versions of the build before; those written with libcnb do."""
 
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+_OF_SHELLS = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\", "$": "$"}
 _DOUBLE = re.compile(r'"((?:[^"\\]|\\.)*)"\s*(?:#.*)?')
 _SINGLE = re.compile(r"'([^']*)'\s*(?:#.*)?")
@@ -45,6 +46,11 @@ def user_environ(
         environ[name] = value if equals else _inherited(name, caller)
     for name, value in environ.items():
         _check(name, value)
+        if not _OF_SHELLS.fullmatch(name):
+            warn(
+                f"the value of {name} stands in the machine's list of processes when a program of the build starts",
+                hint="no shell can pass on a variable of this name: choose one of letters, digits and _",
+            )
     return environ
 
 

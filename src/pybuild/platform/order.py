@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from pybuild.platform.fetch import Fetched
-    from pybuild.platform.modules import Kind
-    from pybuild.platform.remote import Remote
+    from pybuild.platform.buildpacks.fetch import Fetched
+    from pybuild.platform.buildpacks.modules import Kind
+    from pybuild.platform.buildpacks.remote import Remote
     from pybuild.spec.builder import Builder
     from pybuild.spec.order import ModuleRef, Order
     from pybuild.spec.project import GroupEntry, Project
@@ -82,7 +82,7 @@ def _whole_builder(words: Sequence[str]) -> int | None:
     """Where among the words the builder's own order is asked for."""
     if not words:
         return None
-    from pybuild.platform.locator import FROM_BUILDER  # most builds name no buildpack
+    from pybuild.platform.buildpacks.locator import FROM_BUILDER  # most builds name no buildpack
 
     return next((at for at, word in enumerate(words) if word in FROM_BUILDER), None)
 
@@ -102,7 +102,7 @@ class _Getter:
             return []
         from pathlib import Path
 
-        from pybuild.platform.fetch import fetch
+        from pybuild.platform.buildpacks.fetch import fetch
 
         here = Path.cwd()
         return [
@@ -121,7 +121,7 @@ class _Getter:
         """What the app's own entries mean."""
         if not entries:
             return []
-        from pybuild.platform.fetch import fetch_entry
+        from pybuild.platform.buildpacks.fetch import fetch_entry
 
         return [
             fetch_entry(

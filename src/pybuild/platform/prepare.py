@@ -20,21 +20,21 @@ from pybuild.errors import BuilderUnusable, InvalidFile, InvalidInput
 from pybuild.oci import tar
 from pybuild.oci.reference import Reference
 from pybuild.platform import ownership, volumes
-from pybuild.platform.builder import check_platform, read_builder, warn_of_emulation, with_versions
+from pybuild.platform.app.ignore_files import checked_ignore_file
+from pybuild.platform.app.selection import Selection
+from pybuild.platform.app.source import open_source
+from pybuild.platform.app.source_notes import SourceNotes
+from pybuild.platform.builders.builder import check_platform, read_builder, warn_of_emulation, with_versions
 from pybuild.platform.caches import forget, state_folder
 from pybuild.platform.confided import inside, tmpfs_mounts
 from pybuild.platform.config import chosen_registry
-from pybuild.platform.environment import LOCKED, proxy_environ, user_environ
-from pybuild.platform.ignore_files import checked_ignore_file
+from pybuild.platform.environment import LOCKED, user_environ
 from pybuild.platform.known_trust import known_trust, trust_folder, trust_key
 from pybuild.platform.order import chosen_order
 from pybuild.platform.publish import destination
 from pybuild.platform.pull import is_ours, present
 from pybuild.platform.request import DEFAULT_WORKSPACE
 from pybuild.platform.run_image import mirrors_of, run_image
-from pybuild.platform.selection import Selection
-from pybuild.platform.source import open_source
-from pybuild.platform.source_notes import SourceNotes
 from pybuild.platform.trust import is_trusted
 from pybuild.spec.api import PLATFORM_APIS
 from pybuild.spec.order import System
@@ -48,13 +48,13 @@ if TYPE_CHECKING:
 
     import docker
 
+    from pybuild.platform.app.source import Source
+    from pybuild.platform.buildpacks.remote import Remote
     from pybuild.platform.choices import Choices
     from pybuild.platform.known_trust import KnownTrust
     from pybuild.platform.lock import Lock
     from pybuild.platform.order import ChosenOrder
-    from pybuild.platform.remote import Remote
     from pybuild.platform.request import BuildRequest
-    from pybuild.platform.source import Source
     from pybuild.spec.api import ApiVersion
     from pybuild.spec.builder import Builder
     from pybuild.spec.run_image import RunImageName
@@ -167,7 +167,7 @@ def app_source(request: BuildRequest, project: Project) -> Source:
 
 
 def _remote(client: docker.APIClient, request: BuildRequest) -> Remote:
-    from pybuild.platform.remote import Remote, in_engine
+    from pybuild.platform.buildpacks.remote import Remote, in_engine
 
     find = in_engine(client, request.pull_policy, mirrors=request.config.registry_mirrors)
     registry = chosen_registry(request.config, request.choices.registry)
@@ -198,7 +198,7 @@ def _check_signed(
     client: docker.APIClient, key: Path, request: BuildRequest, builder: Builder, run: tuple[str, StoredImage]
 ) -> None:
     """Of the builder, what is checked is the image that the engine has under the name now, and will start by its id."""
-    from pybuild.platform.policy import check_signed
+    from pybuild.platform.signing.policy import check_signed
     from pybuild.stores.daemon import DaemonStore
 
     stored = DaemonStore(client).find(builder.image_id)
@@ -257,7 +257,7 @@ def _builder(client: docker.APIClient, request: BuildRequest, project: Project) 
             platform=request.choices.platform,
         )
     else:
-        from pybuild.platform.bootstrap import default_builder
+        from pybuild.platform.builders.bootstrap import default_builder
 
         image = None
         name = default_builder(client, refresh=request.pull_policy == "always", environ=request.caller)
@@ -343,7 +343,6 @@ def container_spec(prepared: Prepared) -> ContainerSpec:
         image=builder.image_id,
         uid=builder.uid,
         gid=builder.gid,
-        environ=proxy_environ(request.caller),
         binds=request.volumes,
         tmpfs=tmpfs_mounts(request.confided, uid=builder.uid, gid=builder.gid),
         mounts=_mounts(prepared),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pybuild import engine
 from pybuild.errors import EngineUnavailable, InvalidInput, PybuildError
-from pybuild.events import Progress, emit, info, redact, warn
+from pybuild.events import Progress, emit, hide_login, info, redact, warn
 from pybuild.oci.reference import DOCKER_HUB, REGISTRY, Reference
 from pybuild.platform import pulled
 from pybuild.stores.daemon import DaemonStore
@@ -47,6 +47,7 @@ class PullRefused(PybuildError):
 def checked_registry(word: str) -> str:
     """`word` if it is `host[:port]`; else `InvalidInput`."""
     if REGISTRY.fullmatch(word) is None:
+        hide_login(word)
         raise InvalidInput(
             f"{word!r} is no registry: expected a host name or host:port",
             hint="--insecure-registry registry.example.com:5000",
@@ -76,6 +77,7 @@ def checked_mirror(registry: str, mirror: str) -> tuple[str, str]:
     """A registry (`host[:port]`, or `*` for all), and the one to ask instead of it; else `InvalidInput`."""
     for word in (registry, mirror):
         if REGISTRY.fullmatch(word) is None and not (word == ALL_REGISTRIES and word is registry):
+            hide_login(word)
             raise InvalidInput(
                 f"{word!r} is no registry: expected a host name or host:port",
                 hint="pybuild config registry-mirrors add docker.io --mirror mirror.example.com:5000",
@@ -84,9 +86,13 @@ def checked_mirror(registry: str, mirror: str) -> tuple[str, str]:
 
 
 def mirror_of(registry: str, mirrors: Mapping[str, str]) -> str:
-    """The host that is asked instead of a registry, "" for none. Docker Hub is known by both of its names."""
+    """The host that is asked instead of a registry, "" for none. Docker Hub is known by both of its names.
+
+    `InvalidInput` for one that is no host: settings may be written by hand.
+    """
     names = (DOCKER_HUB, _HUB) if registry == DOCKER_HUB else (registry,)
-    return next((mirrors[name] for name in (*names, ALL_REGISTRIES) if name in mirrors), "")
+    found = next((mirrors[name] for name in (*names, ALL_REGISTRIES) if name in mirrors), "")
+    return checked_mirror(registry, found)[1] if found else ""
 
 
 def mirrored(name: Reference, mirrors: Mapping[str, str]) -> Reference | None:

@@ -43,7 +43,7 @@ def _read() -> dict[str, float]:
     text = read_state(_path(), limit=1 << 20)
     try:
         found = json.loads(text) if text else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     if not isinstance(found, dict):
         return {}

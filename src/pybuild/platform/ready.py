@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from pybuild.buildenv.api import BuildEnv
-    from pybuild.platform.fetch import Fetched
-    from pybuild.platform.source import Source, Upload
+    from pybuild.platform.app.source import Source, Upload
+    from pybuild.platform.buildpacks.fetch import Fetched
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

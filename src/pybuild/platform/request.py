@@ -17,6 +17,7 @@ from pybuild.platform.image_words import read_annotations, read_labels
 from pybuild.platform.limits import Limits, read_limits
 from pybuild.platform.outputs import Output, read_outputs
 from pybuild.platform.pull import DEFAULT_POLICY, PullPolicy, checked_policy, checked_registry
+from pybuild.platform.typed_path import typed_path
 from pybuild.spec.config import Config
 from pybuild.spec.project import RESERVED_FOLDERS, check_workspace
 
@@ -214,7 +215,7 @@ def checked_volume(word: str) -> str:
             f"the volume {word!r} would hide {plain}, which the build needs", hint="--volume ./data:/data:ro"
         )
     if "/" in source or source.startswith("."):
-        path = Path(source).expanduser().resolve()
+        path = typed_path(source, f"the volume {word!r}").resolve()
         if not path.exists():
             raise InvalidInput(f"the volume {word!r}: there is no {path}", hint=f"mkdir -p {path}")
         source = str(path)

@@ -1,8 +1,8 @@
 """Which builders a user trusts.
 
 `pack` runs a trusted builder with the engine's socket and registry credentials in its one container, and any other one
-in five containers. Our one flow gives them to no container (ADR 2), so trust changes nothing in how a build runs: it is
-kept for people who use both programs, and for the words of `pybuild-pack`.
+in five containers. Our one flow gives them to no container (ADR 2), so trust changes nothing in how a build runs. It says
+whose buildpacks may change what an earlier one has made (docs/adr/0017-changed-layers.md).
 """
 
 from __future__ import annotations
@@ -11,11 +11,16 @@ from typing import TYPE_CHECKING
 
 from pybuild.errors import InvalidReference
 from pybuild.oci.reference import Reference
-from pybuild.platform.known_builders import KNOWN_BUILDERS
+from pybuild.platform.builders.known_builders import KNOWN_BUILDERS
 from pybuild.platform.pull import is_ours
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from pybuild.platform.buildpacks.fetch import Fetched
+    from pybuild.platform.choices import Choices
     from pybuild.spec.config import Config
+    from pybuild.spec.order import GroupElement
 
 KNOWN = tuple(each.image for each in KNOWN_BUILDERS)
 """Builders that `pack` trusts from the start."""
@@ -29,6 +34,22 @@ def is_trusted(builder: str, config: Config) -> bool:
     """
     asked = Reference.parse(builder)
     return is_ours(asked) or any(_covers(name, asked) for name in (*KNOWN, *config.trusted_builders))
+
+
+def trusted_buildpacks(
+    builder: str, config: Config, choices: Choices, added: Iterable[Fetched]
+) -> Callable[[GroupElement], bool]:
+    """Tells of a buildpack of the build whether it is trusted. `added`: what the builder does not bring itself."""
+    strange = {
+        (module.descriptor.id, module.descriptor.version) for fetched in added for module in fetched.modules
+    }
+    own = choices.trust_builder or is_trusted(builder, config)
+    others = choices.trust_builder or choices.trust_added
+
+    def trusts(buildpack: GroupElement) -> bool:
+        return others if (buildpack.id, buildpack.version) in strange else own
+
+    return trusts
 
 
 def _covers(trusted: str, asked: Reference) -> bool:

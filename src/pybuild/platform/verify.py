@@ -14,15 +14,15 @@ from typing import IO, TYPE_CHECKING, Any
 from pybuild import events
 from pybuild.oci import tar
 from pybuild.platform.build import build
-from pybuild.platform.compare_build import removing
-from pybuild.platform.compare_stored import compare_stored, opened_image
+from pybuild.platform.images.compare_build import removing
+from pybuild.platform.images.compare_stored import compare_stored, opened_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from pybuild.platform.compare import Comparison
-    from pybuild.platform.compare_stored import Side
-    from pybuild.platform.image_facts import OwnedLayer
+    from pybuild.platform.images.compare import Comparison
+    from pybuild.platform.images.compare_stored import Side
+    from pybuild.platform.images.image_facts import OwnedLayer
     from pybuild.platform.request import BuildRequest
 
 _PIECE = 1 << 16

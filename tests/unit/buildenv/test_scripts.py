@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pybuild.buildenv import scripts
@@ -31,6 +32,57 @@ def test_a_word_with_a_nul_is_refused() -> None:
         scripts.quote("a\0b")
     with pytest.raises(InvalidInput, match="NUL byte"):
         scripts.glob_word("a\0*")
+
+
+SHELLS = [
+    pytest.param(
+        words, marks=pytest.mark.skipif(shutil.which(words[0]) is None, reason=f"no {words[0]} here")
+    )
+    for words in (["dash"], ["bash"], ["bash", "--posix"], ["busybox", "sh"])
+]
+FOR_SHELLS = [
+    "PATH",
+    "IFS",
+    "PWD",
+    "UID",
+    "_",
+    "LC_ALL",
+    "LD_PRELOAD",
+    "BASH_ENV",
+    "OPTIND",
+    "a.b",
+    "k",
+    "HOME",
+]
+environs = st.dictionaries(
+    st.one_of(st.sampled_from(FOR_SHELLS), st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True)),
+    anything.filter(lambda value: len(value) < 20),
+    max_size=8,
+).map(lambda environ: environ | ({"LD_PRELOAD": ""} if "LD_PRELOAD" in environ else {}))
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@settings(max_examples=25, deadline=None)
+@given(environs)
+def test_a_program_has_the_variables_that_are_for_it_and_no_other(
+    shell: list[str], environ: dict[str, str]
+) -> None:
+    """Whatever a shell makes of variables itself. ENV-01."""
+    text = scripts.run(Command(argv=("/usr/bin/env", "-0"), environ=environ, cwd="/"))
+    own = {"HOME": "/root", "LC_ALL": "C", "PATH": "/usr/bin:/bin"}
+
+    done = subprocess.run([*shell, "-c", scripts.encode(text)], capture_output=True, check=True, env=own)
+
+    found = scripts.decode(done.stdout).split("\0")[:-1]
+    assert sorted(found) == sorted(f"{name}={value}" for name, value in environ.items())
+
+
+@given(st.from_regex(r"[A-Z_][A-Z0-9_]{3,9}", fullmatch=True))
+def test_no_value_is_an_argument_of_a_program(name: str) -> None:
+    """S-45: everybody may read those."""
+    text = scripts.run(Command(argv=("/bin/true",), environ={name: "planted"}, cwd="/"))
+
+    assert ("planted" in text.splitlines()[-1]) == (not scripts.is_for_shells(name))
 
 
 def test_a_program_that_env_would_take_for_a_variable_is_refused() -> None:

@@ -90,7 +90,7 @@ def test_a_message_is_sent_with_the_key_and_its_output_and_status_come_back(
     assert re.fullmatch(rb"[0-9a-f]{32}", peer.key)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.sampled_from([b"\0", b"\0MARK", b"text", b"\n", b"\xff", b"\0MAR", b" ended 7\n"]), max_size=12

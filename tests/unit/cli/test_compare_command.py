@@ -11,18 +11,18 @@ import pytest
 from pybuild.cli.compare_table import lines_of
 from pybuild.oci import tar
 from pybuild.oci.digest import sha256
-from pybuild.platform.compare import LayerFiles, compare_facts
-from pybuild.platform.compare_build import BuildComparison, ToolRun
-from pybuild.platform.entry_changes import entry_changes, read_entries
-from pybuild.platform.image_facts import ImageFacts
-from pybuild.platform.sbom_changes import Sbom, sbom_changes
+from pybuild.platform.images.compare import LayerFiles, compare_facts
+from pybuild.platform.images.compare_build import BuildComparison, ToolRun
+from pybuild.platform.images.entry_changes import entry_changes, read_entries
+from pybuild.platform.images.image_facts import ImageFacts
+from pybuild.platform.images.sbom_changes import Sbom, sbom_changes
 from pybuild.stores.api import StoredImage
 from support.layouts import LayoutMaker, layer_of, named
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pybuild.platform.compare import Comparison
+    from pybuild.platform.images.compare import Comparison
     from support.cli import Lab
 
 

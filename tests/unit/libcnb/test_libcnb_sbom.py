@@ -14,7 +14,7 @@ from spdx_tools.spdx.validation.document_validator import validate_full_spdx_doc
 from pybuild.libcnb import licence, purl
 from pybuild.libcnb.sbom import FORMATS, Component, documents
 from pybuild.lifecycle.sbom import MEDIA_TYPES
-from pybuild.platform.sbom_changes import read_sbom
+from pybuild.platform.images.sbom_changes import read_sbom
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

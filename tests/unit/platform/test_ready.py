@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pybuild.buildenv.local import LocalBuildEnv
+from pybuild.platform.app.source import open_source
+from pybuild.platform.buildpacks.fetch import fetch
 from pybuild.platform.certificates import parse, pem
-from pybuild.platform.fetch import fetch
 from pybuild.platform.ready import Readied, make_ready
-from pybuild.platform.source import open_source
 from pybuild.spec.builder import Builder
 from pybuild.spec.target import Target
 from support.authority import certificate

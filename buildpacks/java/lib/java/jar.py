@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import zipfile
 import zlib
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from java import errors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 MANIFEST = "META-INF/MANIFEST.MF"
@@ -29,12 +30,9 @@ class Jar:
     @classmethod
     def read(cls, path: Path) -> Self:
         """Raises a `Problem` when it is no zip archive."""
-        try:
-            with zipfile.ZipFile(path) as archive:
-                names = tuple(archive.namelist())
-                text = _text(archive, MANIFEST) if MANIFEST in names else ""
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as exc:
-            raise errors.bad_jar(path.name, str(exc)) from exc
+        with _opened(path) as archive:
+            names = tuple(archive.namelist())
+            text = _text(archive, MANIFEST) if MANIFEST in names else ""
         return cls(path=path, manifest=main_attributes(text), names=names)
 
     @classmethod
@@ -65,7 +63,7 @@ class Jar:
         """The Java that the app's main class was compiled for; 0 when it cannot be told."""
         for name in app_class(self.manifest):
             if name in self.names:
-                with zipfile.ZipFile(self.path) as archive, archive.open(name) as stream:
+                with _opened(self.path) as archive, archive.open(name) as stream:
                     return class_feature(stream.read(8))
         return 0
 
@@ -73,8 +71,18 @@ class Jar:
         """An entry as text; empty when there is none."""
         if name not in self.names:
             return ""
-        with zipfile.ZipFile(self.path) as archive:
+        with _opened(self.path) as archive:
             return _text(archive, name)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """The archive. Raises a `Problem` for whatever is wrong with it while it is open."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as exc:
+        raise errors.bad_jar(path.name, str(exc)) from exc
 
 
 def app_class(manifest: Mapping[str, str]) -> tuple[str, ...]:

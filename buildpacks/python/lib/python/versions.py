@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pybuild.libcnb.version import MOST_DIGITS
 from python import errors
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def packaged(apt: Apt) -> dict[str, str]:
 
 def numbers(version: str) -> Numbers:
     """Major, minor and patch; what is missing is 0."""
-    found = [int(part) for part in re.findall(r"\d+", version)[:3]]
+    found = [int(part[:MOST_DIGITS]) for part in re.findall(r"\d+", version)[:3]]
     major, minor, patch = (*found, 0, 0, 0)[:3]
     return major, minor, patch
 
@@ -129,6 +130,8 @@ def _conjunction(text: str, whole: str, place: str) -> list[Callable[[Numbers], 
         if text[position : part.start()].strip(" ,"):
             raise errors.bad_specifier(whole, place)
         position = part.end()
+        if part["op"] == "~=" and "." not in part["version"]:
+            raise errors.bad_specifier(whole, place)
         tests += _tests(part["op"] or "", part["version"], bool(part["wild"]))
     if not tests or text[position:].strip(" ,"):
         raise errors.bad_specifier(whole, place)
@@ -160,7 +163,7 @@ def _tests(operator: str, version: str, wild: bool) -> Iterable[Callable[[Number
 
 
 def _begins(found: Numbers, version: str) -> bool:
-    parts = tuple(int(part) for part in version.split("."))
+    parts = tuple(int(part[:MOST_DIGITS]) for part in version.split("."))
     return found[: len(parts)] == parts[:3]
 
 

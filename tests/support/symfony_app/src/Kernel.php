@@ -2,13 +2,17 @@
 
 namespace App;
 
+use App\Message\NoteAdded;
 use Doctrine\DBAL\Connection;
 use Doctrine\DBAL\DriverManager;
 use Symfony\Bundle\FrameworkBundle\FrameworkBundle;
 use Symfony\Bundle\FrameworkBundle\Kernel\MicroKernelTrait;
 use Symfony\Component\DependencyInjection\Loader\Configurator\ContainerConfigurator;
 use Symfony\Component\HttpKernel\Kernel as BaseKernel;
+use Symfony\Component\Messenger\Bridge\Doctrine\Transport\DoctrineTransportFactory;
 use Symfony\Component\Routing\Loader\Configurator\RoutingConfigurator;
+
+use function Symfony\Component\DependencyInjection\Loader\Configurator\service;
 
 class Kernel extends BaseKernel
 {
@@ -23,11 +27,19 @@ class Kernel extends BaseKernel
     {
         $container->parameters()->set('env(APP_SECRET)', 'of the tests');
         $container->extension('framework', ['secret' => '%env(APP_SECRET)%', 'http_method_override' => false]);
+        $container->extension('framework', ['messenger' => [
+            'transports' => ['async' => 'doctrine://default'],
+            'routing' => [NoteAdded::class => 'async'],
+        ]]);
         $services = $container->services()->defaults()->autowire()->autoconfigure();
-        $services->load('App\\', __DIR__)->exclude(__DIR__ . '/Kernel.php');
+        $services->load('App\\', __DIR__)->exclude(__DIR__ . '/{Kernel.php,Message}');
         $services->set(Connection::class)
             ->factory([DriverManager::class, 'getConnection'])
             ->args([['url' => '%env(DATABASE_URL)%']]);
+        // What DoctrineBundle does for those who have it.
+        $services->set(DoctrineTransportFactory::class)
+            ->args([service(Connections::class)])
+            ->tag('messenger.transport_factory');
     }
 
     protected function configureRoutes(RoutingConfigurator $routes): void

@@ -18,7 +18,7 @@ class Install extends Command
 
     protected function execute(InputInterface $input, OutputInterface $output): int
     {
-        $this->connection->executeStatement('CREATE TABLE notes (id SERIAL PRIMARY KEY, text TEXT NOT NULL)');
+        $this->connection->executeStatement('CREATE TABLE notes (id SERIAL PRIMARY KEY, text TEXT NOT NULL, words INT)');
         $output->writeln('The table of notes is made');
 
         return Command::SUCCESS;

@@ -2,11 +2,13 @@
 
 namespace App\Controller;
 
+use App\Message\NoteAdded;
 use Doctrine\DBAL\Connection;
 use Symfony\Bundle\FrameworkBundle\Controller\AbstractController;
 use Symfony\Component\HttpFoundation\JsonResponse;
 use Symfony\Component\HttpFoundation\Request;
 use Symfony\Component\HttpKernel\Kernel;
+use Symfony\Component\Messenger\MessageBusInterface;
 
 class Notes extends AbstractController
 {
@@ -28,7 +30,7 @@ class Notes extends AbstractController
 
     public function one(int $id): JsonResponse
     {
-        $note = $this->connection->fetchAssociative('SELECT id, text FROM notes WHERE id = ?', [$id]);
+        $note = $this->connection->fetchAssociative('SELECT id, text, words FROM notes WHERE id = ?', [$id]);
         if (!$note) {
             throw $this->createNotFoundException();
         }
@@ -36,14 +38,16 @@ class Notes extends AbstractController
         return $this->json($note);
     }
 
-    public function add(Request $request): JsonResponse
+    public function add(Request $request, MessageBusInterface $bus): JsonResponse
     {
         $text = trim($request->request->get('text', ''));
         if ($text === '') {
             return $this->json(['problem' => 'a note has a text'], 422);
         }
         $this->connection->insert('notes', ['text' => $text]);
+        $id = (int) $this->connection->lastInsertId();
+        $bus->dispatch(new NoteAdded($id));
 
-        return $this->json(['id' => (int) $this->connection->lastInsertId()], 201);
+        return $this->json(['id' => $id], 201);
     }
 }
