@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pybuild import __version__, events
-from pybuild.cli.signals import Stopped
+from pybuild.cli.signals import UNCHANGED, Stopped
 from pybuild.errors import DiskFull, PybuildError
 
 if TYPE_CHECKING:
@@ -115,9 +115,9 @@ def run(args: Sequence[str]) -> int:
     except PybuildError as exc:
         return _failed(str(exc), exc.hint, exc.exit_code)
     except Stopped as exc:
-        return _failed("stopped", "the previous image and cache are as they were", exc.exit_code)
+        return _failed("stopped", UNCHANGED, exc.exit_code)
     except KeyboardInterrupt:
-        return _failed("stopped", "the previous image and cache are as they were", 130)
+        return _failed("stopped", UNCHANGED, 130)
     except click.exceptions.Exit as exc:
         return exc.exit_code
     except click.ClickException as exc:

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
+UNCHANGED = "the previous image and cache are as they were"
+"""What to say to who has stopped a build."""
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -41,7 +44,7 @@ def carry_out(work: Callable[[], int]) -> NoReturn:
         for name in _SIGNALS:
             signal.signal(name, signal.SIG_DFL)
     except Stopped as exc:
-        sys.stderr.write("ERROR: stopped\n")
+        sys.stderr.write(f"ERROR: stopped\n  hint: {UNCHANGED}\n")
         code = exc.exit_code
     end(code)
 
