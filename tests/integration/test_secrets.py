@@ -92,7 +92,6 @@ class Machine:
             f'[registry-mirrors]\n"{MIRRORED}" = "me:{MARK}-mirror@127.0.0.1:1"\n'
             f'[[run-images]]\nimage = "acme/run"\nmirrors = ["me:{MARK}-runmirror@127.0.0.1:1/run"]\n'
         )
-        (lab.root / "tmp").mkdir()
         keys.make_pair(lab.root / "team.key", lab.root / "team.pub", password=f"{MARK}-key")
         auths = {"other.example": {"auth": _basic("me", f"{MARK}-config")}, registry.host: {"auth": _basic(USER, PASSWORD)}}  # fmt: skip
         (lab.root / "home" / ".docker" / "config.json").write_text(json.dumps({"auths": auths}))
@@ -108,7 +107,7 @@ class Machine:
             "CONFIDED": f"{MARK}-secretvariable",
             "http_proxy": f"http://user:{MARK}-proxy@127.0.0.1:9",
             "no_proxy": "127.0.0.1",
-            "TMPDIR": str(lab.root / "tmp"),
+            "TMPDIR": str(lab.tmp),
             keys.PASSWORD: f"{MARK}-key",
             "CNB_REGISTRY_AUTH": json.dumps({"third.example": f"Basic {_basic('me', f'{MARK}-registry')}"}),
         }
@@ -303,7 +302,7 @@ def kept_files(lab: Lab) -> dict[str, list[bytes]]:
             "home": lab.root / "home",
             "report": lab.root / "report",
             "SBOMs": lab.root / "sboms",
-            "temporary": lab.root / "tmp",
+            "temporary": lab.tmp,
         }.items()
     }
     given = [lab.root / "home" / each for each in (".docker/config.json", ".config/pybuild/config.toml")]

@@ -320,8 +320,11 @@ class Lab:
         return False
 
     def left_files(self) -> list[str]:
-        """Temporary files that builds have left. What kill -9 leaves is there until the next build."""
-        return sorted(path.name for path in self.tmp.iterdir())
+        """Temporary files that builds have left. What kill -9 leaves is there until the next build.
+
+        Not the pipe of a container that was kept: the engine copies nothing out of one that lacks a mounted path.
+        """
+        return sorted(path.name for path in self.tmp.iterdir() if not (path / "kept").exists())
 
     @property
     def was_killed(self) -> bool:
