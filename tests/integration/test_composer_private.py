@@ -19,6 +19,7 @@ import pytest
 
 from support import composer_server
 from support.debian_php import package
+from support.files import write_files
 from support.sample import forget
 
 if TYPE_CHECKING:
@@ -54,7 +55,6 @@ def server() -> Iterator[ComposerServer]:
 
 @pytest.fixture
 def app(tmp_path: Path, server: ComposerServer) -> Path:
-    folder = tmp_path / "app"
     manifest = {
         "name": "tests/app",
         "repositories": [
@@ -75,15 +75,13 @@ def app(tmp_path: Path, server: ComposerServer) -> Path:
             "transport-options": {"relative": True},
         }
     )
-    for name, text in {
+    texts = {
         **LOCAL,
         "public/index.php": MAIN,
         "composer.json": json.dumps(manifest),
         "composer.lock": json.dumps(lock),
-    }.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
-    return folder
+    }
+    return write_files(tmp_path / "app", texts)
 
 
 @pytest.fixture

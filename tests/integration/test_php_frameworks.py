@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.expectation import Request
+from support.files import write_files
 from support.sample import Served, build, forget
 
 if TYPE_CHECKING:
@@ -50,8 +51,7 @@ echo json_encode(['mode' => getenv('APP_ENV'), 'views' => $views, 'log' => geten
 
 @pytest.fixture
 def app(tmp_path: Path) -> Path:
-    folder = tmp_path / "app"
-    for name, text in {
+    texts = {
         "composer.json": json.dumps(MANIFEST),
         "composer.lock": json.dumps({"content-hash": "x", "packages": [LOCKED], "packages-dev": []}),
         "packages/framework/composer.json": json.dumps({"name": "laravel/framework", "version": "11.0.0"}),
@@ -59,10 +59,8 @@ def app(tmp_path: Path) -> Path:
         "public/index.php": INDEX,
         "bootstrap/cache/config.php": "<?php exit('of a developer');",
         "storage/framework/views/.gitignore": "*\n",
-    }.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
-    return folder
+    }
+    return write_files(tmp_path / "app", texts)
 
 
 @pytest.fixture

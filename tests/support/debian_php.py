@@ -74,11 +74,11 @@ def package(name: str, version: str, files: Mapping[str, str], **about: object) 
 
 def debian_packages(client: docker.APIClient, wanted: Sequence[str], scratch: Path) -> tuple[Package, ...]:
     """Debian's `wanted` with all the PHP libraries that they need. Wants the default builder's build image and the archive."""
-    return packages_in(_fetch(client, wanted, scratch))
+    return packages_in(fetch(client, _FETCH, wanted, scratch, found="/found"))
 
 
 def packages_in(found: Path) -> tuple[Package, ...]:
-    """The packages that `_fetch` has left in a folder. Those that are nothing but an extension are left out."""
+    """The packages that `_FETCH` has left in a folder. Those that are nothing but an extension are left out."""
     grouped: dict[str, list[Path]] = {}
     for folder in sorted(path for path in found.iterdir() if (path / "php").is_dir()):
         grouped.setdefault(composer_name(folder.name), []).append(folder)
@@ -134,15 +134,16 @@ def _loaded(files: Mapping[str, bytes]) -> Iterator[str]:
                     yield f"{folder}/{match}"
 
 
-def _fetch(client: docker.APIClient, wanted: Sequence[str], scratch: Path) -> Path:
+def fetch(client: docker.APIClient, script: str, wanted: Sequence[str], scratch: Path, *, found: str) -> Path:
+    """Run a script in the default builder's build image, as root, with `wanted` as its words; a copy of its folder `found`."""
     container = client.create_container(
-        "pybuild/build:debian-12", ["-c", _FETCH, "sh", *wanted], user="0", entrypoint=["sh"]
+        "pybuild/build:debian-12", ["-c", script, "sh", *wanted], user="0", entrypoint=["sh"]
     )["Id"]
     try:
         client.start(container)
         status = client.wait(container, timeout=300)["StatusCode"]
         assert status == 0, client.logs(container).decode(errors="replace")
-        chunks, _ = client.get_archive(container, "/found")
+        chunks, _ = client.get_archive(container, found)
         file = scratch / "found.tar"
         with file.open("wb") as out:
             for chunk in chunks:
@@ -151,4 +152,4 @@ def _fetch(client: docker.APIClient, wanted: Sequence[str], scratch: Path) -> Pa
         client.remove_container(container, force=True, v=True)
     subprocess.run(["tar", "-xf", str(file), "-C", str(scratch)], check=True)
     file.unlink()
-    return scratch / "found"
+    return scratch / found.rpartition("/")[2]

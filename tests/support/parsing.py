@@ -17,8 +17,10 @@ from pybuild.libcnb.problem import Problem
 from support.fuzzing import mutated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from types import FrameType
+
+    from support.fuzzing import Target
 
 DECLARED = (PybuildError, Problem)
 """All that a parser may raise."""
@@ -81,3 +83,13 @@ def _takes_apart(path: Path) -> bool:
     calls = (node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
     names = {each.attr if isinstance(each, ast.Attribute) else getattr(each, "id", "") for each in calls}
     return bool(names & _PARSING)
+
+
+def check_coverage(readers: Iterable[Target], elsewhere: Mapping[str, Sequence[str]], root: Path) -> None:
+    """Each parser below `root` is at work when the readers read their seeds, or stands in `elsewhere`, and nothing else does."""
+    there = parsers(root)
+    excused = {Path(path) for paths in elsewhere.values() for path in paths}
+    at_work = read_all([(target.read, target.seeds) for target in readers], root)
+
+    assert sorted(map(str, there - at_work - excused)) == []
+    assert sorted(map(str, excused - there)) == []

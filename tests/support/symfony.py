@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from support.debian_php import fetch
 
 if TYPE_CHECKING:
     import docker
@@ -65,7 +66,7 @@ def write_app(folder: Path, client: docker.APIClient) -> None:
     """Write the app with its packages into a folder. Needs the default builder's build image and Debian's archive."""
     shutil.copytree(SKELETON, folder)
     with tempfile.TemporaryDirectory(prefix="symfony-") as scratch:
-        found = _debian_packages(client, Path(scratch))
+        found = fetch(client, _FETCH, (), Path(scratch), found="/found/usr/share/php")
         locked = [_package(folder, found, name) for name in PACKAGES]
     manifest = {
         "name": "tests/notes",
@@ -76,25 +77,6 @@ def write_app(folder: Path, client: docker.APIClient) -> None:
     lock = {"content-hash": "of the tests", "packages": locked, "packages-dev": []}
     (folder / "composer.json").write_text(json.dumps(manifest))
     (folder / "composer.lock").write_text(json.dumps(lock))
-
-
-def _debian_packages(client: docker.APIClient, scratch: Path) -> Path:
-    container = client.create_container(
-        "pybuild/build:debian-12", ["sh", "-c", _FETCH], user="0", entrypoint=[]
-    )["Id"]
-    try:
-        client.start(container)
-        status = client.wait(container, timeout=300)["StatusCode"]
-        assert status == 0, client.logs(container).decode(errors="replace")
-        chunks, _ = client.get_archive(container, "/found/usr/share/php")
-        file = scratch / "php.tar"
-        with file.open("wb") as out:
-            for chunk in chunks:
-                out.write(chunk)
-    finally:
-        client.remove_container(container, force=True, v=True)
-    subprocess.run(["tar", "-xf", str(file), "-C", str(scratch)], check=True)
-    return scratch / "php"
 
 
 def _package(app: Path, found: Path, name: str) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from pybuild.spec.cache import CacheMetadata
 from pybuild.spec.config import Config
 from pybuild.spec.rebase_metadata import RebaseMetadata
 from pybuild.spec.registry_index import RegistryId, read_entries
-from support.parsing import inputs, outcome, parsers, read_all
+from support.parsing import check_coverage, inputs, outcome
 from support.word_readers import READERS
 
 if TYPE_CHECKING:
@@ -62,11 +62,7 @@ ELSEWHERE = {
 
 def test_no_parser_is_without_properties() -> None:
     """What this names has a new parser: add a reader, with seeds that mean something, or say why there is none."""
-    elsewhere = {Path(path) for paths in ELSEWHERE.values() for path in paths}
-    at_work = read_all([(target.read, target.seeds) for target in READERS], ROOT)
-
-    assert sorted(map(str, parsers(ROOT) - at_work - elsewhere)) == []
-    assert sorted(map(str, elsewhere - parsers(ROOT))) == []
+    check_coverage(READERS, ELSEWHERE, ROOT)
 
 
 @pytest.mark.parametrize("target", READERS, ids=lambda target: target.name)

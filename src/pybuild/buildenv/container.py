@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pybuild import engine, events
 from pybuild.buildenv import archives, pipe, scripts, wire
-from pybuild.buildenv.container_spec import create_container
+from pybuild.buildenv.container_spec import HURRY_SECONDS, make_container
 from pybuild.buildenv.output_limit import Written
 from pybuild.buildenv.pipe import Pipe
 from pybuild.buildenv.session import Session, SessionEnded
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 SCRIPT_LIMIT = 64 << 20
 LISTING_LIMIT = 512 << 20
 REMOVE_SECONDS = 30.0
-HURRY_SECONDS = 1.5
 _PROBE_LIMIT = 1000
 
 
@@ -73,7 +72,7 @@ class ContainerBuildEnv:
         """Make the container. Raises `engine.Conflict` when its name is taken, `engine.NotFound` without image."""
         direct = _pipe(client)
         try:
-            container = _made(client, spec, direct)
+            container = make_container(client, spec, direct)
         except BaseException as exc:
             if direct is None:
                 raise
@@ -82,7 +81,7 @@ class ContainerBuildEnv:
             if not isinstance(exc, PybuildError) or not any(str(path) in str(exc) for path in sources):
                 raise
             # The engine sees other files than we do: it is on another machine, or we are in a container.
-            direct, container = None, _made(client, spec, None)
+            direct, container = None, make_container(client, spec, None)
         return cls(client, spec, container, direct)
 
     def start(self) -> None:
@@ -373,38 +372,6 @@ class _Collected:
         """All of it, which is given away."""
         chunks, self._chunks = self._chunks, []
         return b"".join(chunks)
-
-
-def _made(client: docker.APIClient, spec: ContainerSpec, direct: Pipe | None) -> str:
-    """The new container's id. Asked for in another thread, so that a signal cannot come between question and answer.
-
-    The engine would make the container all the same, and nobody know of it.
-    """
-    made: list[str] = []
-    failed: list[BaseException] = []
-    ended = threading.Event()
-
-    def make() -> None:
-        try:
-            made.append(create_container(client, spec, direct))
-        except BaseException as exc:  # noqa: BLE001 - it is raised by who waits for the end
-            failed.append(exc)
-        finally:
-            ended.set()
-
-    threading.Thread(target=make, name="create-container", daemon=True).start()
-    try:
-        # Not the thread's own `join`: once a signal has interrupted that, it believes that the thread has ended.
-        ended.wait()
-    except BaseException:
-        ended.wait(HURRY_SECONDS)
-        for container in made:
-            with suppress(PybuildError):
-                wire.remove(client, container, seconds=HURRY_SECONDS)
-        raise
-    if failed:
-        raise failed[0]
-    return made[0]
 
 
 def _pipe(client: docker.APIClient) -> Pipe | None:

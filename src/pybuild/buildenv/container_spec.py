@@ -5,12 +5,15 @@ Specification: platform.md, "Build Environment".
 
 from __future__ import annotations
 
+import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pybuild import engine
-from pybuild.buildenv import pipe
+from pybuild.buildenv import pipe, wire
 from pybuild.buildenv.session import LOOP
+from pybuild.errors import PybuildError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +23,9 @@ if TYPE_CHECKING:
 
     from pybuild.buildenv.pipe import Pipe
 
+
+HURRY_SECONDS = 1.5
+"""So long the engine may take to remove a container after a signal: Ctrl-C returns within two seconds."""
 
 # Of the variables of the image, and of proxies, programs get those that are for them, and no other: `scripts.run`.
 _BARE = (
@@ -53,8 +59,39 @@ class ContainerSpec:
     host_users: bool = False
 
 
-def create_container(client: docker.APIClient, spec: ContainerSpec, direct: Pipe | None) -> str:
-    """Make the container, not yet started; its id."""
+def make_container(client: docker.APIClient, spec: ContainerSpec, direct: Pipe | None) -> str:
+    """The new container's id. Asked for in another thread, so that a signal cannot come between question and answer.
+
+    The engine would make the container all the same, and nobody know of it.
+    """
+    made: list[str] = []
+    failed: list[BaseException] = []
+    ended = threading.Event()
+
+    def make() -> None:
+        try:
+            made.append(_create(client, spec, direct))
+        except BaseException as exc:  # noqa: BLE001 - it is raised by who waits for the end
+            failed.append(exc)
+        finally:
+            ended.set()
+
+    threading.Thread(target=make, name="create-container", daemon=True).start()
+    try:
+        # Not the thread's own `join`: once a signal has interrupted that, it believes that the thread has ended.
+        ended.wait()
+    except BaseException:
+        ended.wait(HURRY_SECONDS)
+        for container in made:
+            with suppress(PybuildError):
+                wire.remove(client, container, seconds=HURRY_SECONDS)
+        raise
+    if failed:
+        raise failed[0]
+    return made[0]
+
+
+def _create(client: docker.APIClient, spec: ContainerSpec, direct: Pipe | None) -> str:
     with engine.translating("creating the build container"):
         made = client.create_container(
             spec.image,

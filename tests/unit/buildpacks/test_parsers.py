@@ -46,7 +46,7 @@ from static import files as static_files
 from static import headers, redirects
 from static import settings as static_settings
 from support.fuzzing import Target
-from support.parsing import inputs, outcome, parsers, read_all
+from support.parsing import check_coverage, inputs, outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -215,11 +215,7 @@ def _json(data: bytes) -> object:
 
 
 def test_no_parser_of_a_buildpack_is_without_properties() -> None:
-    elsewhere = {Path(path) for paths in ELSEWHERE.values() for path in paths}
-    at_work = read_all([(target.read, target.seeds) for target in READERS], ROOT)
-
-    assert sorted(map(str, parsers(ROOT) - at_work - elsewhere)) == []
-    assert sorted(map(str, elsewhere - parsers(ROOT))) == []
+    check_coverage(READERS, ELSEWHERE, ROOT)
 
 
 @pytest.mark.parametrize("target", READERS, ids=lambda target: target.name)
