@@ -60,7 +60,7 @@ def test_kill_9_in_any_phase_leaves_nothing_that_outlives_it(faults: Faults, pha
 
 
 def test_a_second_ctrl_c_ends_at_once(faults: Faults) -> None:
-    """F-20."""
+    """F-20: as `kill -9` does, so that temporary files may be there until the next build."""
     running = stopped_in(faults, "BUILDING")
 
     running.process.send_signal(signal.SIGINT)
@@ -68,6 +68,7 @@ def test_a_second_ctrl_c_ends_at_once(faults: Faults) -> None:
 
     assert outcome.code == 130
     assert outcome.seconds < allowed(1)
+    faults.lab.ended_at_once = True
     faults.check_unharmed()
     faults.check_next_build()
 

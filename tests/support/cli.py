@@ -203,13 +203,17 @@ class Running:
 
 @dataclass
 class Lab:
-    """A place to build in: one app and its buildpacks in a folder, its own home, images that end with the test."""
+    """A place to build in: one app and its buildpacks in a folder, its own home, images that end with the test.
+
+    `ended_at_once`: set by a test in which a build did, as after a second Ctrl-C.
+    """
 
     root: Path
     engine: docker.APIClient | None
     prefix: str
     builder: str = ""
     environ: dict[str, str] = field(default_factory=dict)
+    ended_at_once: bool = False
     _started: list[Running] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
@@ -329,7 +333,9 @@ class Lab:
     @property
     def was_killed(self) -> bool:
         """Whether a build here had no chance to clean up after itself."""
-        return any(started.process.returncode == -signal.SIGKILL for started in self._started)
+        return self.ended_at_once or any(
+            started.process.returncode == -signal.SIGKILL for started in self._started
+        )
 
     def caches(self) -> list[str]:
         """The cache volumes of this lab's images."""
