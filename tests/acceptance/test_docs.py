@@ -37,7 +37,9 @@ BUILDPACK_TUTORIAL = ROOT / "docs" / "tutorial" / "write-a-buildpack.md"
 PAGES = [ROOT / "README.md", ROOT / "samples" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 MARK = "=== step"
 FENCE = re.compile(r"^```(\S+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-COMMAND = re.compile(r"^ *(?:\$ )?(pybuild [^\n|#]*)|`(pybuild [^`\n]*)`", re.MULTILINE)
+BLOCK = re.compile(r"^( *)```[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+LINE = re.compile(r"^ *(?:\$ )?(pybuild [^\n|#]*)", re.MULTILINE)
+IN_A_SENTENCE = re.compile(r"`(pybuild [^`\n]*)`")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -191,12 +193,12 @@ def test_what_is_shown_as_yaml_is_that(page: Path) -> None:
 
 def commands() -> list[str]:
     """Every `pybuild …` that a page tells to type, in a block or within a sentence."""
-    found = [
-        (first or second).partition("  ")[0].strip()
-        for page in PAGES
-        for first, second in COMMAND.findall(re.sub(r"\\\n\s*", "", page.read_text("utf-8")))
-    ]
-    return sorted(set(found))
+    found: set[str] = set()
+    for page in PAGES:
+        text = re.sub(r"\\\n\s*", "", page.read_text("utf-8"))
+        found |= {command for _, block in BLOCK.findall(text) for command in LINE.findall(block)}
+        found |= set(IN_A_SENTENCE.findall(text))
+    return sorted({command.partition("  ")[0].strip() for command in found})
 
 
 @pytest.mark.parametrize("command", commands())
