@@ -138,6 +138,10 @@ def kept(engine: docker.APIClient, lab: Lab) -> list[str]:
     return [item["Id"] for item in found if item["Labels"][ownership.IMAGE].startswith(lab.prefix)]
 
 
+def pipes_of(lab: Lab) -> int:
+    return len(list(lab.tmp.glob("pybuild-pipe-*")))
+
+
 def test_a_failed_build_is_kept_entered_and_removed(failing: Lab, engine: docker.APIClient) -> None:
     words = (
         "--buildpack",
@@ -155,8 +159,9 @@ def test_a_failed_build_is_kept_entered_and_removed(failing: Lab, engine: docker
     )
     again = failing.run("debug", failing.name(), "--", "/tmp/again")
     shell = failing.run("debug", failing.name())
+    pipes = pipes_of(failing)
     removed = failing.run("debug", failing.name(), "--rm")
-    left = kept(engine, failing)
+    left, pipes_left = kept(engine, failing), pipes_of(failing)
     rebuilt = failing.build("--buildpack", failing.buildpack(), name="other")
 
     failed.failed(51, "bin/build of acme/bp@1 failed with exit code 7")
@@ -169,6 +174,8 @@ def test_a_failed_build_is_kept_entered_and_removed(failing: Lab, engine: docker
     assert (removed.code, len(left)) == (0, 1)
     assert rebuilt.code == 0
     assert kept(engine, failing) == []
+    # The engine cannot copy out of a container whose pipe is gone, and so that stays for as long.
+    assert (pipes, pipes_left, pipes_of(failing)) == (2, 1, 0)
     failing.run("debug", failing.name()).failed(3, "no failed build of", "was kept")
 
 

@@ -136,6 +136,15 @@ def sweep() -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def forget(mounted: Iterable[str]) -> None:
+    """Remove the folders that `Pipe.leave` left, of a container that had these paths mounted and is gone."""
+    paths = set(mounted)
+    # What is removed is one of ours, whatever an engine names.
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
+        if str(folder / "pipe") in paths and (folder / _KEPT).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def probe() -> str:
     """A script that prints the machine's mark if the pipe may be read and written."""
     return f'[ ! -p {INSIDE} ] || [ ! -r {INSIDE} ] || [ ! -w {INSIDE} ] || {{ read -r b <{_BOOT}; echo "$b"; }} 2>/dev/null'

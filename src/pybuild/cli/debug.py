@@ -49,7 +49,8 @@ def command(
     with display.console():
         from pybuild import engine
         from pybuild.cli.terminal import enter
-        from pybuild.platform.failed import discard, entering, kept_build
+        from pybuild.platform.failed import entering, kept_build
+        from pybuild.platform.volumes import remove_kept
 
         with engine.connect() as client:
             build = kept_build(client, image)
@@ -61,7 +62,7 @@ def command(
                     )
                 code = enter(client, build.container, entering(words), user=build.user)
             if remove:
-                discard(client, build)
+                remove_kept(client, build.container)
     return code
 
 

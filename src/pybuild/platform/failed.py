@@ -74,11 +74,7 @@ def failed_build(failure: BuildpackFailed, ready: Prepared, held: OpenBuild) -> 
 def keep(failed: FailedBuild) -> None:
     """Let the container stay, in the place of one that an earlier build of the app left; the next build removes it."""
     name = volumes.kept_name(failed.volume)
-    try:
-        with engine.translating("removing an older failed build"):
-            failed.client.remove_container(name, force=True)
-    except engine.NotFound:
-        pass
+    volumes.remove_kept(failed.client, name)
     failed.env.leave(name)
 
 
@@ -109,15 +105,6 @@ def kept_build(client: docker.APIClient, image: str) -> KeptBuild:
             hint=f"pybuild {image or 'myapp'} --on-failure keep",
         )
     return found
-
-
-def discard(client: docker.APIClient, build: KeptBuild) -> None:
-    """Remove it."""
-    try:
-        with engine.translating("removing the failed build"):
-            client.remove_container(build.container, force=True, v=True)
-    except engine.NotFound:
-        return
 
 
 def entering(words: Sequence[str]) -> list[str]:

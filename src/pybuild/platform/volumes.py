@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pybuild import engine, events
+from pybuild.buildenv import pipe
 from pybuild.buildenv.container import ContainerBuildEnv
 from pybuild.errors import InvalidInput, PybuildError
 from pybuild.platform import extended_images, ownership
@@ -88,7 +89,7 @@ def open_build(
     name = f"pybuild-{volume.removeprefix(PREFIX)}"
     locked = replace(spec, name=name, labels=labels, binds=(f"{volume}:{mount}", *spec.binds))
     # Whoever builds again is done with the last failure, which was kept and shares this volume.
-    _remove_container(client, kept_name(volume))
+    remove_kept(client, kept_name(volume))
     env = _create_when_free(client, locked, patience)
     if env is not None:
         with env:
@@ -109,6 +110,15 @@ def kept_name(volume: str) -> str:
 def is_kept(container: Mapping[str, Any]) -> bool:
     """Whether a container, as the engine lists it, was kept for somebody to look into."""
     return any(name.startswith(f"/{KEPT_PREFIX}") for name in container.get("Names") or ())
+
+
+def remove_kept(client: docker.APIClient, container: str) -> None:
+    """Remove a failed build that was kept, by its name or ID, and the pipe that it was left; it may be gone already."""
+    found = _inspect(client, container)
+    if found is None:
+        return
+    _remove_container(client, found["Id"])
+    pipe.forget(mount.get("Source", "") for mount in found.get("Mounts") or ())
 
 
 def ensure(client: docker.APIClient, name: str, labels: dict[str, str], *, kind: ownership.Kind) -> None:
@@ -217,7 +227,7 @@ def _remove_kept(client: docker.APIClient, seconds: float) -> None:
         found = client.containers(filters={"label": f"{ownership.KIND}=kept"})
     for container in found:
         if is_kept(container) and ownership.age(container.get("Labels") or {}) >= seconds:
-            _remove_container(client, container["Id"])
+            remove_kept(client, container["Id"])
 
 
 def _create_when_free(
@@ -266,7 +276,7 @@ def _is_dead(labels: dict[str, str], status: str) -> bool:
 
 def _inspect(client: docker.APIClient, name: str) -> Any:
     try:
-        with engine.translating("looking at another build's container"):
+        with engine.translating(f"looking at the container {name}"):
             return client.inspect_container(name)
     except engine.NotFound:
         return None
