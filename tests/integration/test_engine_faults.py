@@ -73,6 +73,27 @@ def test_an_engine_that_dies_and_comes_back_harms_nothing(
     assert faults.lab.leftovers() == [], private_engine.log()[-3000:]
 
 
+@pytest.mark.parametrize("phase", ["DETECTING", "BUILDING", "EXPORTING"])
+def test_an_engine_that_is_stopped_and_started_harms_nothing(
+    faults: Faults, private_engine: PrivateEngine, phase: str
+) -> None:
+    """F-01, E0, G1, G10: as an update of its package does it. The containers end before it does, so a build may see that first."""
+    running = stopped_in(faults, phase)
+
+    private_engine.stop()
+    try:
+        outcome = running.end()
+    finally:
+        private_engine.start()
+        faults.lab.engine = private_engine.client
+
+    outcome.failed(4, "Docker Engine")
+    assert faults.lab.image_id() == faults.first
+    assert faults.lab.output_of() == "data of version 1\nan app\n"
+    faults.check_next_build()
+    assert faults.lab.leftovers() == [], private_engine.log()[-3000:]
+
+
 @pytest.mark.parametrize("phase", PHASES)
 def test_ctrl_c_ends_a_build_also_when_the_engine_is_frozen(
     faults: Faults, private_engine: PrivateEngine, phase: str

@@ -103,6 +103,10 @@ class PrivateEngine:
             time.sleep(0.01)
         file.unlink(missing_ok=True)
 
+    def stop(self) -> None:
+        """End dockerd as a machine that shuts down, or a package's update, does: it stops its containers first."""
+        self._end(signal.SIGTERM)
+
     def _end(self, number: signal.Signals) -> None:
         if self._client is not None:
             self._client.close()
@@ -166,7 +170,7 @@ class PrivateEngine:
 
     def close(self) -> None:
         """End it, and every process in its namespaces; the mounts go with the last of them."""
-        self._end(signal.SIGTERM)
+        self.stop()
         self.space.close()
         self._log.close()
 
