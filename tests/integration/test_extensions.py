@@ -6,6 +6,7 @@ GEN-05, GNR-01 to GNR-12, XTD-01 to XTD-06, EXT-04, EXP-03, image_extension.md.
 from __future__ import annotations
 
 import json
+import signal
 import ssl
 from typing import TYPE_CHECKING
 
@@ -203,6 +204,45 @@ def test_an_extension_that_shouts_without_end_is_stopped_and_leaves_nothing(
     assert extending.lab.leftovers() == []
     assert extending.running() == [], "the container of the engine's builder"
     assert extending.lab.image_id() == ""
+
+
+SLOW = "echo begun; exec sleep 60"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "kill-9"])
+@pytest.mark.parametrize("phase", ["generate", "build", "run"])
+def test_a_build_that_is_stopped_while_it_generates_or_extends_harms_nothing(
+    extending: ExtendingLab, phase: str, number: signal.Signals
+) -> None:
+    """F-18, F-20, G1, G2, G10."""
+    slow = "if [ -e /workspace/slow ]; then\n{}\nfi\n"
+    generates = slow.format(SLOW) if phase == "generate" else ""
+    for kind in ("build", "run"):
+        generates += dockerfile(kind, f"RUN echo {kind} > /{kind}\n" + (RESET if kind == "run" else ""))
+        if kind == phase:
+            generates += slow.format(dockerfile(kind, f"RUN echo made > /made\nRUN {SLOW}\n"))
+    extending.extension("e", generates)
+    extending.buildpack(f'cp /build "$1/../../workspace/tool"; {WEB % "/run tool"}')
+    assert extending.lab.run(*extending.words()).code == 0
+    image, before = extending.lab.image_id(), extending.images()
+    (extending.lab.app / "slow").touch()
+
+    started = extending.lab.start(*extending.words())
+    started.wait_for("begun")
+    outcome = started.stop(number)
+
+    assert outcome.code == (130 if number == signal.SIGINT else -signal.SIGKILL)
+    assert extending.lab.leftovers() == []
+    assert extending.running() == [], "the container of the engine's builder"
+    assert extending.lab.image_id() == image
+    # What `kill -9` leaves is one of ours by its label, and removed when it is old enough to be nobody's.
+    assert number == signal.SIGKILL or extending.images() == before
+    (extending.lab.app / "slow").unlink()
+    again = extending.lab.run(*extending.words())
+    assert again.code == 0, again.text()
+    assert extending.lab.image_id() == image
+    assert extending.lab.output_of() == "run\nbuild\n"
+    assert extending.lab.left_files() == []
 
 
 def test_removing_the_cache_removes_the_extended_images(extending: ExtendingLab) -> None:
