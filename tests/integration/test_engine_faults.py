@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pybuild.platform import extended_images, ownership
+from pybuild.stores.daemon import DaemonStore
 from support.cli import Lab, builder_of
 from support.engine import gnu_files, image_of_files
+from support.extensions import RESET, SLOW, WEB, ExtendingLab, dockerfile, when_slow
 from support.faults import Faults, stopped_in
 from support.pace import allowed
 
@@ -92,6 +95,50 @@ def test_an_engine_that_is_stopped_and_started_harms_nothing(
     assert faults.lab.output_of() == "data of version 1\nan app\n"
     faults.check_next_build()
     assert faults.lab.leftovers() == [], private_engine.log()[-3000:]
+
+
+def test_an_engine_that_dies_while_it_extends_an_image_harms_nothing(
+    faults: Faults, private_engine: PrivateEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F-01, E0, G1, G10."""
+    lab = faults.lab
+    extending = ExtendingLab(lab=lab, store=DaemonStore(private_engine.client))
+    usual = dockerfile("run", "RUN echo extended > /x\n" + RESET)
+    slow = dockerfile("run", f"RUN echo made > /made\nRUN {SLOW}\n")
+    extending.extension("e", usual + when_slow(slow))
+    extending.buildpack(WEB % "/x")
+    words = extending.words()
+    assert lab.run(*words).code == 0
+    image = lab.image_id()
+    (lab.app / "slow").touch()
+    running = lab.start(*words)
+    running.wait_for("begun")
+
+    private_engine.kill()
+    try:
+        outcome = running.end()
+    finally:
+        private_engine.start()
+        lab.engine = private_engine.client
+
+    outcome.failed(4, "Docker Engine")
+    assert lab.image_id() == image
+    (lab.app / "slow").unlink()
+    again = lab.run(*words)
+    assert (again.code, lab.image_id(), lab.output_of()) == (0, image, "extended\n"), again.text()
+    assert lab.leftovers() == [], private_engine.log()[-3000:]
+    # The engine may keep its builder's container, from which it makes an image no more.
+    private_engine.client.create_container(
+        extending.run_image, "/bin/true", labels={ownership.KIND: "extended"}
+    )
+    left = extending.running(seconds=0)
+    extended_images.sweep(private_engine.client)
+    assert extending.running(seconds=0) == left != [], "they ended only now"
+    monkeypatch.setattr(extended_images, "ABANDONED_SECONDS", 0)
+    extended_images.sweep(private_engine.client)
+    assert extending.running(seconds=0) == []
+    assert lab.run(*words).code == 0
+    assert lab.image_id() == image
 
 
 @pytest.mark.parametrize("phase", PHASES)

@@ -16,7 +16,7 @@ from pybuild.oci import tar
 from pybuild.oci.reference import Reference
 from support.authority import certificate
 from support.cli import result
-from support.extensions import HEAD, RESET, USER
+from support.extensions import RESET, SLOW, USER, WEB, dockerfile, when_slow
 from support.pace import allowed
 
 if TYPE_CHECKING:
@@ -26,13 +26,6 @@ if TYPE_CHECKING:
     from support.registry import DebianRegistry
 
 pytestmark = pytest.mark.docker
-
-WEB = """printf '[[processes]]\\ntype = "web"\\ncommand = ["/bin/sh", "-c"]\\nargs = ["cat %s"]\\ndefault = true\\n' > "$1/launch.toml" """
-
-
-def dockerfile(kind: str, body: str) -> str:
-    """Lines of a generate that write a Dockerfile."""
-    return f"cat > {kind}.Dockerfile <<'END'\n{HEAD}{body}END\n"
 
 
 def test_both_images_are_extended_and_the_second_build_changes_nothing(extending: ExtendingLab) -> None:
@@ -206,21 +199,17 @@ def test_an_extension_that_shouts_without_end_is_stopped_and_leaves_nothing(
     assert extending.lab.image_id() == ""
 
 
-SLOW = "echo begun; exec sleep 60"
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "kill-9"])
 @pytest.mark.parametrize("phase", ["generate", "build", "run"])
 def test_a_build_that_is_stopped_while_it_generates_or_extends_harms_nothing(
     extending: ExtendingLab, phase: str, number: signal.Signals
 ) -> None:
     """F-18, F-20, G1, G2, G10."""
-    slow = "if [ -e /workspace/slow ]; then\n{}\nfi\n"
-    generates = slow.format(SLOW) if phase == "generate" else ""
+    generates = when_slow(SLOW) if phase == "generate" else ""
     for kind in ("build", "run"):
         generates += dockerfile(kind, f"RUN echo {kind} > /{kind}\n" + (RESET if kind == "run" else ""))
         if kind == phase:
-            generates += slow.format(dockerfile(kind, f"RUN echo made > /made\nRUN {SLOW}\n"))
+            generates += when_slow(dockerfile(kind, f"RUN echo made > /made\nRUN {SLOW}\n"))
     extending.extension("e", generates)
     extending.buildpack(f'cp /build "$1/../../workspace/tool"; {WEB % "/run tool"}')
     assert extending.lab.run(*extending.words()).code == 0

@@ -27,6 +27,19 @@ if TYPE_CHECKING:
 HEAD = "ARG base_image\nFROM ${base_image}\nUSER root\n"
 RESET = "ARG user_id\nARG group_id\nUSER ${user_id}:${group_id}\n"
 USER = "1000:1000"
+WEB = """printf '[[processes]]\\ntype = "web"\\ncommand = ["/bin/sh", "-c"]\\nargs = ["cat %s"]\\ndefault = true\\n' > "$1/launch.toml" """
+"""A build whose process shows these files."""
+SLOW = "echo begun; exec sleep 60"
+
+
+def dockerfile(kind: str, body: str) -> str:
+    """Lines of a generate that write a Dockerfile."""
+    return f"cat > {kind}.Dockerfile <<'END'\n{HEAD}{body}END\n"
+
+
+def when_slow(lines: str) -> str:
+    """These lines of a generate, where the app has a file `slow`."""
+    return f"if [ -e /workspace/slow ]; then\n{lines}\nfi\n"
 
 
 @dataclass
@@ -107,10 +120,10 @@ class ExtendingLab:
         found = self.lab.engine.images(all=True, filters={"label": labels})
         return {image["Id"] for image in found}
 
-    def running(self) -> list[str]:
+    def running(self, *, seconds: float = 20) -> list[str]:
         """Containers of this lab, also those that the engine's builder makes; they have a moment to go."""
         assert self.lab.engine is not None
-        until = time.monotonic() + 20
+        until = time.monotonic() + seconds
         while found := self.lab.engine.containers(all=True, filters={"label": f"{LABEL}={self.lab.prefix}"}):
             if time.monotonic() > until:
                 break

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pybuild import engine, events
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 REPOSITORY = "pybuild/extended"
 LABELS = {ownership.KIND: "extended"}
 ABANDONED_SECONDS = 3600
+_NOT_RUNNING = ["created", "exited", "dead"]
 _KINDS: tuple[Kind, ...] = ("build", "run")
 
 
@@ -81,10 +83,24 @@ def drop(client: docker.APIClient, image: str) -> None:
 def sweep(client: docker.APIClient) -> None:
     """Remove what builds left that ended in the middle. Never fails a build."""
     with suppress(PybuildError), engine.translating("looking for extended images that nobody needs"):
-        filters = {"label": f"{ownership.KIND}=extended", "dangling": True}
-        for image in client.images(filters=filters):
+        # An engine that dies in the middle of a step forgets the step, and keeps its container.
+        label = f"{ownership.KIND}=extended"
+        for container in client.containers(all=True, filters={"label": label, "status": _NOT_RUNNING}):
+            _remove_step(client, str(container["Id"]), float(container.get("Created") or 0))
+        for image in client.images(filters={"label": label, "dangling": True}):
             if time.time() - float(image.get("Created") or 0) > ABANDONED_SECONDS:
                 drop(client, str(image["Id"]))
+
+
+def _remove_step(client: docker.APIClient, container: str, made: float) -> None:
+    """Remove the container of a step, unless it ended only now: then the engine is about to make an image of it."""
+    with suppress(engine.NotFound, engine.Conflict), engine.translating("removing what is left of a step"):
+        state = client.inspect_container(container)["State"]
+        # One that the engine does not know to have begun "finished" in the year 1.
+        finished = datetime.fromisoformat(state["FinishedAt"])
+        last = made if finished.year == 1 else finished.timestamp()
+        if time.time() - last > ABANDONED_SECONDS:
+            client.remove_container(container, force=True, v=True)
 
 
 def _id(client: docker.APIClient, name: str) -> str:
