@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from pybuild import engine, events  # noqa: E402
-from pybuild.cli.console import human_size, human_time  # noqa: E402
+from pybuild.cli.show.console import human_size, human_time  # noqa: E402
 from pybuild.errors import PybuildError  # noqa: E402
 from support import services  # noqa: E402
 from support.expectation import Request  # noqa: E402

@@ -15,8 +15,8 @@ from pathlib import Path
 import click
 
 from pybuild import errors, events
-from pybuild.cli.json_log import JsonLog, event_name
 from pybuild.cli.main import COMMANDS, cli
+from pybuild.cli.show.json_log import JsonLog, event_name
 from pybuild.lifecycle.inputs import INPUTS, PHASES, Input, PhaseName
 from pybuild.spec.api import BUILDPACK_APIS, PLATFORM_APIS
 

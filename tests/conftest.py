@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import signal
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from pybuild import events
 
 pytest_plugins = [
     "support.engine",
@@ -28,3 +31,9 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 # How long one example takes says more of what else the machine does than of our code.
 settings.register_profile("pybuild", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("pybuild")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test has `events.hide` hide, such as a word that hypothesis made up, the next one may show."""
+    monkeypatch.setattr(events._AUDIENCE, "secrets", set())

@@ -198,7 +198,7 @@ def test_in_a_registry_the_program_does_what_the_go_program_does(
     ended = {}
     for name, program in {
         "theirs": [str(tmp_path / "rebaser")],
-        "ours": [sys.executable, "-m", "pybuild.cli.phases", "rebaser"],
+        "ours": [sys.executable, "-m", "pybuild.cli.phases.programs", "rebaser"],
     }.items():
         report = tmp_path / f"{name}.toml"
         given = [word.format(host=registry.host, tool=name) for word in words]

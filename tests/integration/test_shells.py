@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PATIENCE = 60.0
 WORK = """
 import pathlib, time
-from pybuild.cli.display import Display
+from pybuild.cli.show.display import Display
 from pybuild.events import Info, Progress, emit
 
 with Display(verbose=False, quiet=False, no_color=False, timestamps=False).console():

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pybuild.cli.phase_create
-import pybuild.cli.phase_restore  # noqa: F401 - beforehand: no module can be found from inside a chroot
+import pybuild.cli.phases.create
+import pybuild.cli.phases.restore  # noqa: F401 - beforehand: no module can be found from inside a chroot
 from pybuild.oci import model
 from pybuild.oci.digest import sha256
 from pybuild.oci.reference import Reference

@@ -25,7 +25,7 @@ import requests  # noqa: F401 - beforehand, like those below
 
 import pybuild.stores.registry
 import pybuild.stores.senders  # noqa: F401
-from pybuild.cli import phases
+from pybuild.cli.phases import programs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -75,7 +75,7 @@ def can_run(case: Mapping[str, Any]) -> str:
 def replay(
     case: Mapping[str, Any],
     root: Path,
-    program: Callable[[Sequence[str], Mapping[str, str], IO[bytes]], int] = phases.run,
+    program: Callable[[Sequence[str], Mapping[str, str], IO[bytes]], int] = programs.run,
 ) -> Outcome:
     """Run `program` with the case's arguments and environment, as the case's user, in the case's folder."""
     arguments = [filled(argument, root) for argument in case["argv"]]

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import pybuild
-from pybuild.cli import phases
-from pybuild.cli.phase_stores import STORES
+from pybuild.cli.phases import programs
+from pybuild.cli.phases.stores import STORES
 from pybuild.spec.analyzed import Analyzed
 from support import phase
 from support.chroot import plant
@@ -33,7 +33,7 @@ for name in ("ctypes", "hashlib", "docker.transport.unixconn", "requests.adapter
 for each in pkgutil.walk_packages(pybuild.__path__, "pybuild."):
     if (
         not each.name.startswith(("pybuild.cli.", "pybuild.libcnb", "pybuild.platform"))
-        or "cli.phase" in each.name
+        or "cli.phases" in each.name
     ):
         importlib.import_module(each.name)
 importlib.import_module("pybuild.cli.bug")
@@ -75,7 +75,7 @@ def call(
         stores = dict(STORES)
         if opened is not None:
             stores |= dict.fromkeys(("daemon", "registry"), lambda _run: lambda: opened(store))
-        code = phases.run(words, environ, told, stores=stores, identity=identity)
+        code = programs.run(words, environ, told, stores=stores, identity=identity)
         return Ended(code, told.getvalue().decode(errors="surrogateescape"), store, {})
 
     ended: Ended[Store] = phase.in_child(body)

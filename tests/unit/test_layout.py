@@ -25,7 +25,7 @@ def modules(folder: Path) -> set[str]:
 
 LARGE = sorted(
     str(path.parent.relative_to(SOURCE))
-    for path in (*SOURCE.glob("*/__init__.py"), *SOURCE.glob("platform/*/__init__.py"))
+    for path in (*SOURCE.glob("*/__init__.py"), *SOURCE.glob("*/*/__init__.py"))
     if len(modules(path.parent)) > FEW or path.parent.parent != SOURCE
 )
 

@@ -50,8 +50,8 @@ ELSEWHERE = {
         "platform/pulled.py", "platform/buildpacks/download.py",
     ),
     "goes by words or paths that are parsed already": (
-        "cli/manifest.py", "cli/pack_words.py", "cli/phase_analyze.py", "cli/phase_export.py", "cli/phase_extend.py",
-        "cli/yaml_text.py", "lifecycle/cached_layers.py", "lifecycle/copied.py", "lifecycle/meddling.py",
+        "cli/manifest.py", "cli/pack/words.py", "cli/phases/analyze.py", "cli/phases/export.py", "cli/phases/extend.py",
+        "cli/show/yaml_text.py", "lifecycle/cached_layers.py", "lifecycle/copied.py", "lifecycle/meddling.py",
         "lifecycle/rebase_checks.py", "lifecycle/scripts.py", "platform/build.py", "platform/builders/debian.py",
         "platform/images/differences.py", "platform/buildpacks/fetch.py", "platform/images/image_facts.py", "platform/buildpacks/lint.py", "platform/request.py",
         "platform/buildpacks/shipped.py", "platform/app/source_notes.py", "libcnb/apt.py", "libcnb/sbom.py",

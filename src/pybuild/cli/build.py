@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pybuild.cli import page
 from pybuild.cli.build_options import (
     cache_options,
     image_options,
@@ -19,21 +18,22 @@ from pybuild.cli.build_options import (
     place_options,
     source_choice_options,
 )
-from pybuild.cli.built import built_data, show_built
 from pybuild.cli.debug import chosen_handler, on_failure_option
-from pybuild.cli.display import Display, output_options
 from pybuild.cli.file_list import list_files
 from pybuild.cli.id_files import id_files
-from pybuild.cli.pack_options import choice_options, previous_image_option, report_option, sbom_option
-from pybuild.cli.trail import failure_data, groups_of, next_step, trail_lines
-from pybuild.cli.why import Decisions
+from pybuild.cli.pack.options import choice_options, previous_image_option, report_option, sbom_option
+from pybuild.cli.show import page
+from pybuild.cli.show.built import built_data, show_built
+from pybuild.cli.show.display import Display, output_options
+from pybuild.cli.show.trail import failure_data, groups_of, next_step, trail_lines
+from pybuild.cli.show.why import Decisions
 from pybuild.events import listening
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pybuild.cli.console import Console
-    from pybuild.cli.json_log import JsonLog
+    from pybuild.cli.show.console import Console
+    from pybuild.cli.show.json_log import JsonLog
 
 
 def source_options(function: Any) -> Any:
@@ -173,7 +173,7 @@ def command(
         files = id_files(iidfile, digest_file, request.places)
         heard = None
         if report_page is not None:
-            from pybuild.cli.build_page import Times
+            from pybuild.cli.show.build_page import Times
 
             page.check_writable("--report", report_page)
             heard = Times()
@@ -189,7 +189,7 @@ def command(
             raise
         files.write(result)
         if report_page is not None and heard is not None:
-            from pybuild.cli.build_page import build_page
+            from pybuild.cli.show.build_page import build_page
 
             page.write(report_page, build_page(result, shown.timings, heard, decisions))
         if explain_cache:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pybuild import __version__
-from pybuild.cli.display import Display, output_options
 from pybuild.cli.making import made_data, making_options, registry_option
 from pybuild.cli.options import CONTEXT, insecure_registry_option
-from pybuild.cli.structured import HUMAN, output_format_option, write
+from pybuild.cli.show.display import Display, output_options
+from pybuild.cli.show.structured import HUMAN, output_format_option, write
 from pybuild.errors import BuilderUnusable, InvalidFile, InvalidInput
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def inspect(
     """
     form = "json" if as_json else form
     with display.console() as shown:
-        from pybuild.cli.builder_text import Shown
+        from pybuild.cli.show.builder_text import Shown
         from pybuild.platform import config
         from pybuild.platform.builders.two_places import in_engine, in_registry
         from pybuild.platform.trust import is_trusted
@@ -202,8 +202,8 @@ def _default_builder(config: Config) -> str:
 
 
 def _show_settings(name: str, look: Look, form: str) -> int:
-    from pybuild.cli.builder_text import settings_data, settings_lines
-    from pybuild.cli.table import line_width
+    from pybuild.cli.show.builder_text import settings_data, settings_lines
+    from pybuild.cli.show.table import line_width
     from pybuild.platform.builders.builder_inspect import settings as read
 
     if look.image is None or look.reader is None:
@@ -224,7 +224,7 @@ def _show_settings(name: str, look: Look, form: str) -> int:
 def suggest(*, as_json: bool, display: Display) -> int:
     """List builders: pybuild's own, which builds use that name none, and those that others make."""
     with display.console():
-        from pybuild.cli.module_text import columns
+        from pybuild.cli.show.module_text import columns
         from pybuild.platform.builders.known_builders import KNOWN_BUILDERS, OURS
 
         found = [each for each in (OURS, *KNOWN_BUILDERS) if each.suggested]

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pybuild.cli.buildpack_registry import REGISTRY_COMMANDS
-from pybuild.cli.display import Display, output_options
 from pybuild.cli.making import making_options, registry_option
 from pybuild.cli.options import CONTEXT, insecure_registry_option
 from pybuild.cli.packaging import make, package_options, print_made, show
 from pybuild.cli.scaffolding import new_options, scaffold
+from pybuild.cli.show.display import Display, output_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,7 +107,7 @@ def test(
 
 
 def _show_test(result: Tested, *, quiet: bool, output: bool) -> None:
-    from pybuild.cli.console import printable
+    from pybuild.cli.show.console import printable
 
     if not result.problems and quiet:
         return
@@ -153,7 +153,7 @@ def lint(
 
 
 def _show_findings(found: Sequence[Finding]) -> None:
-    from pybuild.cli.console import printable
+    from pybuild.cli.show.console import printable
 
     for each in found:
         print(f"{each.severity}: {printable(each.place)}: {printable(each.message)} [{each.id}]")

@@ -7,9 +7,9 @@ import sys
 
 import click
 
-from pybuild.cli.display import Display, output_options
 from pybuild.cli.making import chosen_registry, registry_option
 from pybuild.cli.options import CONTEXT, insecure_registry_option
+from pybuild.cli.show.display import Display, output_options
 
 
 @click.command(

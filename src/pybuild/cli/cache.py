@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pybuild.cli.display import Display, output_options
 from pybuild.cli.options import CONTEXT
+from pybuild.cli.show.display import Display, output_options
 from pybuild.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def prune(*, unused: str, everything: bool, display: Display) -> int:
             forget(cache.name)
     _tell([cache.name for cache in removed])
     if not display.quiet:
-        from pybuild.cli.console import human_size
+        from pybuild.cli.show.console import human_size
 
         freed = sum(max(cache.size, 0) for cache in removed)
         what = f"{len(removed)} cache{'' if len(removed) == 1 else 's'} removed"
@@ -127,8 +127,8 @@ def _chosen(words: Iterable[str], found: Sequence[CacheVolume]) -> list[str]:
 
 
 def _show(found: Sequence[CacheVolume], *, names: bool) -> None:
-    from pybuild.cli.console import human_size
-    from pybuild.cli.table import line_width, table
+    from pybuild.cli.show.console import human_size
+    from pybuild.cli.show.table import line_width, table
 
     now = time.time()
     rows = [

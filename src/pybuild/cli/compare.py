@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pybuild.cli import page
-from pybuild.cli.display import Display, output_options
 from pybuild.cli.options import insecure_registry_option
+from pybuild.cli.show import page
+from pybuild.cli.show.display import Display, output_options
 from pybuild.errors import PybuildError
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def command(
             exc.exit_code = max(exc.exit_code, _TROUBLE)
             raise
     if html_page is not None:
-        from pybuild.cli.compare_page import compare_page
+        from pybuild.cli.show.compare_page import compare_page
 
         page.write(html_page, compare_page(result))
     _print(result, display, as_json=as_json)
@@ -116,8 +116,8 @@ def _print(result: Comparison | BuildComparison, display: Display, *, as_json: b
     if as_json:
         sys.stdout.write(json.dumps(result.as_json(), indent=2) + "\n")
     elif not display.quiet:
-        from pybuild.cli.compare_table import lines_of
-        from pybuild.cli.table import line_width
+        from pybuild.cli.show.compare_table import lines_of
+        from pybuild.cli.show.table import line_width
 
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")  # names in an image are of any alphabet

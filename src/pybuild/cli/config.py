@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pybuild.cli import config_lists, config_mirrors
-from pybuild.cli.display import Display, output_options
 from pybuild.cli.options import CONTEXT, Aliased, unset_option
+from pybuild.cli.show.display import Display, output_options
 from pybuild.errors import InvalidInput
 from pybuild.platform import config as settings
 

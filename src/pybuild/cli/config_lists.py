@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import click
 
-from pybuild.cli.display import Display, output_options
 from pybuild.cli.options import CONTEXT, listed, unset_option
+from pybuild.cli.show.display import Display, output_options
 from pybuild.errors import InvalidInput
 from pybuild.oci.reference import Reference
 from pybuild.platform import config as settings

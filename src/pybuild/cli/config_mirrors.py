@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from pybuild.cli.display import Display, output_options
 from pybuild.cli.options import CONTEXT, listed
+from pybuild.cli.show.display import Display, output_options
 from pybuild.errors import InvalidInput
 from pybuild.oci.reference import Reference
 from pybuild.platform import config as settings

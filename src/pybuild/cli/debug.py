@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pybuild import events
-from pybuild.cli.display import Display, output_options
+from pybuild.cli.show.display import Display, output_options
 from pybuild.errors import InvalidInput
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pybuild.cli.build import source_options
-from pybuild.cli.display import Display, output_options
+from pybuild.cli.show.display import Display, output_options
 from pybuild.errors import NothingDetected
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def command(
 
 def show_failure(failure: NothingDetected, path: Path, image: str, *, as_json: bool) -> None:
     """Print what every buildpack said, and give the failure the next step as its hint."""
-    from pybuild.cli.trail import failure_data, groups_of, next_step
+    from pybuild.cli.show.trail import failure_data, groups_of, next_step
 
     failure.hint = next_step(failure, path, image)
     if as_json:
@@ -69,8 +69,8 @@ def show_failure(failure: NothingDetected, path: Path, image: str, *, as_json: b
 
 
 def _print_trail(groups: Any) -> None:
-    from pybuild.cli.table import line_width
-    from pybuild.cli.trail import trail_lines
+    from pybuild.cli.show.table import line_width
+    from pybuild.cli.show.trail import trail_lines
 
     for line in trail_lines(groups, width=line_width()):
         print(line)
@@ -78,8 +78,8 @@ def _print_trail(groups: Any) -> None:
 
 
 def _print_found(found: Detected, image: str) -> None:
-    from pybuild.cli.table import line_width
-    from pybuild.cli.trail import plan_lines
+    from pybuild.cli.show.table import line_width
+    from pybuild.cli.show.trail import plan_lines
 
     _print_trail(found.trail)
     for line in plan_lines(found, width=line_width()):
@@ -88,7 +88,7 @@ def _print_found(found: Detected, image: str) -> None:
 
 
 def _as_data(found: Detected) -> dict[str, Any]:
-    from pybuild.cli.trail import plan_data, trail_data
+    from pybuild.cli.show.trail import plan_data, trail_data
 
     return {
         "detected": True,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pybuild.cli.display import Display, output_options
+from pybuild.cli.show.display import Display, output_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +49,7 @@ def command(*, as_json: bool, prepare: bool, display: Display) -> int:
 
 
 def _show(checks: Sequence[Check]) -> None:
-    from pybuild.cli.table import line_width, table
+    from pybuild.cli.show.table import line_width, table
 
     rows = [
         (check.name, check.status, f"{check.found}. Try: {check.hint}" if check.hint else check.found)

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pybuild.cli.display import Display, output_options
 from pybuild.cli.making import making_options, registry_option
 from pybuild.cli.options import CONTEXT, insecure_registry_option
 from pybuild.cli.packaging import make, package_options, print_made, show
 from pybuild.cli.scaffolding import new_options, scaffold
+from pybuild.cli.show.display import Display, output_options
 
 if TYPE_CHECKING:
     from pathlib import Path

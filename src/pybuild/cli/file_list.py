@@ -6,7 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from pybuild.cli.console import human_size
+from pybuild.cli.show.console import human_size
 
 if TYPE_CHECKING:
     from pybuild.platform.request import BuildRequest

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pybuild.cli.page import check_writable
+from pybuild.cli.show.page import check_writable
 from pybuild.errors import InvalidInput
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pybuild.cli.display import Display, output_options
 from pybuild.cli.options import CONTEXT, insecure_registry_option
-from pybuild.cli.structured import HUMAN, output_format_option, write
+from pybuild.cli.show.display import Display, output_options
+from pybuild.cli.show.structured import HUMAN, output_format_option, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -77,7 +77,7 @@ def human_text(found: Inspected) -> str:
 
 
 def _part(image: AppImage | None, error: PybuildError | None) -> list[str]:
-    from pybuild.cli.console import printable
+    from pybuild.cli.show.console import printable
 
     if error is not None:
         return [f"(not available: {printable(str(error))})", ""]
@@ -131,7 +131,7 @@ def _module_lines(title: str, modules: Sequence[ModuleShown], word: str) -> Iter
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:
     """Rows with every column as wide as it needs, eight blanks between two, as `pack` prints tables."""
-    from pybuild.cli.console import printable
+    from pybuild.cli.show.console import printable
 
     clean = [[printable(cell).replace("\n", "\\n") for cell in row] for row in rows]
     widths = [max(map(len, column)) + 8 for column in zip(*clean, strict=True)]

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from pybuild.cli.build import source_options
-from pybuild.cli.display import Display, output_options
+from pybuild.cli.show.display import Display, output_options
 
 
 @click.command(

@@ -42,7 +42,7 @@ COMMANDS = {
     "doctor": ("pybuild.cli.doctor", "Check the engine, the builder, certificates and disk space."),
     "report": ("pybuild.cli.report", "Print what is worth knowing when something does not work."),
     "completion": ("pybuild.cli.completion", "Print a shell's completion script."),
-    "pack-compat": ("pybuild.cli.pack_compat", "Do what pack would do, with its arguments and in its words."),
+    "pack-compat": ("pybuild.cli.pack.compat", "Do what pack would do, with its arguments and in its words."),
     "version": ("pybuild.cli.version", "Print the version."),
 }
 
@@ -138,7 +138,7 @@ def run(args: Sequence[str]) -> int:
 
 
 def _failed(message: str, hint: str, code: int) -> int:
-    from pybuild.cli.console import printable
+    from pybuild.cli.show.console import printable
 
     _print(f"ERROR: {printable(events.redact(message))}")
     if hint:

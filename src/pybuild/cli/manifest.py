@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pybuild.cli.display import Display, output_options
 from pybuild.cli.options import CONTEXT, insecure_registry_option
+from pybuild.cli.show.display import Display, output_options
 from pybuild.errors import InvalidInput
 
 if TYPE_CHECKING:

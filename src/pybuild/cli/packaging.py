@@ -15,8 +15,8 @@ from pybuild.errors import InvalidInput
 from pybuild.events import warn
 
 if TYPE_CHECKING:
-    from pybuild.cli.console import Console
-    from pybuild.cli.json_log import JsonLog
+    from pybuild.cli.show.console import Console
+    from pybuild.cli.show.json_log import JsonLog
     from pybuild.platform.buildpacks.modules import Kind
 
 CNB = ".cnb"
@@ -129,7 +129,7 @@ def show(
     mixins: bool = False,
 ) -> None:
     """Print what a package says of itself."""
-    from pybuild.cli.package_text import buildpack_lines, data, extension_lines
+    from pybuild.cli.show.package_text import buildpack_lines, data, extension_lines
     from pybuild.platform.buildpacks.package_inspect import Question, inspect
 
     found = inspect(

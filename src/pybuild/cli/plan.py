@@ -12,7 +12,7 @@ import click
 from pybuild.cli.build import source_options
 from pybuild.cli.build_options import place_options
 from pybuild.cli.detect import show_failure
-from pybuild.cli.display import Display, output_options
+from pybuild.cli.show.display import Display, output_options
 from pybuild.errors import NothingDetected
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def command(
 
 def plan_as_data(found: BuildPlan) -> dict[str, Any]:
     """The plan for `--json`."""
-    from pybuild.cli.trail import plan_data
+    from pybuild.cli.show.trail import plan_data
 
     entries = plan_data(found.detected)
     return {
@@ -105,8 +105,8 @@ def plan_as_data(found: BuildPlan) -> dict[str, Any]:
 
 
 def _lines(found: BuildPlan, image: str) -> Iterator[str]:
-    from pybuild.cli.console import human_size
-    from pybuild.cli.table import line_width, table
+    from pybuild.cli.show.console import human_size
+    from pybuild.cli.show.table import line_width, table
 
     width, data = line_width(), plan_as_data(found)
     yield from table(

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pybuild.cli.display import Display, output_options
 from pybuild.cli.options import insecure_registry_option
+from pybuild.cli.show.display import Display, output_options
 from pybuild.errors import RebaseError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pybuild.cli.console import Console
-    from pybuild.cli.json_log import JsonLog
+    from pybuild.cli.show.console import Console
+    from pybuild.cli.show.json_log import JsonLog
     from pybuild.platform.images.rebase import RebaseResult
 
 _LONGEST_VALUE = 200
@@ -96,7 +96,7 @@ def _raise_failures(results: Sequence[RebaseResult]) -> None:
 
 
 def _show(shown: Console | JsonLog, result: RebaseResult) -> None:
-    from pybuild.cli.table import table
+    from pybuild.cli.show.table import table
 
     heads = {
         "rebased": (f"Successfully rebased image '{result.name}'", "32"),
@@ -114,7 +114,7 @@ def _show(shown: Console | JsonLog, result: RebaseResult) -> None:
 
 
 def _rows(result: RebaseResult) -> Iterator[tuple[str, str]]:
-    from pybuild.cli.console import human_size, human_time
+    from pybuild.cli.show.console import human_size, human_time
 
     yield "run image", result.run_image
     if result.state == "planned":

@@ -11,8 +11,8 @@ import sys
 import click
 
 from pybuild import __version__
-from pybuild.cli.display import Display, output_options
 from pybuild.cli.options import CONTEXT
+from pybuild.cli.show.display import Display, output_options
 
 _PRIVATE = ("default-builder-image", "lifecycle-image", "image", "mirrors", "name", "url")
 _ARCH = {"x86_64": "amd64", "aarch64": "arm64"}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pybuild.cli.build_options import limit_options
-from pybuild.cli.display import Display, output_options
+from pybuild.cli.show.display import Display, output_options
 from pybuild.cli.signals import Stopped
 
 if TYPE_CHECKING:

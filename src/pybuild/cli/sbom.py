@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pybuild.cli.display import Display, output_options
 from pybuild.cli.options import insecure_registry_option
+from pybuild.cli.show.display import Display, output_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -194,7 +194,7 @@ def _print(found: Sequence[SbomPackage]) -> None:
     import io
     import textwrap
 
-    from pybuild.cli.table import line_width, table
+    from pybuild.cli.show.table import line_width, table
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names in an image are of any alphabet

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from pybuild.cli.console import Console
-    from pybuild.cli.json_log import JsonLog
+    from pybuild.cli.show.console import Console
+    from pybuild.cli.show.json_log import JsonLog
     from pybuild.platform.buildpacks.modules import Kind
     from pybuild.platform.buildpacks.scaffold import Language
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pybuild.cli.display import Display, output_options
 from pybuild.cli.options import CONTEXT, insecure_registry_option
+from pybuild.cli.show.display import Display, output_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

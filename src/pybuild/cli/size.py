@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pybuild.cli.console import human_size
-from pybuild.cli.display import Display, output_options
 from pybuild.cli.options import insecure_registry_option
+from pybuild.cli.show.console import human_size
+from pybuild.cli.show.display import Display, output_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,7 +88,7 @@ def size_as_data(found: ImageSize) -> dict[str, Any]:
 
 
 def _lines(found: ImageSize) -> Iterator[str]:
-    from pybuild.cli.table import line_width, table
+    from pybuild.cli.show.table import line_width, table
     from pybuild.platform.images.file_classes import SPARE
 
     width = line_width()

@@ -29,6 +29,6 @@ def _pybuild() -> int:
 
 
 def _pybuild_pack() -> int:
-    from pybuild.cli.pack_compat import pack
+    from pybuild.cli.pack.compat import pack
 
     return pack(sys.argv[1:])

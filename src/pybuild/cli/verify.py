@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pybuild.cli.build import source_options
-from pybuild.cli.display import Display, output_options
+from pybuild.cli.show.display import Display, output_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,8 +52,8 @@ def _lines(found: Verified, *, everything: bool) -> Iterator[str]:
     if found.same:
         yield f"Reproducible: both builds made {found.image_ids[0]}"
         return
-    from pybuild.cli.compare_table import lines_of
-    from pybuild.cli.table import line_width
+    from pybuild.cli.show.compare_table import lines_of
+    from pybuild.cli.show.table import line_width
 
     yield from lines_of(found.comparison, width=line_width(), everything=everything, colour=False)
     yield ""
@@ -63,7 +63,7 @@ def _lines(found: Verified, *, everything: bool) -> Iterator[str]:
 
 
 def _place(first: FirstByte) -> str:
-    from pybuild.cli.console import printable
+    from pybuild.cli.show.console import printable
 
     inside = "in its header" if first.at is None else f"byte {first.at} of its content"
     values = " and ".join("the end" if value is None else f"0x{value:02x}" for value in (first.a, first.b))

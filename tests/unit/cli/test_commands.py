@@ -115,7 +115,7 @@ def test_help_loads_neither_the_docker_sdk_nor_the_lifecycle(words_lab: Lab) -> 
 def test_colours_are_for_terminals_that_want_them(environ: dict[str, str], coloured: bool) -> None:
     program = (
         "from pybuild import events\n"
-        "from pybuild.cli.display import Display\n"
+        "from pybuild.cli.show.display import Display\n"
         "with Display().console():\n"
         "    events.emit(events.PhaseStarted(phase='BUILDING'))\n"
     )

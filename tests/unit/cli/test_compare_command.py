@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pybuild.cli.compare_table import lines_of
+from pybuild.cli.show.compare_table import lines_of
 from pybuild.oci import tar
 from pybuild.oci.digest import sha256
 from pybuild.platform.images.compare import LayerFiles, compare_facts

@@ -49,7 +49,7 @@ def ended(
 @SIGNALS
 @pytest.mark.parametrize(
     ("program", "module"),
-    [("pybuild", "click"), ("pybuild", "pybuild.cli.version"), ("pybuild_pack", "pybuild.cli.pack_compat")],
+    [("pybuild", "click"), ("pybuild", "pybuild.cli.version"), ("pybuild_pack", "pybuild.cli.pack.compat")],
 )
 def test_a_signal_while_python_imports_is_no_traceback(
     number: signal.Signals, program: str, module: str

@@ -48,7 +48,7 @@ exit 1
 _MAIN = b"""import sys
 if sys.version_info < (3, 11):
     sys.exit("ERROR: pybuild's lifecycle needs Python 3.11 or later, this is " + sys.version.split()[0])
-from pybuild.cli.phases import main
+from pybuild.cli.phases.programs import main
 main()
 """
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from pybuild.cli.inspect import as_data, human_text, with_lists
-from pybuild.cli.structured import write
+from pybuild.cli.show.structured import write
 from pybuild.errors import InvalidFile
 from pybuild.platform.images.inspect import Inspected, app_image
 from pybuild.spec import toml
