@@ -17,6 +17,7 @@ from pybuild import engine as door
 from pybuild import events
 from pybuild.buildenv.api import Command
 from pybuild.buildenv.container import ContainerBuildEnv
+from pybuild.buildenv.container_spec import make_container
 from pybuild.errors import BuildError, BuilderUnusable, EngineUnavailable, InvalidInput, TimedOut
 from pybuild.platform import ownership, volumes
 from support.engine import LABEL, leftovers, spec_for
@@ -240,6 +241,36 @@ class TestEnds:
             signal.signal(signal.SIGALRM, before)
 
         assert come
+        time.sleep(1)
+        assert leftovers(engine, test_run) == []
+
+    def test_a_signal_as_the_making_begins_leaves_no_container(
+        self, engine: docker.APIClient, tiny_image: str, test_run: str
+    ) -> None:
+        """F-20, G1: the thread that asks for it may be on its way before its `start` has returned."""
+
+        def stop(number: int, frame: object) -> None:
+            raise _SignalError
+
+        def strike(frame: object, event: str, arg: object) -> None:
+            if not struck:
+                struck.append(event)
+                os.kill(os.getpid(), signal.SIGALRM)
+                time.sleep(0.05)
+
+        struck: list[str] = []
+        before, interval = signal.signal(signal.SIGALRM, stop), sys.getswitchinterval()
+        sys.setswitchinterval(10)  # the new thread runs on until it waits for something
+        threading.settrace(strike)
+        try:
+            with pytest.raises(_SignalError):
+                make_container(engine, spec_for(tiny_image, test_run), None)
+        finally:
+            threading.settrace(None)  # type: ignore[arg-type]
+            sys.setswitchinterval(interval)
+            signal.signal(signal.SIGALRM, before)
+
+        assert struck
         time.sleep(1)
         assert leftovers(engine, test_run) == []
 

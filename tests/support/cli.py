@@ -297,8 +297,11 @@ class Lab:
         assert status == 0, printed
         return str(printed)
 
-    def leftovers(self, *, patience: float = PATIENCE) -> list[str]:
-        """Containers and private volumes of this lab's builds; a killed one's container has a moment to go."""
+    def leftovers(self, *, patience: float = PATIENCE, but: Sequence[str] = ()) -> list[str]:
+        """Containers and private volumes of this lab's builds; a killed one's container has a moment to go.
+
+        `but`: those that are not asked for.
+        """
         assert self.engine is not None
         until = time.monotonic() + patience
         while True:
@@ -309,7 +312,7 @@ class Lab:
             left = [
                 str(who) for who, found in labelled if found.get(ownership.IMAGE, "").startswith(self.prefix)
             ]
-            left = [who for who in left if self._is_there(who)]
+            left = [who for who in left if who not in but and self._is_there(who)]
             if not left or time.monotonic() > until:
                 return left
             time.sleep(0.05)

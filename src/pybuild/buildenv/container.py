@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pybuild import engine, events
 from pybuild.buildenv import archives, pipe, scripts, wire
-from pybuild.buildenv.container_spec import HURRY_SECONDS, make_container
+from pybuild.buildenv.container_spec import HURRY_SECONDS, SWEPT, make_container
 from pybuild.buildenv.output_limit import Written
 from pybuild.buildenv.pipe import Pipe
 from pybuild.buildenv.session import Session, SessionEnded
@@ -164,7 +164,7 @@ class ContainerBuildEnv:
             self.close(seconds=HURRY_SECONDS if in_hurry else REMOVE_SECONDS)
         except PybuildError as failure:
             # The build's own error, or its success, is the news; a later build sweeps what is left.
-            events.warn(f"the build container {self.container[:12]} may be left: {failure}")
+            events.warn(f"the build container {self.container[:12]} may be left: {failure}", hint=SWEPT)
 
     @property
     def deadline(self) -> float | None:

@@ -6,11 +6,10 @@ Specification: platform.md, "Build Environment".
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pybuild import engine
+from pybuild import engine, events
 from pybuild.buildenv import pipe, wire
 from pybuild.buildenv.session import LOOP
 from pybuild.errors import PybuildError
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
     from pybuild.buildenv.pipe import Pipe
 
 
+SWEPT = "the next build removes it"
+"""What becomes of a container that an engine was too slow to remove."""
 HURRY_SECONDS = 1.5
 """So long the engine may take to remove a container after a signal: Ctrl-C returns within two seconds."""
 
@@ -76,15 +77,20 @@ def make_container(client: docker.APIClient, spec: ContainerSpec, direct: Pipe |
         finally:
             ended.set()
 
-    threading.Thread(target=make, name="create-container", daemon=True).start()
+    maker = threading.Thread(target=make, name="create-container", daemon=True)
     try:
+        # Here already: `start` returns when the thread runs, which may be after it has asked.
+        maker.start()
         # Not the thread's own `join`: once a signal has interrupted that, it believes that the thread has ended.
         ended.wait()
     except BaseException:
-        ended.wait(HURRY_SECONDS)
+        if not ended.wait(HURRY_SECONDS):
+            events.warn("the build container may be left: the engine is still making it", hint=SWEPT)
         for container in made:
-            with suppress(PybuildError):
+            try:
                 wire.remove(client, container, seconds=HURRY_SECONDS)
+            except PybuildError as failure:
+                events.warn(f"the build container {container[:12]} may be left: {failure}", hint=SWEPT)
         raise
     if failed:
         raise failed[0]
