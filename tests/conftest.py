@@ -25,6 +25,8 @@ pytest_plugins = [
 
 # Who starts the tests in the background hands on that Ctrl-C is ignored; tests of Ctrl-C want it as users have it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# The same holds of Ctrl-\\, which ends whoever has not said anything else.
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 # And `nohup` hands on that a hang-up is: a shell that is started so can trap it no more.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
