@@ -24,6 +24,7 @@ OUTPUT_LIMIT = 1 << 20
 RESULT_LIMIT = 1 << 20
 AT_ONCE = 64 << 10
 _RECORDS_AT_ONCE = 4096
+_END_OF_TREE = bytes(3)
 OWN = ("HOME", "LC_ALL", "LD_LIBRARY_PATH", "OLDPWD", "PATH", "PWD", "SHLVL", "_")
 """All that the environment of the container's shell can have: `container_spec` starts it with four, and shells add four."""
 # For what shells themselves go by, or make; and what the program `env` would go by, which comes between.
@@ -239,41 +240,40 @@ def _bracket(inner: str) -> str:
 
 
 def scan(roots: Sequence[str]) -> str:
-    """List every tree; three fields for each path, three empty ones after each tree. Needs GNU find."""
+    """List every tree: for each path it, what it is and what it points to; three empty fields after each tree. Needs GNU find."""
     lines = ["(_r=0"]
     for root in roots:
         path = quote(root)
         lines.append(
             f"if [ -e {path} ] || [ -h {path} ]; then find {path}"
-            " -printf '%y %m %U %G %s %T@ %C@ %i %n\\0%p\\0%l\\0' || _r=1; fi; printf '\\0\\0\\0'"
+            " -printf '%p\\0%y %m %U %G %s %T@ %C@ %i %n\\0%l\\0' || _r=1; fi; printf '\\0\\0\\0'"
         )
     return "\n".join([*lines, "exit $_r)"])
 
 
 def read_listings(data: bytes, roots: Sequence[str]) -> list[Listing]:
     """The listings that the output of `scan` tells; `data` must be all of it."""
-    complete = data.endswith(b"\0\0\0")
-    fields = data.split(b"\0")
+    complete = data.endswith(_END_OF_TREE)
+    # One object for each path, and not one for each of its fields. NUL is less than what may be in a path, and so paths decide the order.
+    records = re.findall(rb"([^\0]*\0[^\0]*\0[^\0]*)\0", data)
     del data
-    ends = [at for at in range(0, len(fields) - 1, 3) if not fields[at]]
-    if len(ends) != len(roots) or not complete or ends[-1] != len(fields) - 4:
+    ends = [at for at, record in enumerate(records) if record == _END_OF_TREE[1:]]
+    if len(ends) != len(roots) or not complete or ends[-1] != len(records) - 1:
         raise BuildError("the build container's list of files was cut short")
     listings = []
     start = 0
     for root, end in zip(roots, ends, strict=True):
-        records = sorted(
-            zip(fields[start + 1 : end : 3], fields[start:end:3], fields[start + 2 : end : 3], strict=True)
-        )
-        listings.append(Listing(root, _Records(records), _stamp(records)))
-        start = end + 3
+        tree = sorted(records[start:end])
+        listings.append(Listing(root, _Records(tree), _stamp(tree)))
+        start = end + 1
     return listings
 
 
-def _stamp(records: Sequence[tuple[bytes, bytes, bytes]]) -> str:
-    """SHA-256 of all fields with a NUL between two, made of parts: one text of all would be as large again."""
+def _stamp(records: Sequence[bytes]) -> str:
+    """SHA-256 of all with a NUL between two, made of parts: one text of all would be as large again."""
     digest = hashlib.sha256()
     for at in range(0, len(records), _RECORDS_AT_ONCE):
-        part = b"\0".join([b"\0".join(record) for record in records[at : at + _RECORDS_AT_ONCE]])
+        part = b"\0".join(records[at : at + _RECORDS_AT_ONCE])
         digest.update(b"\0" + part if at else part)
     return digest.hexdigest()
 
@@ -309,7 +309,7 @@ class _Records(Sequence[Entry]):
     Fields or entries, never both: there may be 200,000.
     """
 
-    def __init__(self, records: list[tuple[bytes, bytes, bytes]]) -> None:
+    def __init__(self, records: list[bytes]) -> None:
         self._records = records
         self._length = len(records)
         self._entries: tuple[Entry, ...] | None = None
@@ -336,7 +336,7 @@ class _Records(Sequence[Entry]):
             records.reverse()
             with _expecting("its files"):
                 while records:
-                    entries.append(_entry(*records.pop(), numbers))
+                    entries.append(_entry(records.pop(), numbers))
             self._entries = tuple(entries)
         return self._entries
 
@@ -370,7 +370,8 @@ class _Numbers:
         return self._last[1]
 
 
-def _entry(path: bytes, meta: bytes, target: bytes, numbers: _Numbers) -> Entry:
+def _entry(record: bytes, numbers: _Numbers) -> Entry:
+    path, meta, target = record.split(b"\0")
     kind, mode, uid, gid, size, mtime, ctime, inode, links = meta.split()
     return Entry(
         path=decode(path),

@@ -163,7 +163,7 @@ def test_ends_of_commands_are_read_apart() -> None:
 
 
 class TestReadListings:
-    LINE = b"f 644 1000 1000 5 1700000000.1234567890 1700000001.0000000000 42 1\0%s\0\0"
+    LINE = b"%s\0f 644 1000 1000 5 1700000000.1234567890 1700000001.0000000000 42 1\0\0"
 
     def test_each_root_has_its_entries_sorted(self) -> None:
         data = self.LINE % b"/r/b" + self.LINE % b"/r/a" + bytes(3) + bytes(3)
@@ -184,7 +184,7 @@ class TestReadListings:
         assert scripts.read_listings(one + bytes(3), ["/r"])[0].stamp not in stamps
 
     def test_times_before_1970_are_right(self) -> None:
-        line = b"f 644 0 0 5 -2.5000000000 0.0000000000 42 1\0/a\0\0"
+        line = b"/a\0f 644 0 0 5 -2.5000000000 0.0000000000 42 1\0\0"
 
         assert scripts.read_listings(line + bytes(3), ["/a"])[0].entries[0].mtime == -1_500_000_000
 
