@@ -175,8 +175,14 @@ def _direct(
 
 def _is_small(planned: Sequence[PlannedEntry]) -> bool:
     """Whether the contents are few enough to come as files; an archive of a container costs more, whatever its size."""
-    files = [entry for entry in planned if entry.path]
-    return len(files) <= _FEW_FILES and sum(entry.tar.size for entry in files) <= _FEW_BYTES
+    files = size = 0
+    for entry in planned:
+        files += bool(entry.path)
+        size += entry.tar.size
+        if files > _FEW_FILES or size > _FEW_BYTES:
+            # Before the plan of a large tree has been made as a whole.
+            return False
+    return True
 
 
 def _read(env: BuildEnv, planned: Sequence[PlannedEntry]) -> Iterator[bytes]:
