@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 MAX_FILE = 1 << 20
 LOCKED = "BP_LOCKED"
 """Tells buildpacks to take the versions of the build before; those written with libcnb do."""
+OFFLINE = "BP_OFFLINE"
+"""Tells buildpacks that what was known in the build before will do; set where there is no network, unless the user sets it."""
 
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 _OF_SHELLS = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

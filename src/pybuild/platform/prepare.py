@@ -28,7 +28,7 @@ from pybuild.platform.builders.builder import check_platform, read_builder, warn
 from pybuild.platform.caches import forget, state_folder
 from pybuild.platform.confided import inside, tmpfs_mounts
 from pybuild.platform.config import chosen_registry
-from pybuild.platform.environment import LOCKED, user_environ
+from pybuild.platform.environment import LOCKED, OFFLINE, user_environ
 from pybuild.platform.known_trust import known_trust, trust_folder, trust_key
 from pybuild.platform.order import chosen_order
 from pybuild.platform.publish import destination
@@ -101,6 +101,8 @@ def prepared(request: BuildRequest) -> Iterator[Prepared]:
     )
     if request.locked:
         user[LOCKED] = "true"
+    if request.network == "none":
+        user.setdefault(OFFLINE, "true")
     source = app_source(request, project)
     client = engine.connect(request.caller or None)
     volumes.sweep(client)

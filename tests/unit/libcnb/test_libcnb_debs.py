@@ -262,11 +262,28 @@ def test_offline_is_allowed_only_with_lists_of_an_earlier_build(
         names = sources.names("php")
 
     assert names == ()
-    assert "BP_APT_OFFLINE allows the lists of an earlier build" in capsys.readouterr().err
+    assert (
+        "newer versions cannot be looked up: the lists of an earlier build are used"
+        in capsys.readouterr().err
+    )
+
+
+def test_offline_without_lists_of_an_earlier_build_is_told_to_build_once(
+    tmp_path: Path, debian: FakeDebian
+) -> None:
+    debian.update("exit 100")
+
+    with (
+        pytest.raises(Problem, match="package lists could not be read") as caught,
+        apt.opened(context(tmp_path, BP_OFFLINE="true"), run_status=debian.status),
+    ):
+        pass
+
+    assert caught.value.steps[-1].startswith("No earlier build has kept them: build once with a network")
 
 
 def test_lists_that_cannot_be_refreshed_stay_as_they_were(tmp_path: Path, debian: FakeDebian) -> None:
-    """Else the lifecycle finds them altered by a failed build, and the next one cannot do as it was told."""
+    """A failed build leaves this layer to the next one, which may have been told to take the lists in it."""
     with apt.opened(context(tmp_path), run_status=debian.status):
         pass
     layer = tmp_path / "layers/apt"

@@ -8,8 +8,8 @@ import pytest
 
 from pybuild import events
 from pybuild.errors import InvalidFile, InvalidInput
-from pybuild.libcnb import resolved
-from pybuild.platform.environment import LOCKED, proxy_environ, read_env_file, user_environ
+from pybuild.libcnb import fetch, resolved
+from pybuild.platform.environment import LOCKED, OFFLINE, proxy_environ, read_env_file, user_environ
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -126,3 +126,7 @@ def test_proxies_are_passed_in_both_spellings() -> None:
 
 def test_buildpacks_know_the_variable_that_locks_them() -> None:
     assert LOCKED == resolved.LOCKED
+
+
+def test_buildpacks_know_the_variable_that_says_there_is_no_network() -> None:
+    assert OFFLINE == fetch.OFFLINE

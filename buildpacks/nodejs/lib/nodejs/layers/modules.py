@@ -168,7 +168,7 @@ def tidy(app: Path) -> None:
 
 def environ(context: BuildContext, runtime: Runtime, tool: PackageTool, source: Registry) -> dict[str, str]:
     """The variables that tools are run with during this build."""
-    downloads = context.layers.kept_layer(f"{tool.name}-cache", Types(cache=True)).path
+    downloads = context.layers.tool_cache(f"{tool.name}-cache").path
     path = [context.app / FOLDER / ".bin", tool.bin, runtime.bin]
     found = {
         **runtime.environ,
