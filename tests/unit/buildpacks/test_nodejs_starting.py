@@ -175,3 +175,24 @@ def test_nuxt_is_started_from_what_it_built(tmp_path: Path) -> None:
 
     assert first.line == ".output/server/index.mjs"
     assert files(tmp_path) == {".output/server/index.mjs"}
+
+
+@pytest.mark.parametrize(
+    ("package", "built", "left"),
+    [
+        ("@sveltejs/adapter-node", "build/index.js", False),
+        ("@sveltejs/adapter-node", "other/index.js", True),
+        ("@sveltejs/kit", "build/index.js", True),
+    ],
+)
+def test_what_sveltekit_writes_beside_its_server_is_left_out(
+    tmp_path: Path, package: str, built: str, left: bool
+) -> None:
+    for name in (built, ".svelte-kit/ambient.d.ts"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+
+    standalone.drop_steps(building(tmp_path), Manifest(dev={package: "5"}))
+
+    assert (tmp_path / ".svelte-kit").exists() is left
+    assert (tmp_path / built).exists()
