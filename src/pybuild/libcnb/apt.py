@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from pybuild.libcnb import command, fetch, output
 from pybuild.libcnb.answers import Answers
 from pybuild.libcnb.dpkg import Deb, essential, installed, stand_in
-from pybuild.libcnb.layers import Types
+from pybuild.libcnb.layers import Types, write_file
 from pybuild.libcnb.problem import Problem
 
 if TYPE_CHECKING:
@@ -161,8 +161,11 @@ def opened(
             offline=offline,
         )
         answers.save()
+    write_file(layer.path / f"wanted-{run_status.name}", "".join(f"{name}\n" for name in sorted(wanted)))
+    # What one status has no use for another may have.
+    used = {name for file in layer.path.glob("wanted-*") for name in file.read_text().splitlines()}
     for file in archives.glob("*.deb"):
-        if file.name not in wanted:
+        if file.name not in used:
             file.unlink()
 
 

@@ -138,6 +138,10 @@ class Downloads:
             self._away.add(_host(url))
             return kept.read_bytes()
 
+    def away(self, url: str) -> bool:
+        """Whether this server could not be reached, and its answers to an earlier build were used."""
+        return _host(url) in self._away
+
     def forget_unused(self) -> None:
         """Delete what nobody has asked for since this was opened."""
         for file in [*self._folder.glob("files/*"), *self._folder.glob("answers/*")]:

@@ -386,6 +386,22 @@ def test_a_layer_is_made_of_packages_and_kept_until_one_moves(
     assert [file.name for file in (tmp_path / "layers/apt/archives").glob("*.deb")] == ["hello_1.1_all.deb"]
 
 
+@pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="needs dpkg-deb to make a package")
+def test_packages_for_the_app_are_kept_by_who_asks_for_those_of_the_build_next(
+    tmp_path: Path, debian: FakeDebian
+) -> None:
+    """The apt buildpack has two statuses, one archive folder, and nothing newer to download."""
+    offer(debian, "1.0")
+    build_layer(tmp_path, debian)
+    own = tmp_path / "own-status"
+    own.write_text(debian.status.read_text())
+
+    with apt.opened(context(tmp_path), run_status=own, refresh=False):
+        pass
+
+    assert [file.name for file in (tmp_path / "layers/apt/archives").glob("*.deb")] == ["hello_1.0_all.deb"]
+
+
 LOCK = {"hello: asked": ["hello"], "hello: packages": ["hello_1.0_all.deb"]}
 
 
