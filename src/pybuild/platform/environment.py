@@ -56,6 +56,12 @@ def user_environ(
     return environ
 
 
+def with_options(environ: Mapping[str, str], *, locked: bool, network: str) -> dict[str, str]:
+    """The user's variables and what options say by others. Who sets `BP_OFFLINE` has the last word on it."""
+    said = {**environ, **({LOCKED: "true"} if locked else {})}
+    return {OFFLINE: "true", **said} if network == "none" else said
+
+
 def read_env_file(file: Path, caller: Mapping[str, str]) -> dict[str, str]:
     """One file of `NAME=value` lines: blank lines and those that begin with `#` are skipped, `export` may precede.
 

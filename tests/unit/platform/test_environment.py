@@ -9,7 +9,14 @@ import pytest
 from pybuild import events
 from pybuild.errors import InvalidFile, InvalidInput
 from pybuild.libcnb import fetch, resolved
-from pybuild.platform.environment import LOCKED, OFFLINE, proxy_environ, read_env_file, user_environ
+from pybuild.platform.environment import (
+    LOCKED,
+    OFFLINE,
+    proxy_environ,
+    read_env_file,
+    user_environ,
+    with_options,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -122,6 +129,22 @@ def test_proxies_are_passed_in_both_spellings() -> None:
         "HTTPS_PROXY": "http://q:2",
         "https_proxy": "http://q:2",
     }
+
+
+@pytest.mark.parametrize(
+    ("asked", "network", "expected"),
+    [
+        ({}, "none", {"BP_OFFLINE": "true"}),
+        ({"BP_OFFLINE": "false", "A": "b"}, "none", {"BP_OFFLINE": "false", "A": "b"}),
+        ({"A": "b"}, "host", {"A": "b"}),
+        ({}, "", {}),
+    ],
+)
+def test_a_build_without_a_network_tells_buildpacks_so(
+    asked: dict[str, str], network: str, expected: dict[str, str]
+) -> None:
+    assert with_options(asked, locked=False, network=network) == expected
+    assert with_options(asked, locked=True, network=network) == {**expected, "BP_LOCKED": "true"}
 
 
 def test_buildpacks_know_the_variable_that_locks_them() -> None:
