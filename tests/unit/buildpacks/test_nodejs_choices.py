@@ -569,6 +569,8 @@ def test_leftovers_of_compilers_and_tools_are_removed(tmp_path: Path) -> None:
         ("npm error code ERESOLVE", "that go together", ""),
         ("npm error code E401", "does not let the build in", ""),
         ("gyp ERR! build error", "could not be compiled", ""),
+        ("npm error code ENOTCACHED", "not in the cache", "Build once with a network"),
+        (" ERR_PNPM_NO_OFFLINE_TARBALL  A package is missing", "not in the cache", "Build once"),
         ("anything else", "could not be installed", ""),
     ],
 )
