@@ -440,6 +440,90 @@ def test_a_failed_build_leaves_image_and_cache(built: Workshop) -> None:
     assert exported.written.image_id == (before.id if before else "")
 
 
+# A tool's cache, declared before it is filled; beside it a layer that is half made, and one that is in the image.
+TOOL = """
+printf '[types]\\ncache = true\\n[metadata]\\nresumable = true\\n' > tool.toml
+mkdir -p tool half dist; cd tool
+set -- *; [ -e "$1" ] || shift
+echo "$@" > /tmp/tool-had
+echo content > file$#; cd ..
+printf '[types]\\ncache = true\\n[metadata]\\nversion = "1"\\n' > half.toml; echo half > half/file
+printf '[types]\\ncache = true\\nlaunch = true\\n[metadata]\\nresumable = true\\n' > dist.toml; echo dist > dist/file
+"""
+
+
+def tool_had(workshop: Workshop) -> list[str]:
+    return workshop.env.script("cat /tmp/tool-had").decode().split()
+
+
+def test_a_tools_cache_outlives_a_failed_build(built: Workshop) -> None:
+    """ADR 19: what it declares whole at any time comes back, nothing else that this build did."""
+    built.buildpack("acme/tool", TOOL)
+    built.create()
+    assert tool_had(built) == []
+    for _ in range(2):
+        built.buildpack("acme/tool", f"{TOOL}\nexit 7")
+        with pytest.raises(BuildpackFailed):
+            built.create()
+    assert tool_had(built) == ["file0", "file1"]
+
+    built.buildpack("acme/tool", TOOL)
+    built.create()
+
+    assert tool_had(built) == ["file0", "file1", "file2"]
+    assert list(built.decided("dropped")) == ["acme/tool:dist", "acme/tool:half"]
+    assert "acme/go:dist" in built.decided("restored"), "what the build did not touch is as it was"
+
+
+def test_a_first_build_that_fails_leaves_a_tools_cache(workshop: Workshop) -> None:
+    workshop.app({"f": ""})
+    workshop.buildpack("acme/tool", f"{TOOL}\nexit 7")
+    with pytest.raises(BuildpackFailed):
+        workshop.create()
+
+    workshop.buildpack("acme/tool", TOOL)
+    workshop.create()
+
+    assert tool_had(workshop) == ["file0"]
+    assert list(workshop.decided("restored")) == ["acme/tool:tool"]
+
+
+def test_a_tools_cache_of_a_killed_build_is_dropped(workshop: Workshop) -> None:
+    """Promise G4: a killed tool may have left it in any state."""
+    workshop.app({"f": ""})
+    workshop.buildpack("acme/tool", TOOL)
+    workshop.create()
+    workshop.buildpack("acme/tool", f"{TOOL}\nkill -9 $$")
+    with pytest.raises(BuildpackFailed):
+        workshop.create()
+
+    workshop.buildpack("acme/tool", TOOL)
+    workshop.create()
+
+    assert tool_had(workshop) == []
+    assert "acme/tool:tool" in workshop.decided("dropped")
+
+
+@pytest.mark.parametrize(
+    ("tampering", "kept"),
+    [(":", ["file0"]), ("echo x >> tool/file0", []), ("rm tool/file0", []), ("echo > tool/more", [])],
+)
+def test_a_tools_cache_that_a_later_buildpack_changed_is_dropped(
+    built: Workshop, tampering: str, kept: list[str]
+) -> None:
+    """S-51, in a build that fails, too."""
+    built.buildpack("acme/tool", TOOL)
+    built.buildpack("acme/web", f"{WEB}\ncd ../acme_tool\n{tampering}\nexit 7")
+    built.order.reverse()
+    with pytest.raises(BuildpackFailed):
+        built.create()
+    built.buildpack("acme/web", WEB)
+
+    built.create()
+
+    assert tool_had(built) == kept
+
+
 def test_a_removed_app_directory_is_an_error(workshop: Workshop) -> None:
     if not isinstance(workshop.env, LocalBuildEnv):
         pytest.skip("the build user of a container cannot remove it")

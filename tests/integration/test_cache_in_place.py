@@ -188,6 +188,26 @@ def test_what_a_failed_build_did_to_a_layer_is_noticed(built: Bench) -> None:
     assert second.image_id == built.first.image_id
 
 
+TOOL = """
+printf '[types]\\ncache = true\\n[metadata]\\nresumable = true\\n' > tool.toml
+mkdir -p tool; echo more >> tool/downloaded
+"""
+
+
+def test_a_tools_cache_of_a_failed_build_is_there_for_the_next_one(built: Bench) -> None:
+    """ADR 19: what was downloaded before a mistake is not downloaded again; all else is as after the last good build."""
+    built.write(f"{TOOL}\necho harm >> big/bin/name; exit 9")
+    with pytest.raises(BuildpackFailed):
+        built.build()
+    built.write(LAYERS + TOOL)
+
+    second = built.build()
+
+    assert (built.decided("dropped"), built.decided("restored")) == (["big"], ["other", "tool"])
+    assert second.image_id == built.first.image_id
+    built.in_volume('[ "$(cat tool/downloaded)" = "more\nmore" ]')
+
+
 def test_a_lost_index_means_a_build_from_nothing(built: Bench) -> None:
     built.index.unlink()
 

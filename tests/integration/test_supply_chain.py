@@ -95,7 +95,7 @@ def test_a_published_image_tells_how_it_was_made(published: Published) -> None:
     assert statement["subject"][0]["digest"] == {"sha256": str(made["digest"]).removeprefix("sha256:")}
     definition = statement["predicate"]["buildDefinition"]
     assert definition["externalParameters"]["builder"] == published.builder
-    assert definition["externalParameters"]["variables"] == ["TOKEN"]
+    assert definition["externalParameters"]["variables"] == ["BP_OFFLINE", "TOKEN"]
     assert {each["name"] for each in definition["resolvedDependencies"]} >= {"builder", "run-image"}
     assert b"very-secret" not in found.parts[0].content
     assert again["changed"] is False

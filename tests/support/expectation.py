@@ -22,7 +22,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "image": ("max-mb", "sbom"),
     "run": ("env", "read-only", "logs", "stop-seconds"),
     "http": ("path", "method", "form", "headers", "status", "contains", "lacks", "type"),
-    "rebuild": ("output", "reused", "locked"),
+    "rebuild": ("output", "reused", "locked", "offline"),
     "change": ("file", "find", "replace", "edit", "output", "reused", "http"),
     "edit": ("file", "find", "replace"),
     "rebase": ("http",),
@@ -140,6 +140,7 @@ class Expectation:
     rebuild_output: tuple[str, ...]
     rebuild_reused: tuple[str, ...]
     rebuild_locked: bool
+    rebuild_offline: bool
     change: Change | None
     dependency: Change | None
     rebase: tuple[Request, ...] | None
@@ -174,6 +175,7 @@ class Expectation:
             rebuild_output=rebuild.texts("output"),
             rebuild_reused=rebuild.texts("reused"),
             rebuild_locked=rebuild.flag("locked"),
+            rebuild_offline=rebuild.flag("offline"),
             change=_change(table, "change"),
             dependency=_change(table, "dependency"),
             rebase=None if rebase is None else tuple(map(Request.read, rebase.tables("http"))),

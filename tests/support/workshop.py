@@ -12,6 +12,7 @@ from pybuild import events
 from pybuild.lifecycle.cache import CacheIndex
 from pybuild.lifecycle.create import Created, CreateInputs, Places, analyzed, create
 from pybuild.lifecycle.image_layers import LauncherSource
+from pybuild.lifecycle.resumable import with_resumable
 from pybuild.oci import tar
 from pybuild.oci.reference import Reference
 from pybuild.spec.api import ApiVersion
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from pybuild.buildenv.api import BuildEnv
+    from pybuild.lifecycle.resumable import Resumable
     from support.images import Witness
 
 SBOMS = '["application/vnd.cyclonedx+json"]'
@@ -98,6 +100,7 @@ class Workshop:
             places=self.places,
             cache=self.cache,
             upload=self._upload,
+            resume=self._resume,
         )
         self.heard.clear()
         self.store.opened.clear()
@@ -106,6 +109,10 @@ class Workshop:
             created = create(self.env, self.store, analysis, replace(inputs, **changes))
         self.cache = CacheIndex.read(created.exported.index.write(), where="index")
         return created
+
+    def _resume(self, found: Resumable) -> None:
+        index = with_resumable(self.cache, str(Reference.parse(self.name)), found)
+        self.cache = CacheIndex.read(index.write(), where="index")
 
     def image(self, name: str = "") -> Mapping[str, Any]:
         """The configuration of the image that the last build wrote, `config` of it."""

@@ -68,7 +68,9 @@ def source_options(function: Any) -> Any:
             "--run-image", metavar="IMAGE", help="Image to build on, instead of the builder's choice."
         ),
         click.option(
-            "--network", metavar="NAME", help="Network of the build container; `none` for no network."
+            "--network",
+            metavar="NAME",
+            help="Network of the build container; `none` for no network: then what an earlier build knew will do.",
         ),
         click.option(
             "--volume",

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from pybuild.libcnb import command, fetch, output
 from pybuild.libcnb.answers import Answers
 from pybuild.libcnb.dpkg import Deb, essential, installed, stand_in
-from pybuild.libcnb.layers import Types
+from pybuild.libcnb.layers import Types, write_file
 from pybuild.libcnb.problem import Problem
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Apt:
     """apt with its package lists read: ask it, then download.
 
     `environ` makes any apt tool use this state. `known`: a digest of the lists and preferences. `wanted`: files in
-    the archive folder that this build has a use for.
+    the archive folder that this build has a use for. `offline`: the user has said that there is no network.
     """
 
     environ: Mapping[str, str]
@@ -55,6 +55,7 @@ class Apt:
     answers: Answers
     known: bytes
     wanted: set[str]
+    offline: bool = False
 
     def pretend(self, stanzas: str) -> None:
         """Take packages for installed from now on, by their stanzas, because another layer provides them."""
@@ -105,7 +106,7 @@ class Apt:
                         "To keep old versions, give the builder a source that does, such as a snapshot of the archive.",
                     ),
                 ) from exc
-            raise _unreachable(exc, "The packages could not be downloaded") from exc
+            raise _unreachable(exc, "The packages could not be downloaded", offline=self.offline) from exc
         return tuple(self.archives / deb.file_name for deb in debs)
 
     def _ask(self, words: Sequence[str], *unimportant: str) -> str:
@@ -128,11 +129,12 @@ def opened(
     """
     check_release(context.target, _os_release(), has_apt=shutil.which("apt-get") is not None)
     shared = context.setting(SHARED_LISTS)
-    layer = context.layers.kept_layer("apt", Types(build=not shared, cache=True))
+    layer = context.layers.tool_cache("apt", types=Types(build=not shared, cache=True))
     lists = Path(shared) if shared else layer.path / "lists"
     archives = layer.path / "archives"
     for folder in (lists / "partial", archives / "partial"):
         folder.mkdir(parents=True, exist_ok=True)
+    offline = context.flag(OFFLINE) or context.flag(fetch.OFFLINE)
     with tempfile.TemporaryDirectory(prefix="apt-") as scratch:
         environ = _configure(Path(scratch), lists, archives, context.environ)
         (Path(scratch) / "none/partial").mkdir(parents=True)
@@ -144,10 +146,8 @@ def opened(
                 fresh = Path(scratch) / "fresh"
                 shutil.copytree(lists, fresh)
                 update = {**environ, "APT_CONFIG": _with_lists(environ["APT_CONFIG"], lists, fresh)}
-                offline = context.flag(OFFLINE) or context.flag(fetch.OFFLINE)
                 if _refresh(update, fresh, offline=offline):
-                    shutil.rmtree(lists)
-                    shutil.copytree(fresh, lists)
+                    _replace(lists, fresh)
             layer.env(SHARED_LISTS, str(lists), scope="build")
         # One file for each status: two that take turns would forget each other's.
         answers, wanted = Answers(layer.path / f"answers-{run_status.name}.json"), set[str]()
@@ -158,10 +158,14 @@ def opened(
             answers=answers,
             known=_fingerprint(lists),
             wanted=wanted,
+            offline=offline,
         )
         answers.save()
+    write_file(layer.path / f"wanted-{run_status.name}", "".join(f"{name}\n" for name in sorted(wanted)))
+    # What one status has no use for another may have.
+    used = {name for file in layer.path.glob("wanted-*") for name in file.read_text().splitlines()}
     for file in archives.glob("*.deb"):
-        if file.name not in wanted:
+        if file.name not in used:
             file.unlink()
 
 
@@ -246,11 +250,17 @@ def _os_release(path: Path = Path("/etc/os-release")) -> dict[str, str]:
     return {name: value.strip("\"'") for name, _, value in pairs}
 
 
-def _with_lists(conf: str, lists: Path, fresh: Path) -> str:
-    """A configuration like `conf` for other lists. A build that fails must leave those it found as they were.
+def _replace(lists: Path, fresh: Path) -> None:
+    """Put `fresh` in the place of `lists`: whole, or not at all."""
+    new = lists.with_name("new-lists")
+    shutil.rmtree(new, ignore_errors=True)
+    shutil.copytree(fresh, new)
+    shutil.rmtree(lists)
+    new.rename(lists)
 
-    The lifecycle would not give them to the next build, which was told to take them.
-    """
+
+def _with_lists(conf: str, lists: Path, fresh: Path) -> str:
+    """A configuration like `conf` for other lists: a refresh that fails must leave those of the last build as they were."""
     other = fresh.with_suffix(".conf")
     other.write_text(Path(conf).read_text().replace(f'"{lists}"', f'"{fresh}"'))
     return str(other)
@@ -258,7 +268,9 @@ def _with_lists(conf: str, lists: Path, fresh: Path) -> str:
 
 def _refresh(environ: Mapping[str, str], lists: Path, *, offline: bool) -> bool:
     """Whether the lists are new ones; else those of an earlier build will do. Raises a `Problem`."""
-    done = command.capture(["apt-get", "update", "-qq"], environ=environ, timeout=900)
+    will_do = offline and _known(lists)
+    retries = ["-o", "Acquire::Retries=0"] if will_do else []
+    done = command.capture(["apt-get", "update", "-qq", *retries], environ=environ, timeout=900)
     if not done.code:
         return True
     failure = command.ToolFailed(f"apt-get update ended with status {done.code}", output=done.stderr.strip())
@@ -271,10 +283,10 @@ def _refresh(environ: Mapping[str, str], lists: Path, *, offline: bool) -> bool:
                 "If it is Debian's, someone may be tampering with the connection: use another network or mirror.",
             ),
         )
-    if not (offline and _known(lists)):
-        raise _unreachable(failure, "The package lists could not be read")
+    if not will_do:
+        raise _unreachable(failure, "The package lists could not be read", offline=offline)
     output.warning(
-        f"The package sources cannot be reached; {OFFLINE} allows the lists of an earlier build to be used."
+        "The package sources cannot be reached, so newer versions cannot be looked up: the lists of an earlier build are used."
     )
     return False
 
@@ -283,9 +295,12 @@ def _known(lists: Path) -> bool:
     return any(lists.glob("*Packages*"))
 
 
-def _unreachable(failure: command.ToolFailed, heading: str) -> Problem:
+def _unreachable(failure: command.ToolFailed, heading: str, *, offline: bool) -> Problem:
     lines = [line for line in failure.output.splitlines() if line.startswith(("E:", "W:"))]
     more = [f"… and {len(lines) - 4} more lines like these"] if len(lines) > 5 else []
+    kept = f"To build with the package lists of an earlier build, set {OFFLINE}=ok."
+    if offline:
+        kept = "No earlier build has kept them: build once with a network, and without --clear-cache."
     said = "\n".join([*lines[: 4 if more else 5], *more]) or failure.output
     return command.explained(
         command.ToolFailed(str(failure), output=said),
@@ -293,6 +308,6 @@ def _unreachable(failure: command.ToolFailed, heading: str) -> Problem:
         steps=(
             "Check that the build can reach the hosts above; set http_proxy and https_proxy if it needs a proxy.",
             "Use a mirror inside your network: put it in the builder's /etc/apt/sources.list.d.",
-            f"To build with the package lists of an earlier build, set {OFFLINE}=ok.",
+            kept,
         ),
     )

@@ -19,7 +19,6 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from pybuild.libcnb import output
 from pybuild.libcnb.digest import Digest
-from pybuild.libcnb.layers import Types
 from pybuild.libcnb.problem import Problem
 
 if TYPE_CHECKING:
@@ -54,8 +53,8 @@ class Downloads:
         self._offline = offline
         self._pause = pause
         self._used: set[Path] = set()
-        context = ssl.create_default_context(cafile=certificates or None)
-        self._opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), _Redirects())
+        self._away: set[str] = set()
+        self._opener = _opener(certificates)
 
     def file(
         self,
@@ -126,17 +125,22 @@ class Downloads:
             _write_tag(tag, answer.headers.get("ETag", ""))
             return kept.read_bytes()
 
+        will_do = self._offline and known
         try:
-            return self._ask(url, asked, save)
+            return self._ask(url, asked, save, tries=1 if will_do else TRIES)
         except NotThere:
             raise
         except Problem:
-            if not (self._offline and known):
+            if not will_do:
                 raise
-            output.warning(
-                f"{_host(url)} cannot be reached; {OFFLINE} allows its answer to an earlier build."
-            )
+            if _host(url) not in self._away:
+                _say_away(_host(url))
+            self._away.add(_host(url))
             return kept.read_bytes()
+
+    def away(self, url: str) -> bool:
+        """Whether this server could not be reached, and its answers to an earlier build were used."""
+        return _host(url) in self._away
 
     def forget_unused(self) -> None:
         """Delete what nobody has asked for since this was opened."""
@@ -144,10 +148,17 @@ class Downloads:
             if file not in self._used:
                 file.unlink()
 
-    def _ask(self, url: str, headers: dict[str, str], take: Callable[[http.client.HTTPResponse], _T]) -> _T:
+    def _ask(
+        self,
+        url: str,
+        headers: dict[str, str],
+        take: Callable[[http.client.HTTPResponse], _T],
+        *,
+        tries: int = TRIES,
+    ) -> _T:
         """Whatever `take` makes of the answer; what may be better next time is tried again."""
         request = _request(url, headers)
-        for left in range(TRIES - 1, -1, -1):
+        for left in range(tries - 1, -1, -1):
             try:
                 with self._opener.open(request, timeout=SECONDS) as answer:
                     return take(answer)
@@ -160,8 +171,8 @@ class Downloads:
             except (OSError, http.client.HTTPException) as exc:
                 reason = getattr(exc, "reason", None) or exc
                 if not left or isinstance(reason, ssl.SSLCertVerificationError):
-                    raise _unreachable(url, reason) from exc
-            time.sleep(self._pause * 2 ** (TRIES - 1 - left))
+                    raise _unreachable(url, reason, offline=self._offline) from exc
+            time.sleep(self._pause * 2 ** (tries - 1 - left))
         raise AssertionError("the last try returns or raises")
 
 
@@ -171,12 +182,43 @@ def opened(context: BuildContext, layer: str = "downloads") -> Iterator[Download
 
     What the block has not asked for is deleted at its end.
     """
-    kept = context.layers.kept_layer(layer, Types(cache=True))
+    kept = context.layers.tool_cache(layer)
     downloads = Downloads(
         kept.path, certificates=context.setting("SSL_CERT_FILE"), offline=context.flag(OFFLINE)
     )
     yield downloads
     downloads.forget_unused()
+
+
+def reaches(context: BuildContext, url: str) -> bool:
+    """Whether the server there answers. With `BP_OFFLINE` only: without it nobody asks. That it does not is said."""
+    if not context.flag(OFFLINE):
+        return True
+    request = _request(url, {})
+    request.method = "HEAD"
+    try:
+        with _opener(context.setting("SSL_CERT_FILE")).open(request, timeout=SECONDS):
+            return True
+    except urllib.error.HTTPError as exc:
+        exc.close()
+        # A proxy answers for a server that it does not reach.
+        away = exc.code >= http.client.INTERNAL_SERVER_ERROR
+    except (OSError, http.client.HTTPException):
+        away = True
+    if away:
+        _say_away(_host(url))
+    return not away
+
+
+def _say_away(host: str) -> None:
+    output.warning(
+        f"{host} cannot be reached, so newer versions cannot be looked up: what it answered an earlier build is used."
+    )
+
+
+def _opener(certificates: str) -> urllib.request.OpenerDirector:
+    context = ssl.create_default_context(cafile=certificates or None)
+    return urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), _Redirects())
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
@@ -251,12 +293,14 @@ def _refused(url: str, code: int) -> Problem:
     return Problem("A registry answers with an error", what, steps=("Build again in a few minutes.",))
 
 
-def _unreachable(url: str, reason: object) -> Problem:
+def _unreachable(url: str, reason: object, *, offline: bool) -> Problem:
     said = getattr(reason, "verify_message", "") or getattr(reason, "strerror", "") or str(reason)
     authority = "If your network has a certificate authority of its own, tell pybuild: PYBUILD_CA_CERTS=/path/to/ca.pem."
     proxy = "Check that the build can reach the host; set http_proxy and https_proxy if it needs a proxy."
-    offline = f"To take what the registry answered an earlier build, set {OFFLINE}=true."
-    steps = (authority,) if isinstance(reason, ssl.SSLCertVerificationError) else (proxy, offline)
+    kept = f"To take what the registry answered an earlier build, set {OFFLINE}=true."
+    if offline:
+        kept = "No earlier build has kept this: build once with a network, and without --clear-cache."
+    steps = (authority,) if isinstance(reason, ssl.SSLCertVerificationError) else (proxy, kept)
     return Problem(f"{_host(url)} cannot be reached", f"{_shown(url)}: {said}", steps=steps)
 
 

@@ -1,7 +1,8 @@
 """Layers from the buildpack's side: what was restored, and if it is not what is wanted, every reason why.
 
 Buildpack API, "Layer Types", "Layer Content Metadata" and "Provided by the Buildpacks". A layer's `<layer>.toml` is
-written only when the whole build has succeeded, so a half-made layer never carries the key of a finished one.
+written only when the whole build has succeeded, so a half-made layer never carries the key of a finished one; but for
+the caches of tools, which know themselves what they have.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ Key = Mapping[str, Value]
 Scope = Literal["all", "build", "launch"]
 Operation = Literal["override", "append", "prepend", "default"]
 
+RESUMABLE = "resumable"
+"""The metadata by which pybuild keeps a layer of a build that failed."""
+
 _SCOPES = {"all": "env", "build": "env.build", "launch": "env.launch"}
 
 
@@ -33,6 +37,9 @@ class Types:
     launch: bool = False
     build: bool = False
     cache: bool = False
+
+
+CACHED = Types(cache=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,10 +120,26 @@ class Layers:
         return layer
 
     def kept_layer(self, name: str, types: Types) -> Layer:
-        """A layer whose content stays whatever it is, such as a tool's own cache, which checks itself."""
+        """A layer whose content stays whatever it is. One that a failed build has changed does not come back."""
         layer = Layer(name=name, path=self.path / name, types=types)
         self._remember(layer, {})
         layer.path.mkdir(parents=True, exist_ok=True)
+        return layer
+
+    def tool_cache(self, name: str, *, key: Key | None = None, types: Types = CACHED) -> Layer:
+        """A tool's own cache: whole at any time, and checked by the tool. So what a build that fails has put there stays.
+
+        With a `key`, it is begun anew when that changes. A layer that is launched, too, is a `kept_layer` in this.
+        """
+        layer = Layer(name=name, path=self.path / name, types=types)
+        if key is not None and self._judge(layer, key)[1]:
+            _empty(layer.path)
+            self._unwrite(name)
+        layer.path.mkdir(parents=True, exist_ok=True)
+        known = {} if key is None else {"key": _plain(key)}
+        self._remember(layer, known if types.launch else {**known, RESUMABLE: True})
+        # At once: pybuild looks for it when the build fails.
+        write_file(self.path / f"{name}.toml", toml.dumps(self._tables[name]))
         return layer
 
     def write(self) -> None:

@@ -12,6 +12,7 @@ In running order (`create` is all of them on one page):
 | restore | `cached_layers`, `cached_tar` | group, previous image, a cache of tars | layers unpacked, metadata files |
 | extend | `extensions`; `extend`, `extended`, `layer_store`; `in_place`, `copied`, `file_system`, `users` | Dockerfiles | build and run image with more layers; by the engine, or in place |
 | build | `build`; `outputs`, `contributions`, `layers_dir`, `sbom`, `env_dirs`, `scripts` | group, plan | processes, layers, SBOMs |
+| build, failed | `resumable` | what buildpacks left | tools' own caches, for the next cache index |
 | export | `export`; `exportable`, `image_layers`, `layers`, `slices`, `content`, `reframe`, `image_config`, `sparse`, `meddling` | what was built | the app image, the next cache index |
 | rebase | `rebase`; `rebase_checks` | app image, new run image | the app image on it |
 | launch | `launch` | layers on this machine | the app, running |

@@ -37,11 +37,12 @@ from pybuild.spec.names import escape_id
 from pybuild.spec.order import Group, GroupElement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from pybuild.buildenv.api import BuildEnv
     from pybuild.lifecycle.buildpacks import Module, Modules
     from pybuild.lifecycle.layers_dir import Found
+    from pybuild.lifecycle.resumable import Resumable
     from pybuild.lifecycle.sbom import SbomFile
     from pybuild.spec.environ import Given
     from pybuild.spec.layer import LayerToml
@@ -55,6 +56,7 @@ copy() {
     cp -- "$1" "$2"
 }
 """
+_KILLED = 128  # and the signal's number
 _SBOM_COPIES, _LEGACY_SBOM = ApiVersion(0, 8), ApiVersion(0, 9)  # Platform API
 
 
@@ -64,7 +66,8 @@ class BuildInputs:
 
     `environ`: that of the container (or of the phase); buildpacks see the part of it that is for them.
     `given`: from `env_dirs.read_given`. `tmp_dir`: where buildpack plans are put while their buildpack runs.
-    `keep_failed`: leave all as it is when one fails, for who wants to look at it.
+    `keep_failed`: leave all as it is when one fails, for who wants to look at it. `resume`: is told which layers the next
+    build may have all the same, when one has failed by itself.
     """
 
     group: Group
@@ -77,6 +80,7 @@ class BuildInputs:
     layers_dir: str
     tmp_dir: str = "/tmp"
     keep_failed: bool = False
+    resume: Callable[[Resumable], None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +194,7 @@ class _Work:
         start = time.monotonic()
         status = self._env.run(command, partial(_shown, element.id))
         if status != 0:
+            self._leave(module, status)
             raise BuildpackFailed(
                 f"bin/build of {element} {_how_it_ended(status)}",
                 hint=_hint(status),
@@ -232,6 +237,17 @@ class _Work:
         if self._temporary:
             with suppress(PybuildError):
                 self._env.script(f"rm -rf -- {quote(self._temporary)}")
+
+    def _leave(self, failed: Module, status: int) -> None:
+        """Say what the next build may have, unless something killed the buildpack: then nothing is sure to be whole."""
+        if self._inputs.resume is None or not 0 < status < _KILLED:
+            return
+        # Phases of other platforms have no use for it.
+        from pybuild.lifecycle.resumable import resumable_layers
+
+        with suppress(PybuildError):
+            # What is not remembered is made again.
+            self._inputs.resume(resumable_layers(self._env, self._inputs.layers_dir, self._built, failed))
 
     def _command(self, module: Module, directory: str, plan_path: str) -> Command:
         given = self._inputs.given

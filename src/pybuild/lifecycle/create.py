@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pybuild.lifecycle.extended import ExtendedRunImage
     from pybuild.lifecycle.extensions import Extender
     from pybuild.lifecycle.image_layers import LauncherSource
+    from pybuild.lifecycle.resumable import Resumable
     from pybuild.oci.reference import Reference
     from pybuild.spec.api import ApiVersion
     from pybuild.spec.environ import Given
@@ -60,7 +61,7 @@ class CreateInputs:
     environment's own variables. `upload`: digest of what was put into the app directory, "" if unknown.
     `trust`: variables by which tools find the platform's CA certificates. `run_images`: all that the builder knows.
     `cache`: what is known of layers in place; `elsewhere`: a further cache, for those that are not. `labels`: for the image.
-    `keep_failed`: see `BuildInputs`; `trusts`: see `ExportInputs`.
+    `keep_failed`, `resume`: see `BuildInputs`; `trusts`: see `ExportInputs`.
     """
 
     names: Sequence[Reference]
@@ -84,6 +85,7 @@ class CreateInputs:
     elsewhere: LayerCache | None = None
     labels: Sequence[tuple[str, str]] = ()
     keep_failed: bool = False
+    resume: Callable[[Resumable], None] | None = None
     trusts: Callable[[GroupElement], bool] = nobody
 
 
@@ -212,6 +214,7 @@ def _build_inputs(inputs: CreateInputs, detected: Detected) -> BuildInputs:
         app_dir=inputs.places.app,
         layers_dir=inputs.places.layers,
         keep_failed=inputs.keep_failed,
+        resume=inputs.resume,
     )
 
 

@@ -11,6 +11,7 @@ import shlex
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pybuild import events
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from pybuild.lifecycle.cache import CacheIndex
     from pybuild.lifecycle.create import Created, CreateInputs
     from pybuild.lifecycle.detect import Detected
+    from pybuild.lifecycle.resumable import Resumable
     from pybuild.platform.extensions import EngineExtender
     from pybuild.platform.failed import FailedBuild
     from pybuild.platform.outputs import Delivered
@@ -91,7 +93,8 @@ class BuildResult:
 
 
 def build(request: BuildRequest, *, failed: Callable[[FailedBuild], None] | None = None) -> BuildResult:
-    """Carry out the request. Every error is a `PybuildError`; after one, image and cache are as they were.
+    """Carry out the request. Every error is a `PybuildError`; after one, the image is as it was, and so is the cache but
+    for what tools keep in theirs (`lifecycle.resumable`).
 
     `failed`: called when a buildpack fails, while everything is still there.
     """
@@ -114,7 +117,12 @@ def build(request: BuildRequest, *, failed: Callable[[FailedBuild], None] | None
         index = None if request.clear_cache or held.private else read_index(ready.volume, str(request.image))
         inputs, readied = _create_inputs(held.env, ready, index)
         with _extender(ready, held, readied) as extender:
-            inputs = replace(inputs, elsewhere=elsewhere, keep_failed=failed is not None)
+            inputs = replace(
+                inputs,
+                elsewhere=elsewhere,
+                keep_failed=failed is not None,
+                resume=None if held.private else partial(_remember_failed, ready, index),
+            )
             try:
                 created = create(held.env, ready.store, analysis, inputs, extender)
             except BuildpackFailed as exc:
@@ -132,6 +140,13 @@ def build(request: BuildRequest, *, failed: Callable[[FailedBuild], None] | None
     if (request.attest or signing) and any(each.output.kind == "registry" for each in outputs):
         _attest(ready, created, outputs, time.time() - (time.monotonic() - start), signing)
     return _result(ready, created, outputs, seconds=time.monotonic() - start)
+
+
+def _remember_failed(ready: Prepared, index: CacheIndex | None, found: Resumable) -> None:
+    """Let the next build have what a tool's own cache holds, though this one has failed."""
+    from pybuild.lifecycle.resumable import with_resumable
+
+    write_index(ready.volume, with_resumable(index, str(ready.request.image), found))
 
 
 def _signing_key(request: BuildRequest) -> PrivateKey | None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 MAX_FILE = 1 << 20
 LOCKED = "BP_LOCKED"
 """Tells buildpacks to take the versions of the build before; those written with libcnb do."""
+OFFLINE = "BP_OFFLINE"
+"""Tells buildpacks that what was known in the build before will do; set where there is no network, unless the user sets it."""
 
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 _OF_SHELLS = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -52,6 +54,12 @@ def user_environ(
                 hint="no shell can pass on a variable of this name: choose one of letters, digits and _",
             )
     return environ
+
+
+def with_options(environ: Mapping[str, str], *, locked: bool, network: str) -> dict[str, str]:
+    """The user's variables and what options say by others. Who sets `BP_OFFLINE` has the last word on it."""
+    said = {**environ, **({LOCKED: "true"} if locked else {})}
+    return {OFFLINE: "true", **said} if network == "none" else said
 
 
 def read_env_file(file: Path, caller: Mapping[str, str]) -> dict[str, str]:

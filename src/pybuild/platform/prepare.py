@@ -28,7 +28,7 @@ from pybuild.platform.builders.builder import check_platform, read_builder, warn
 from pybuild.platform.caches import forget, state_folder
 from pybuild.platform.confided import inside, tmpfs_mounts
 from pybuild.platform.config import chosen_registry
-from pybuild.platform.environment import LOCKED, user_environ
+from pybuild.platform.environment import user_environ, with_options
 from pybuild.platform.known_trust import known_trust, trust_folder, trust_key
 from pybuild.platform.order import chosen_order
 from pybuild.platform.publish import destination
@@ -93,14 +93,13 @@ def prepared(request: BuildRequest) -> Iterator[Prepared]:
     project = read_project(request)
     for warning in project.warnings:
         events.warn(warning)
-    user = user_environ(
+    asked = user_environ(
         project=project.environ(request.choices.exec_env),
         files=request.env_files,
         words=request.env,
         caller=request.caller,
     )
-    if request.locked:
-        user[LOCKED] = "true"
+    user = with_options(asked, locked=request.locked, network=request.network)
     source = app_source(request, project)
     client = engine.connect(request.caller or None)
     volumes.sweep(client)

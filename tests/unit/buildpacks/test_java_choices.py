@@ -731,6 +731,18 @@ def test_without_an_archive_the_app_is_built_all_the_same(
     assert bool(shown) == bool(warning)
 
 
+def test_maven_asks_again_for_what_a_failed_build_did_not_find(tmp_path: Path) -> None:
+    """A repository outlives failed builds, and Maven writes down what it did not find for a day."""
+    folder = tmp_path / "org/example/late/1.0"
+    folder.mkdir(parents=True)
+    (folder / "late-1.0.pom.lastUpdated").touch()
+    (folder / "other-1.0.pom").touch()
+
+    maven.forget_failures(tmp_path)
+
+    assert [file.name for file in folder.iterdir()] == ["other-1.0.pom"]
+
+
 def test_mavens_arguments_are_those_of_paketo_and_the_wrapper_names_a_version(app: Path) -> None:
     words = maven.arguments(
         context(app, BP_MAVEN_ADDITIONAL_BUILD_ARGUMENTS="-Da='b c'", BP_MAVEN_ACTIVE_PROFILES="prod,eu")

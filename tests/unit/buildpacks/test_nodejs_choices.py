@@ -295,6 +295,26 @@ QWIK = Manifest(
 ANGULAR = Manifest(scripts={"start": "ng serve"}, dependencies={"@angular/ssr": "22"})
 
 
+# As its starter makes it; a single-page app is the same with one word changed.
+REACT_ROUTER = {
+    "scripts": {
+        "build": "react-router build",
+        "dev": "react-router dev",
+        "start": "react-router-serve ./build/server/index.js",
+    },
+    "dependencies": {"@react-router/node": "7", "@react-router/serve": "7", "react-router": "7"},
+    "devDependencies": {"@react-router/dev": "7", "vite": "7"},
+}
+SPA = """\
+import type { Config } from "@react-router/dev/config";
+
+export default {
+  // Server-side render by default, to enable SPA mode set this to `false`
+  ssr: false,
+} satisfies Config;
+"""
+
+
 @pytest.mark.parametrize(
     ("manifest", "files", "expected"),
     [
@@ -390,6 +410,15 @@ def test_an_app_without_anything_to_start_is_known(tmp_path: Path) -> None:
             {"next.config.mjs": "export default { output: 'export' }"},
             ("Next.js export", "out", False),
         ),
+        (REACT_ROUTER, {"react-router.config.ts": SPA}, ("React Router", "build/client", True)),
+        (
+            {
+                "scripts": {"build": "remix vite:build"},
+                "devDependencies": {"@remix-run/dev": "2", "vite": "6"},
+            },
+            {"vite.config.ts": "export default defineConfig({ plugins: [remix({ ssr: false })] })"},
+            ("Remix", "build/client", True),
+        ),
     ],
 )
 def test_front_ends_are_known_by_their_tools(
@@ -437,6 +466,12 @@ def test_the_starter_of_qwik_is_told_that_it_needs_an_integration(tmp_path: Path
         (
             {"scripts": {"build": "astro build"}, "dependencies": {"astro": "5"}},
             {"astro.config.mjs": "export default { output: 'server' }"},
+        ),
+        (REACT_ROUTER, {"react-router.config.ts": SPA.replace("ssr: false", "// ssr: false\n ssr: true")}),
+        (REACT_ROUTER, {}),
+        (
+            {**REACT_ROUTER, "scripts": {"build": "react-router build", "start": "node server.js"}},
+            {"react-router.config.ts": SPA},
         ),
     ],
 )
@@ -534,6 +569,8 @@ def test_leftovers_of_compilers_and_tools_are_removed(tmp_path: Path) -> None:
         ("npm error code ERESOLVE", "that go together", ""),
         ("npm error code E401", "does not let the build in", ""),
         ("gyp ERR! build error", "could not be compiled", ""),
+        ("npm error code ENOTCACHED", "not in the cache", "Build once with a network"),
+        (" ERR_PNPM_NO_OFFLINE_TARBALL  A package is missing", "not in the cache", "Build once"),
         ("anything else", "could not be installed", ""),
     ],
 )

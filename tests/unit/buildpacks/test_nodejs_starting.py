@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import pytest
 
-from nodejs import standalone
+from nodejs import registry, standalone
 from nodejs.build import starting
+from nodejs.layers import modules, runtime, tool
 from nodejs.manifest import Lock, Manifest
 from pybuild.libcnb.context import BuildContext, Target
-from pybuild.libcnb.layers import Layers
+from pybuild.libcnb.fetch import Downloads
+from pybuild.libcnb.layers import Layer, Layers, Types
 from pybuild.libcnb.problem import Problem
 
 if TYPE_CHECKING:
@@ -175,3 +178,44 @@ def test_nuxt_is_started_from_what_it_built(tmp_path: Path) -> None:
 
     assert first.line == ".output/server/index.mjs"
     assert files(tmp_path) == {".output/server/index.mjs"}
+
+
+@pytest.mark.parametrize(
+    ("package", "built", "left"),
+    [
+        ("@sveltejs/adapter-node", "build/index.js", False),
+        ("@sveltejs/adapter-node", "other/index.js", True),
+        ("@sveltejs/kit", "build/index.js", True),
+    ],
+)
+def test_what_sveltekit_writes_beside_its_server_is_left_out(
+    tmp_path: Path, package: str, built: str, left: bool
+) -> None:
+    for name in (built, ".svelte-kit/ambient.d.ts"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+
+    standalone.drop_steps(building(tmp_path), Manifest(dev={package: "5"}))
+
+    assert (tmp_path / ".svelte-kit").exists() is left
+    assert (tmp_path / built).exists()
+
+
+def test_tools_do_not_try_for_minutes_what_the_buildpack_has_found_out_of_reach(tmp_path: Path) -> None:
+    kept = Downloads(tmp_path / "kept", offline=True, pause=0.001)
+    url = "http://127.0.0.1:9"
+    answer = tmp_path / "kept/answers" / sha256(f"{url}/node".encode()).hexdigest()
+    answer.parent.mkdir(parents=True)
+    answer.write_text('{"versions": {}}')
+    source = registry.Registry(url=url, headers={}, downloads=kept)
+    context = building(tmp_path)
+    layer = Layer(name="node", path=tmp_path / "node", types=Types())
+    node = runtime.Runtime(layer=layer, version="24.1.0", headers=tmp_path, environ={})
+    npm = tool.PackageTool(name="npm", version="11.0.0", bin=tmp_path)
+    before = modules.environ(context, node, npm, source)
+
+    source.versions("node")
+    after = modules.environ(context, node, npm, source)
+
+    assert "npm_config_offline" not in before
+    assert after["npm_config_offline"] == "true"

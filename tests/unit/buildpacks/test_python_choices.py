@@ -9,7 +9,7 @@ import pytest
 from pybuild.libcnb.problem import Problem
 from python import settings, versions
 from python.detect import find_mark
-from python.layers import uv
+from python.layers import uv, venv
 from python.project import Project
 
 if TYPE_CHECKING:
@@ -258,3 +258,24 @@ def test_the_installer_is_found_on_a_mirror(page: str, expected: str) -> None:
 def test_a_mirror_without_the_installer_is_named() -> None:
     with pytest.raises(Problem, match="has no uv"):
         uv.find_link(Pages("<html></html>"), "https://mirror.test/simple", "uv-1-py3.whl")  # type: ignore[arg-type] # its one question
+
+
+def test_times_of_the_apps_files_leave_no_trace_in_an_environment(tmp_path: Path) -> None:
+    """uv notes them beside the app's own package, with their digest in the list of its files."""
+    for name, times in (("first", "1"), ("second", "2")):
+        installed = tmp_path / name / "site-packages/shop-0.1.0.dist-info"
+        installed.mkdir(parents=True)
+        (installed / "uv_cache.json").write_text(times)
+        (installed / "RECORD").write_text(
+            f"shop.pth,sha256=x,14\nshop-0.1.0.dist-info/uv_cache.json,sha256={times},194\n"
+        )
+
+        venv.forget_traces(tmp_path / name, tmp_path / name / "site-packages")
+
+    files = {
+        str(file.relative_to(tmp_path)): file.read_text() for file in tmp_path.rglob("*") if file.is_file()
+    }
+    assert files == {
+        f"{name}/site-packages/shop-0.1.0.dist-info/RECORD": "shop.pth,sha256=x,14\n"
+        for name in ("first", "second")
+    }

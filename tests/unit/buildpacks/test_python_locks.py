@@ -263,6 +263,10 @@ def test_folders_of_the_app_are_told_from_packages() -> None:
     ("said", "heading"),
     [
         (
+            "error: No solution found\n\nhint: Packages were unavailable because the network was disabled. When …",
+            "A package is not in the cache, and the package index cannot be reached",
+        ),
+        (
             "error: The lockfile at `uv.lock` needs to be updated, but `--locked` was provided.",
             "uv.lock is out of date",
         ),

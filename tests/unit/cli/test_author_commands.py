@@ -79,26 +79,42 @@ def test_findings_are_told_with_place_rule_and_hint(words_lab: Lab) -> None:
     folder = new(words_lab)
     clean = words_lab.run("buildpack", "lint", folder)
     (words_lab.root / "web/bin/build").chmod(0o644)
+    (words_lab.root / "web/bin/detect").write_text("exit 0\n")
     wrong = words_lab.run("buildpack", "lint", folder)
     data = words_lab.run("buildpack", "lint", folder, "--json")
 
     assert text(words_lab, clean) == "exit 0\n--- stdout\n<root>/web: nothing is wrong\n"
     assert text(words_lab, wrong) == (
-        "exit 1\n--- stdout\nerror: bin/build: it cannot be executed [executable]\n  hint: chmod +x bin/build\n"
-        "<root>/web: 1 error, 0 warnings\n"
+        "exit 1\n--- stdout\n"
+        "error: bin/detect:1: its first line names no interpreter [shebang]\n  hint: #!/usr/bin/env bash\n"
+        "warning: bin/build: it is not marked as executable; pybuild and pack make up for that, "
+        "a COPY into a builder does not [executable]\n  hint: chmod +x bin/build\n"
+        "<root>/web: 1 error, 1 warning\n"
     )
-    assert json.loads(data.stdout) == {
-        "ok": False,
-        "findings": [
-            {
-                "severity": "error",
-                "id": "executable",
-                "place": "bin/build",
-                "message": "it cannot be executed",
-                "hint": "chmod +x bin/build",
-            }
-        ],
+    assert json.loads(data.stdout)["ok"] is False
+    assert json.loads(data.stdout)["findings"][0] == {
+        "severity": "error",
+        "id": "shebang",
+        "place": "bin/detect:1",
+        "message": "its first line names no interpreter",
+        "hint": "#!/usr/bin/env bash",
     }
+
+
+def test_lint_test_and_package_agree_on_a_program_without_its_mode(words_lab: Lab) -> None:
+    """As pack takes it: what a checkout on a file system without modes has is no error anywhere."""
+    folder = new(words_lab)
+    for name in ("detect", "build"):
+        (words_lab.root / "web/bin" / name).chmod(0o644)
+
+    linted = words_lab.run("buildpack", "lint", folder)
+    tested = words_lab.run("buildpack", "test", folder)
+    made = words_lab.run(
+        "buildpack", "package", str(words_lab.root / "web.cnb"), "--path", folder, "--format", "file"
+    )
+
+    assert "0 errors, 2 warnings" in linted.stdout
+    assert (linted.code, tested.code, made.code) == (0, 0, 0)
 
 
 def test_a_package_in_a_file_is_made_and_shown(words_lab: Lab) -> None:

@@ -262,11 +262,28 @@ def test_offline_is_allowed_only_with_lists_of_an_earlier_build(
         names = sources.names("php")
 
     assert names == ()
-    assert "BP_APT_OFFLINE allows the lists of an earlier build" in capsys.readouterr().err
+    assert (
+        "newer versions cannot be looked up: the lists of an earlier build are used"
+        in capsys.readouterr().err
+    )
+
+
+def test_offline_without_lists_of_an_earlier_build_is_told_to_build_once(
+    tmp_path: Path, debian: FakeDebian
+) -> None:
+    debian.update("exit 100")
+
+    with (
+        pytest.raises(Problem, match="package lists could not be read") as caught,
+        apt.opened(context(tmp_path, BP_OFFLINE="true"), run_status=debian.status),
+    ):
+        pass
+
+    assert caught.value.steps[-1].startswith("No earlier build has kept them: build once with a network")
 
 
 def test_lists_that_cannot_be_refreshed_stay_as_they_were(tmp_path: Path, debian: FakeDebian) -> None:
-    """Else the lifecycle finds them altered by a failed build, and the next one cannot do as it was told."""
+    """A failed build leaves this layer to the next one, which may have been told to take the lists in it."""
     with apt.opened(context(tmp_path), run_status=debian.status):
         pass
     layer = tmp_path / "layers/apt"
@@ -367,6 +384,22 @@ def test_a_layer_is_made_of_packages_and_kept_until_one_moves(
     bom = json.loads((tmp_path / "layers/hello.sbom.cdx.json").read_text())
     assert [component["version"] for component in bom["components"]] == ["1.1"]
     assert [file.name for file in (tmp_path / "layers/apt/archives").glob("*.deb")] == ["hello_1.1_all.deb"]
+
+
+@pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="needs dpkg-deb to make a package")
+def test_packages_for_the_app_are_kept_by_who_asks_for_those_of_the_build_next(
+    tmp_path: Path, debian: FakeDebian
+) -> None:
+    """The apt buildpack has two statuses, one archive folder, and nothing newer to download."""
+    offer(debian, "1.0")
+    build_layer(tmp_path, debian)
+    own = tmp_path / "own-status"
+    own.write_text(debian.status.read_text())
+
+    with apt.opened(context(tmp_path), run_status=own, refresh=False):
+        pass
+
+    assert [file.name for file in (tmp_path / "layers/apt/archives").glob("*.deb")] == ["hello_1.0_all.deb"]
 
 
 LOCK = {"hello: asked": ["hello"], "hello: packages": ["hello_1.0_all.deb"]}

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pybuild.errors import InvalidFile
+from pybuild.libcnb.context import BuildContext, Target
 from pybuild.libcnb.digest import Digest
-from pybuild.libcnb.fetch import Downloads, NotThere
+from pybuild.libcnb.fetch import Downloads, NotThere, reaches
+from pybuild.libcnb.layers import Layers
 from pybuild.libcnb.problem import Problem
 
 if TYPE_CHECKING:
@@ -43,6 +45,11 @@ class Server(http.server.ThreadingHTTPServer):
 
 class Handler(http.server.BaseHTTPRequestHandler):
     server: Server
+
+    def do_HEAD(self) -> None:
+        self.server.asked.append((self.path, {}))
+        self.send_response(self.server.next.pop(0))
+        self.end_headers()
 
     def do_GET(self) -> None:
         server = self.server
@@ -184,8 +191,45 @@ def test_without_a_network_an_earlier_answer_counts_only_where_that_is_allowed(
     server.next = [503] * 9
 
     assert downloads(tmp_path, offline=True).read(url) == CONTENT
+    assert len(server.asked) == 2, "who has an answer does not wait for better days"
     with pytest.raises(Problem, match="answers with an error"):
         downloads(tmp_path).read(url)
+
+
+def test_offline_the_want_of_an_earlier_answer_is_told(tmp_path: Path, server: Server) -> None:
+    server.server_close()
+
+    with pytest.raises(Problem, match="cannot be reached") as caught:
+        downloads(tmp_path, offline=True).read(f"{server.url}/index")
+
+    assert caught.value.steps[-1].startswith("No earlier build has kept this: build once with a network")
+
+
+@pytest.mark.parametrize(("status", "reached"), [(200, True), (404, True), (502, False)])
+def test_whether_a_registry_answers_is_asked_only_offline(
+    tmp_path: Path, server: Server, capsys: pytest.CaptureFixture[str], status: int, reached: bool
+) -> None:
+    server.next = [status]
+
+    assert reaches(offline_context(tmp_path), f"{server.url}/simple/")
+    assert not server.asked
+    assert reaches(offline_context(tmp_path, BP_OFFLINE="true"), f"{server.url}/simple/") is reached
+    assert ("newer versions cannot be looked up" in capsys.readouterr().err) is not reached
+
+
+def offline_context(folder: Path, **environ: str) -> BuildContext:
+    return BuildContext(
+        app=folder,
+        buildpack=folder,
+        platform=folder,
+        layers=Layers(folder / "layers"),
+        plan=(),
+        store={},
+        target=Target(os="linux", arch="amd64"),
+        exec_env="production",
+        version="1",
+        environ=environ,
+    )
 
 
 def test_what_this_build_does_not_use_is_forgotten(tmp_path: Path, server: Server) -> None:

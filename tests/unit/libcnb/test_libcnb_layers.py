@@ -6,6 +6,7 @@ import tomllib
 from typing import TYPE_CHECKING
 
 from pybuild.libcnb.layers import Empty, Layers, Restored, Types, differences, write_file
+from pybuild.lifecycle import resumable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,6 +87,37 @@ def test_a_build_that_does_not_end_leaves_no_record_of_a_layer_it_began(tmp_path
     Layers(tmp_path).cached_layer("php", CACHED, key={"a": "2"})
 
     assert not (tmp_path / "php.toml").exists()
+
+
+def test_a_tools_cache_is_declared_before_it_is_filled_and_keeps_what_a_failed_build_put_there(
+    tmp_path: Path,
+) -> None:
+    begun = Layers(tmp_path).tool_cache("target", key={"rust": "1.63"})
+    declared = tomllib.loads((tmp_path / "target.toml").read_text())
+    (begun.path / "compiled").touch()
+
+    again = Layers(tmp_path).tool_cache("target", key={"rust": "1.63"})
+
+    assert declared == {
+        "types": {"launch": False, "build": False, "cache": True},
+        "metadata": {"key": {"rust": "1.63"}, "resumable": True},
+    }
+    assert declared["metadata"][resumable.KEY] is True
+    assert (again.path / "compiled").exists()
+
+
+def test_a_tools_cache_begins_anew_under_another_key(tmp_path: Path) -> None:
+    (Layers(tmp_path).tool_cache("target", key={"rust": "1.63"}).path / "compiled").touch()
+
+    again = Layers(tmp_path).tool_cache("target", key={"rust": "1.85"})
+
+    assert list(again.path.iterdir()) == []
+
+
+def test_a_tools_cache_that_is_launched_is_of_no_use_after_a_failed_build(tmp_path: Path) -> None:
+    Layers(tmp_path).tool_cache("m2", types=CACHED)
+
+    assert "metadata" not in tomllib.loads((tmp_path / "m2.toml").read_text())
 
 
 def test_a_layer_nobody_asked_for_is_dropped_and_other_files_stay(tmp_path: Path) -> None:

@@ -8,8 +8,15 @@ import pytest
 
 from pybuild import events
 from pybuild.errors import InvalidFile, InvalidInput
-from pybuild.libcnb import resolved
-from pybuild.platform.environment import LOCKED, proxy_environ, read_env_file, user_environ
+from pybuild.libcnb import fetch, resolved
+from pybuild.platform.environment import (
+    LOCKED,
+    OFFLINE,
+    proxy_environ,
+    read_env_file,
+    user_environ,
+    with_options,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -124,5 +131,25 @@ def test_proxies_are_passed_in_both_spellings() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("asked", "network", "expected"),
+    [
+        ({}, "none", {"BP_OFFLINE": "true"}),
+        ({"BP_OFFLINE": "false", "A": "b"}, "none", {"BP_OFFLINE": "false", "A": "b"}),
+        ({"A": "b"}, "host", {"A": "b"}),
+        ({}, "", {}),
+    ],
+)
+def test_a_build_without_a_network_tells_buildpacks_so(
+    asked: dict[str, str], network: str, expected: dict[str, str]
+) -> None:
+    assert with_options(asked, locked=False, network=network) == expected
+    assert with_options(asked, locked=True, network=network) == {**expected, "BP_LOCKED": "true"}
+
+
 def test_buildpacks_know_the_variable_that_locks_them() -> None:
     assert LOCKED == resolved.LOCKED
+
+
+def test_buildpacks_know_the_variable_that_says_there_is_no_network() -> None:
+    assert OFFLINE == fetch.OFFLINE

@@ -70,6 +70,7 @@ def build(context: BuildContext) -> Built:
         return deliver_files(context, manifest, front_end)
 
     modules.tidy(context.app)
+    standalone.drop_steps(context, manifest)
     conf = config.write(context, manifest)
     alone = standalone.find(context, manifest)
     first = standalone.complete(context, alone) if alone else starting(context, manifest, lock)

@@ -12,6 +12,11 @@ if TYPE_CHECKING:
 
 _CAUSES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (
+        r"ENOTCACHED|ERR_PNPM_NO_OFFLINE_(?:TARBALL|META)|YN0080",
+        "A package is not in the cache, and the package registry cannot be reached",
+        ("Build once with a network: the package was not needed before, or not in this version.",),
+    ),
+    (
         r"npm ci.*can only install packages when|Missing: .* from lock file|ERR_PNPM_OUTDATED_LOCKFILE|YN0028|lockfile needs to be updated",
         "The lock file is out of date",
         ("Run {tool} install on your machine, and commit the lock file.",),

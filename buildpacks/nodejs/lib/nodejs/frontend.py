@@ -77,13 +77,23 @@ _DEVELOPER = re.compile(
 )
 
 
+# React Router and Remix before it: with `ssr: false` their build writes files alone, and removes what their server would start.
+_ROUTERS = {"@react-router/dev": "React Router", "@remix-run/dev": "Remix"}
+_ROUTERS_SERVERS = ("@react-router/serve", "@remix-run/serve")
+_ROUTERS_START = re.compile(r"(?:\S+=\S+\s+)*(?:react-router|remix)-serve\s")
+
+
 def find(app: Path, manifest: Manifest) -> FrontEnd | None:
     """The front end that this app is; None for one that has a server, or that no known tool builds."""
-    if "build" not in manifest.scripts or manifest.packages & {*_SERVERS}:
+    router = _router(app, manifest)
+    servers = {*_SERVERS} - ({*_ROUTERS_SERVERS} if router else set())
+    if "build" not in manifest.scripts or manifest.packages & servers:
         return None
-    start = manifest.scripts.get("start", "")
-    if start and not _DEVELOPER.match(start.strip()):
+    start = manifest.scripts.get("start", "").strip()
+    if start and not _DEVELOPER.match(start) and not (router and _ROUTERS_START.match(start)):
         return None
+    if router:
+        return router
     kind = next((kind for name, kind in _KINDS if name in manifest.packages), None)
     if kind is None or (manifest.packages & {*QWIK} and _has_server(app)):
         return None
@@ -110,12 +120,20 @@ def built_folder(app: Path, front_end: FrontEnd) -> str:
     return ""
 
 
+def _router(app: Path, manifest: Manifest) -> FrontEnd | None:
+    name = next((name for package, name in _ROUTERS.items() if package in manifest.packages), "")
+    config = re.sub(r"//[^\n]*|/\*.*?\*/", "", "\n".join(_configs(app)), flags=re.DOTALL)
+    if not name or not re.search(r"\bssr\s*:\s*false\b", config):
+        return None
+    return FrontEnd(name=name, folders=("build/client",), single_page=True)
+
+
 def _has_server(app: Path) -> bool:
     return any(folder.name != "static" for folder in app.glob("adapters/*") if folder.is_dir())
 
 
 def _configs(app: Path) -> Iterator[str]:
-    for tool in ("vite", "astro", "next"):
+    for tool in ("vite", "astro", "next", "react-router"):
         for file in sorted(app.glob(f"{tool}.config.*")):
             if file.is_file() and file.stat().st_size <= MAX_BYTES:
                 yield file.read_text("utf-8", errors="replace")

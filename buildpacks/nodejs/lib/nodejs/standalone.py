@@ -72,6 +72,13 @@ def find(context: BuildContext, manifest: Manifest) -> Standalone | None:
     return None
 
 
+def drop_steps(context: BuildContext, manifest: Manifest) -> None:
+    """Remove what SvelteKit writes on its way to the server: a second copy of it, and a list of the build's variables."""
+    built = "@sveltejs/adapter-node" in manifest.packages and (context.app / "build/index.js").is_file()
+    if built and context.exec_env == "production":
+        shutil.rmtree(context.app / ".svelte-kit", ignore_errors=True)
+
+
 def complete(context: BuildContext, found: Standalone) -> Start:
     """Have all in its folder, remove the packages beside it, and return how it is started."""
     app = context.app

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 # What uv's or a build backend's words mean, most telling first.
 _CAUSES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (
+        r"network (?:was|is) disabled|Network connectivity is disabled",
+        "A package is not in the cache, and the package index cannot be reached",
+        ("Build once with a network: the package was not needed before, or not in this version.",),
+    ),
+    (
         r"The lockfile at .* needs to be updated|lock ?file .*(?:outdated|needs to be updated)",
         "uv.lock is out of date",
         ("Run `uv lock` on your machine, and commit uv.lock.",),

@@ -203,7 +203,13 @@ def _program(folder: Path, name: str) -> Iterator[Finding]:
         yield _error("program", name, "it is no file")
         return
     if not os.access(path, os.X_OK):
-        yield _error("executable", name, "it cannot be executed", f"chmod +x {name}")
+        # Who takes a folder into a builder, a package or a build gives its programs that mode: pybuild, and pack, too.
+        yield _warning(
+            "executable",
+            name,
+            "it is not marked as executable; pybuild and pack make up for that, a COPY into a builder does not",
+            f"chmod +x {name}",
+        )
     with path.open("rb") as file:
         data = file.read(_MOST_BYTES)
     if data.startswith(b"\x7fELF"):

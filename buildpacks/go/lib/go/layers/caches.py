@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pybuild.libcnb import output
-from pybuild.libcnb.layers import Types
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,8 +26,8 @@ def environ(context: BuildContext, toolchain: Toolchain) -> dict[str, str]:
 
     The user's GOFLAGS, GOPROXY, GOPRIVATE and CGO_ENABLED stay as they are.
     """
-    modules = context.layers.kept_layer("modules", Types(cache=True)).path
-    compiled = context.layers.kept_layer("build-cache", Types(cache=True)).path
+    modules = context.layers.tool_cache("modules").path
+    compiled = context.layers.tool_cache("build-cache").path
     _bound(compiled)
     return {
         "PATH": f"{toolchain.root / 'bin'}:{context.environ.get('PATH', '')}",

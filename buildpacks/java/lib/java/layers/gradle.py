@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from java import errors
 from pybuild.libcnb import output
 from pybuild.libcnb.build_tool import BuildTool
-from pybuild.libcnb.layers import Types
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,7 +48,7 @@ def build(context: BuildContext, jdk: Jdk, mark: str) -> Path:
     wrapper = context.app / WRAPPER
     if not wrapper.is_file():
         raise errors.no_gradle_wrapper(mark)
-    home = context.layers.kept_layer("gradle", Types(cache=True)).path
+    home = context.layers.tool_cache("gradle").path
     _warn_unchecked(context.app / PROPERTIES)
     words = ["sh", WRAPPER, *arguments(context)]
     environ = {"JAVA_HOME": str(jdk.home), "GRADLE_USER_HOME": str(home)}

@@ -73,7 +73,10 @@ def install(context: BuildContext, jdk: Jdk, apt: Apt) -> Maven:
     apt.pretend("".join(stand_in(name, arch) for name in ("default-jre-headless", "java7-runtime-headless")))
     types = Types(launch=context.exec_env == "test", build=True, cache=True)
     made = debs.deb_layer(context, "maven", ("maven",), types, apt=apt)
-    repository = context.layers.kept_layer("m2", Types(launch=context.exec_env == "test", cache=True)).path
+    repository = context.layers.tool_cache(
+        "m2", types=Types(launch=context.exec_env == "test", cache=True)
+    ).path
+    forget_failures(repository)
     ours = Maven(
         program=made.layer.path / "usr/share/maven/bin/mvn",
         environ={"JAVA_HOME": str(jdk.home), "MAVEN_OPTS": _options(context)},
@@ -162,6 +165,12 @@ def _options(context: BuildContext) -> str:
         if found:
             proxies += [f"-D{scheme}.proxyHost={found[1]}", f"-D{scheme}.proxyPort={found[2] or 80}"]
     return " ".join([*proxies, context.setting("MAVEN_OPTS")]).strip()
+
+
+def forget_failures(repository: Path) -> None:
+    """Maven would not ask again for what a build before did not find, until a day has passed."""
+    for file in repository.rglob("*.lastUpdated"):
+        file.unlink()
 
 
 def _settings(context: BuildContext) -> tuple[str, ...]:

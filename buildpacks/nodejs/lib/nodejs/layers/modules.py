@@ -168,7 +168,7 @@ def tidy(app: Path) -> None:
 
 def environ(context: BuildContext, runtime: Runtime, tool: PackageTool, source: Registry) -> dict[str, str]:
     """The variables that tools are run with during this build."""
-    downloads = context.layers.kept_layer(f"{tool.name}-cache", Types(cache=True)).path
+    downloads = context.layers.tool_cache(f"{tool.name}-cache").path
     path = [context.app / FOLDER / ".bin", tool.bin, runtime.bin]
     found = {
         **runtime.environ,
@@ -189,6 +189,11 @@ def environ(context: BuildContext, runtime: Runtime, tool: PackageTool, source: 
     if tool.name == "pnpm":
         # By the first name up to pnpm 10, by the second one from then on.
         found.update({"npm_config_store_dir": str(downloads), "pnpm_config_store_dir": str(downloads)})
+    if source.downloads.away(source.url):
+        # Else each package is tried for minutes.
+        found.update(
+            {"npm_config_offline": "true", "pnpm_config_offline": "true", "YARN_ENABLE_NETWORK": "0"}
+        )
     if source.url != DEFAULT:
         found.update(dict.fromkeys(_REGISTRY_NAMES, source.url))
     if name := bound_npmrc(context):

@@ -160,7 +160,7 @@ def _remove(vendor: Path) -> None:
 
 
 def _variables(context: BuildContext, home: str) -> dict[str, str]:
-    downloads = context.layers.kept_layer("composer-cache", Types(cache=True))
+    downloads = context.layers.tool_cache("composer-cache")
     return {
         "COMPOSER_HOME": home,
         "COMPOSER_CACHE_DIR": str(downloads.path),

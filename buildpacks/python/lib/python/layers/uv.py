@@ -58,16 +58,20 @@ def install(context: BuildContext) -> Uv:
     # Not `uv`: the layer's uv.toml would be taken for settings of uv.
     answer = context.layers.cached_layer("uv-tool", Types(build=True, cache=True), key=key)
     program = answer.layer.path / "bin/uv"
+    index = default_index(context.environ)
     if isinstance(answer, Empty):
         output.section(f"uv {VERSION}")
         with fetch.opened(context) as downloads:
-            index = default_index(context.environ)
             url = f"{_FILES}{folder}{name}" if index == PYPI else find_link(downloads, index, name)
             wheel = downloads.file(url, digest=f"sha256:{digest}")
             archive.unpack(wheel, program.parent, strip=2, wanted=lambda entry: entry == "uv")
         program.chmod(0o755)
-    cache = context.layers.kept_layer("uv-cache", Types(cache=True))
-    return Uv(program=program, environ=_environ(context, cache.path), cache=cache.path)
+    cache = context.layers.tool_cache("uv-cache")
+    environ = _environ(context, cache.path)
+    if not fetch.reaches(context, f"{index}/"):
+        # What it has is taken for fresh, however old.
+        environ["UV_OFFLINE"] = "1"
+    return Uv(program=program, environ=environ, cache=cache.path)
 
 
 def default_index(environ: Mapping[str, str]) -> str:

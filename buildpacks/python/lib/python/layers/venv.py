@@ -55,7 +55,7 @@ def install(
         )
     with output.timed("Compiled them"):
         bytecode.compile_folder(python.python, site_packages(layer, python), python.environ)
-    _forget_traces(layer, site_packages(layer, python))
+    forget_traces(layer.path, site_packages(layer, python))
     _bound_cache(uv, environ)
     layer.env("VIRTUAL_ENV", str(layer.path))
     return layer
@@ -177,15 +177,25 @@ def _with_headers(
         raise explain.uv_failed(exc) from exc
 
 
-def _forget_traces(layer: Layer, site: Path) -> None:
-    """Drop what only the installer reads, and other shells than the image has."""
+def forget_traces(venv: Path, site: Path) -> None:
+    """Drop what only the installer reads, such as the times of the app's files, and other shells than the image has."""
     for name in (".gitignore", ".lock", "CACHEDIR.TAG", "bin/pydoc.bat", "bin/deactivate.bat"):
-        (layer.path / name).unlink(missing_ok=True)
-    for file in layer.path.glob("bin/activate.*"):
+        (venv / name).unlink(missing_ok=True)
+    for file in venv.glob("bin/activate.*"):
         file.unlink()
     for folder in site.glob("*.dist-info"):
-        for name in ("uv_cache.json", "uv_build.json"):
-            (folder / name).unlink(missing_ok=True)
+        notes = [folder / name for name in ("uv_cache.json", "uv_build.json") if (folder / name).is_file()]
+        for note in notes:
+            note.unlink()
+        if notes and (folder / "RECORD").is_file():
+            _unlist(folder / "RECORD", {f"{folder.name}/{note.name}" for note in notes})
+
+
+def _unlist(record: Path, names: set[str]) -> None:
+    """Take files out of the list of a distribution's files (PEP 376), where the digest of each stands, too."""
+    lines = record.read_bytes().splitlines(keepends=True)
+    record.unlink()  # It may be a link to the one in uv's cache.
+    record.write_bytes(b"".join(line for line in lines if line.partition(b",")[0].decode() not in names))
 
 
 def _bound_cache(uv: Uv, environ: Mapping[str, str]) -> None:

@@ -126,7 +126,7 @@ def _bundle_install(
     context: BuildContext, runtime: Runtime, layer: Layer, compilers: Mapping[str, str]
 ) -> None:
     write_file(layer.path / "bundle-config/config", own_config(context.app / ".bundle/config"))
-    downloads = context.layers.kept_layer("gem-cache", Types(cache=True))
+    downloads = context.layers.tool_cache("gem-cache")
     words = [str(runtime.ruby), str(runtime.bundle), "install", "--jobs", "4", "--retry", "3"]
     with tempfile.TemporaryDirectory(prefix="bundler-") as home:
         environ = {

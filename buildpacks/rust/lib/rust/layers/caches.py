@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pybuild.libcnb import output
-from pybuild.libcnb.layers import Empty, Types
 
 if TYPE_CHECKING:
     from pybuild.libcnb.context import BuildContext
@@ -19,12 +18,11 @@ MOST_BYTES = 4 << 30
 
 def environ(context: BuildContext, toolchain: Toolchain) -> dict[str, str]:
     """The variables of every `cargo` of this build. The user's RUSTFLAGS and CARGO_… stay as they are."""
-    home = context.layers.kept_layer("cargo", Types(cache=True)).path
-    answer = context.layers.cached_layer(
-        "target", Types(cache=True), key={"rust": toolchain.version, "arch": context.target.arch}
-    )
-    results = answer.layer.path
-    if not isinstance(answer, Empty) and _size(results) > MOST_BYTES:
+    home = context.layers.tool_cache("cargo").path
+    results = context.layers.tool_cache(
+        "target", key={"rust": toolchain.version, "arch": context.target.arch}
+    ).path
+    if _size(results) > MOST_BYTES:
         output.step(f"What was compiled is begun anew: it had grown beyond {MOST_BYTES >> 30} GiB")
         shutil.rmtree(results)
         results.mkdir()
