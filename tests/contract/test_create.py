@@ -488,6 +488,20 @@ def test_a_first_build_that_fails_leaves_a_tools_cache(workshop: Workshop) -> No
     assert list(workshop.decided("restored")) == ["acme/tool:tool"]
 
 
+def test_a_tools_cache_outlives_an_image_that_could_not_be_written(workshop: Workshop) -> None:
+    """ADR 19: as when a registry refuses it. A slice's pattern that means nothing is found out in the export."""
+    workshop.app({"f": ""})
+    workshop.buildpack("acme/tool", f"{TOOL}\nprintf '[[slices]]\\npaths = [\"[\"]\\n' > launch.toml")
+    with pytest.raises(ExportError):
+        workshop.create()
+
+    workshop.buildpack("acme/tool", TOOL)
+    workshop.create()
+
+    assert tool_had(workshop) == ["file0"]
+    assert list(workshop.decided("restored")) == ["acme/tool:tool"]
+
+
 def test_a_tools_cache_of_a_killed_build_is_dropped(workshop: Workshop) -> None:
     """Promise G4: a killed tool may have left it in any state."""
     workshop.app({"f": ""})

@@ -6,9 +6,11 @@ Specification: platform.md, "creator".
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from pybuild.errors import ChangedLayer, EngineUnavailable, PybuildError
 from pybuild.events import phase
 from pybuild.lifecycle import image_config
 from pybuild.lifecycle.analyze import Analysis, analyze
@@ -157,12 +159,29 @@ def create(
     with phase("BUILDING"):
         built = build(env, _build_inputs(inputs, detected))
     with phase("EXPORTING"):
-        exported = export(env, store, _export_inputs(inputs, analysis, built, uploaded, extended))
+        try:
+            exported = export(env, store, _export_inputs(inputs, analysis, built, uploaded, extended))
+        except (ChangedLayer, EngineUnavailable):
+            raise
+        except PybuildError:
+            _leave(env, inputs, built)
+            raise
         if inputs.elsewhere is not None:
             from pybuild.lifecycle.elsewhere import keep_with
 
             exported = keep_with(env, inputs.elsewhere, exported, built, inputs.cache, inputs.platform_api)
     return Created(exported=exported, detected=detected, analysis=analysis)
+
+
+def _leave(env: BuildEnv, inputs: CreateInputs, built: Built) -> None:
+    """Say what the next build may have although there is no image: a push may be refused after an hour of downloads."""
+    if inputs.resume is None:
+        return
+    from pybuild.lifecycle.resumable import resumable_layers
+
+    with suppress(PybuildError):
+        # What is not remembered is made again.
+        inputs.resume(resumable_layers(env, inputs.places.layers, built.buildpacks))
 
 
 def platform_given(env: BuildEnv, inputs: CreateInputs, analysis: Analysis) -> Given:

@@ -30,19 +30,22 @@ Resumable = dict[str, dict[str, KeptLayer]]
 
 
 def resumable_layers(
-    env: BuildEnv, layers_dir: str, ended: Sequence[BuiltBuildpack], failed: Module
+    env: BuildEnv, layers_dir: str, ended: Sequence[BuiltBuildpack], failed: Module | None = None
 ) -> Resumable:
     """The layers to keep of a build in which the buildpacks `ended` succeeded and `failed` did not; two round trips.
 
-    What one of `ended` made is kept only if nothing in it has changed since: later buildpacks have no business there.
+    `failed`: None if all succeeded, and the image could not be written. What one of `ended` made is kept only if nothing in it has changed since: later buildpacks have no business there.
     """
+    # After the last one there was nobody who could have changed anything.
+    last = ended[-1:] if failed is None else ()
     wanted: list[tuple[str, str, LayerToml, int]] = [
         (each.module.id, layer.name, layer.toml, each.left.moment)
         for each in ended
-        if each.left.moment
+        if each.left.moment or each in last
         for layer in each.layers
     ]
-    wanted += [(failed.descriptor.id, name, toml, 0) for name, toml in _declared(env, layers_dir, failed)]
+    if failed is not None:
+        wanted += [(failed.descriptor.id, name, toml, 0) for name, toml in _declared(env, layers_dir, failed)]
     wanted = [each for each in wanted if _is_resumable(each[2])]
     paths = [f"{layers_dir}/{escape_id(buildpack)}/{name}" for buildpack, name, _, _ in wanted]
     found: Resumable = {}
