@@ -360,7 +360,7 @@ def targets() -> tuple[Target, ...]:
         Target(
             "listing",
             lambda data: [list(each.entries) for each in scripts.read_listings(data, ["/layers"])],
-            (b"f 644 0 0 5 1.5 2.5 7 1\0/layers/a\0\0\0\0\0",),
+            (b"/layers/a\0f 644 0 0 5 1.5 2.5 7 1\0\0\0\0\0",),
         ),
         Target(
             "detect results",

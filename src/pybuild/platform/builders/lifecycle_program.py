@@ -32,8 +32,8 @@ _STAND_INS = Path(stand_ins.__file__).parent
 # What `-daemon` and registries need beside us.
 BUNDLED = ("docker", "idna", "requests", "urllib3")
 # The command `pybuild`, which no phase uses.
-LEFT_OUT = {"platform", "libcnb", "_shipped"}
-PHASE_MODULES = {"__init__.py", "bug.py", "console.py", "signals.py"}
+LEFT_OUT = {"platform", "libcnb", "_shipped", "__main__.py", "api.py"}
+PHASE_MODULES = {"__init__.py", "bug.py", "signals.py", "show/__init__.py", "show/console.py"}
 _STAMP = (1980, 1, 1, 0, 0, 2)
 
 _HEAD = b"""#!/bin/sh
@@ -97,7 +97,8 @@ def _sources() -> Iterator[tuple[str, Path]]:
     """Every file to put in: its name in the archive and where it is."""
     for path in _files(_PACKAGE):
         inner = path.relative_to(_PACKAGE)
-        is_phase = path.name in PHASE_MODULES or path.name.startswith("phase")
+        own = "/".join(inner.parts[1:])
+        is_phase = own in PHASE_MODULES or own.startswith("phases/")
         if inner.parts[0] not in LEFT_OUT and (inner.parts[0] != "cli" or is_phase):
             yield f"pybuild/{inner}", path
     for path in _files(_STAND_INS):
