@@ -195,7 +195,7 @@ def peer(
     tmp_path: Path, engine: docker.APIClient, debian_registry: DebianRegistry, test_run: str
 ) -> Iterator[Peer]:
     subprocess.run([sys.executable, "-m", "pybuild", "doctor", "--prepare", "--quiet"], check=True)
-    made = Peer(tmp_path, debian_registry, engine, test_run)
+    made = Peer(tmp_path, debian_registry, engine, f"{test_run}-peer")
     yield made
     made.close()
 
