@@ -31,7 +31,10 @@ signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # How long one example takes says more of what else the machine does than of our code.
-settings.register_profile("pybuild", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# The same examples each time: what is new is looked for by `make fuzz`, and not by the tests of somebody's change.
+settings.register_profile(
+    "pybuild", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("pybuild")
 
 

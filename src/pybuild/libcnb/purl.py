@@ -78,4 +78,5 @@ def generic(name: str, version: str, *, qualifiers: Mapping[str, str] | None = N
 
 
 def _encoded(text: str) -> str:
-    return quote(text, safe=":")
+    # JSON may hold half a character, which no URL can: a question mark stands for it.
+    return quote(text, safe=":", errors="replace")

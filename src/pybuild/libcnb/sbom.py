@@ -8,8 +8,8 @@ no clock, no random serial number.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from pybuild.libcnb import cyclonedx, spdx, syft
 
@@ -51,12 +51,26 @@ class Component:
         return self.homepage if re.fullmatch(r"https?://[!-~]+", self.homepage) else ""
 
 
+def _as_text(component: Component) -> Component:
+    """The same in characters that a document can have: JSON may hold halves of them, and a file's name any bytes."""
+    texts: dict[str, Any] = {
+        each.name: _encodable(value)
+        for each in fields(component)
+        if isinstance(value := getattr(component, each.name), str)
+    }
+    return replace(component, **texts, licences=tuple(map(_encodable, component.licences)))
+
+
+def _encodable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
+
+
 def documents(subject: str, components: Iterable[Component]) -> dict[str, str]:
     """The texts of the three documents by the ending of their files; `subject` names what they are about.
 
     Components are sorted by package URL; of two with the same one the last counts.
     """
-    unique = {component.purl: component for component in components}
+    unique = {component.purl: _as_text(component) for component in components}
     ordered = tuple(unique[purl] for purl in sorted(unique))
     return {
         "cdx.json": cyclonedx.document(ordered),

@@ -107,3 +107,23 @@ def test_our_own_reader_finds_the_components_in_all_three() -> None:
 )
 def test_a_licence_expression_is_made_of_known_identifiers(text: str, expression: bool) -> None:
     assert licence.is_expression(text) is expression
+
+
+def test_halves_of_characters_and_odd_file_names_get_into_every_document() -> None:
+    """JSON may have `\\ud800`, and a file any bytes for its name: neither can be written as UTF-8."""
+    odd = Component(
+        name="a\ud800",
+        version="\ud800.0",
+        purl=purl.npm("a\ud800", "\ud800.0"),
+        licences=("M\udcffT",),
+        description="\udfff",
+        publisher="\udfff",
+        where="lib/\udcff/METADATA",
+    )
+
+    made = documents("app", [odd])
+
+    assert odd.purl == "pkg:npm/a%3F@%3F.0"
+    for ending, text in made.items():
+        assert json.loads(text.encode("utf-8")), ending
+        assert "?.0" in text, ending
