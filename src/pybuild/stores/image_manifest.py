@@ -90,7 +90,8 @@ def choose(index: Mapping[str, Any], wanted: Platform, where: str) -> str:
             if not chosen and (not given.variant or not wanted.variant):
                 chosen = str(entry["digest"])
     if not chosen:
-        has = ", ".join(map(str, known[:20])) or "nothing"
+        # Whoever wrote it may have written names of any length.
+        has = ", ".join(str(each)[:60] for each in known[:20]) or "nothing"
         raise InvalidArchive(f"{where} has no image for {wanted}: it has {has}", hint="choose another image")
     return chosen
 
