@@ -475,24 +475,22 @@ def test_a_tools_cache_outlives_a_failed_build(built: Workshop) -> None:
     assert "acme/go:dist" in built.decided("restored"), "what the build did not touch is as it was"
 
 
-def test_a_first_build_that_fails_leaves_a_tools_cache(workshop: Workshop) -> None:
+@pytest.mark.parametrize(
+    ("ending", "error"),
+    [
+        ("exit 7", BuildpackFailed),
+        # A slice's pattern that means nothing is found out in the export, as is a registry that refuses the image.
+        ("printf '[[slices]]\\npaths = [\"[\"]\\n' > launch.toml", ExportError),
+    ],
+    ids=["buildpack", "export"],
+)
+def test_a_first_build_that_fails_leaves_a_tools_cache(
+    workshop: Workshop, ending: str, error: type[Exception]
+) -> None:
+    """ADR 19."""
     workshop.app({"f": ""})
-    workshop.buildpack("acme/tool", f"{TOOL}\nexit 7")
-    with pytest.raises(BuildpackFailed):
-        workshop.create()
-
-    workshop.buildpack("acme/tool", TOOL)
-    workshop.create()
-
-    assert tool_had(workshop) == ["file0"]
-    assert list(workshop.decided("restored")) == ["acme/tool:tool"]
-
-
-def test_a_tools_cache_outlives_an_image_that_could_not_be_written(workshop: Workshop) -> None:
-    """ADR 19: as when a registry refuses it. A slice's pattern that means nothing is found out in the export."""
-    workshop.app({"f": ""})
-    workshop.buildpack("acme/tool", f"{TOOL}\nprintf '[[slices]]\\npaths = [\"[\"]\\n' > launch.toml")
-    with pytest.raises(ExportError):
+    workshop.buildpack("acme/tool", f"{TOOL}\n{ending}")
+    with pytest.raises(error):
         workshop.create()
 
     workshop.buildpack("acme/tool", TOOL)

@@ -82,7 +82,7 @@ def test_an_engine_that_ends_and_comes_back_harms_nothing(
 
 
 def test_an_engine_that_dies_while_it_extends_an_image_harms_nothing(
-    faults: Faults, private_engine: PrivateEngine, monkeypatch: pytest.MonkeyPatch
+    faults: Faults, private_engine: PrivateEngine
 ) -> None:
     """F-01, E0, G1, G10."""
     lab = faults.lab
@@ -118,8 +118,7 @@ def test_an_engine_that_dies_while_it_extends_an_image_harms_nothing(
     left = extending.running(seconds=0)
     extended_images.sweep(private_engine.client)
     assert extending.running(seconds=0) == left != [], "they ended only now"
-    monkeypatch.setattr(extended_images, "ABANDONED_SECONDS", 0)
-    extended_images.sweep(private_engine.client)
+    extended_images.sweep(private_engine.client, seconds=0)
     assert extending.running(seconds=0) == []
     assert lab.run(*words).code == 0
     assert lab.image_id() == image

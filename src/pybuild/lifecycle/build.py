@@ -243,11 +243,9 @@ class _Work:
         if self._inputs.resume is None or not 0 < status < _KILLED:
             return
         # Phases of other platforms have no use for it.
-        from pybuild.lifecycle.resumable import resumable_layers
+        from pybuild.lifecycle.resumable import hand_on
 
-        with suppress(PybuildError):
-            # What is not remembered is made again.
-            self._inputs.resume(resumable_layers(self._env, self._inputs.layers_dir, self._built, failed))
+        hand_on(self._inputs.resume, self._env, self._inputs.layers_dir, self._built, failed)
 
     def _command(self, module: Module, directory: str, plan_path: str) -> Command:
         given = self._inputs.given

@@ -6,7 +6,6 @@ Specification: platform.md, "creator".
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -164,24 +163,17 @@ def create(
         except (ChangedLayer, EngineUnavailable):
             raise
         except PybuildError:
-            _leave(env, inputs, built)
+            # A push may be refused after an hour of downloads.
+            if inputs.resume is not None:
+                from pybuild.lifecycle.resumable import hand_on
+
+                hand_on(inputs.resume, env, inputs.places.layers, built.buildpacks)
             raise
         if inputs.elsewhere is not None:
             from pybuild.lifecycle.elsewhere import keep_with
 
             exported = keep_with(env, inputs.elsewhere, exported, built, inputs.cache, inputs.platform_api)
     return Created(exported=exported, detected=detected, analysis=analysis)
-
-
-def _leave(env: BuildEnv, inputs: CreateInputs, built: Built) -> None:
-    """Say what the next build may have although there is no image: a push may be refused after an hour of downloads."""
-    if inputs.resume is None:
-        return
-    from pybuild.lifecycle.resumable import resumable_layers
-
-    with suppress(PybuildError):
-        # What is not remembered is made again.
-        inputs.resume(resumable_layers(env, inputs.places.layers, built.buildpacks))
 
 
 def platform_given(env: BuildEnv, inputs: CreateInputs, analysis: Analysis) -> Given:

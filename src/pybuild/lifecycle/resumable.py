@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import glob
 import posixpath
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pybuild.errors import InvalidFile
+from pybuild.errors import InvalidFile, PybuildError
 from pybuild.lifecycle.cache import CacheIndex, KeptLayer
 from pybuild.spec.layer import LayerToml
 from pybuild.spec.names import check_layer_name, escape_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from pybuild.buildenv.api import BuildEnv, Listing
     from pybuild.lifecycle.build import BuiltBuildpack
@@ -27,6 +28,18 @@ KEY = "resumable"
 
 Resumable = dict[str, dict[str, KeptLayer]]
 """By buildpack id, then layer name."""
+
+
+def hand_on(
+    resume: Callable[[Resumable], None],
+    env: BuildEnv,
+    layers_dir: str,
+    ended: Sequence[BuiltBuildpack],
+    failed: Module | None = None,
+) -> None:
+    """Tell `resume` what `resumable_layers` finds; nothing when that fails: what is not remembered is made again."""
+    with suppress(PybuildError):
+        resume(resumable_layers(env, layers_dir, ended, failed))
 
 
 def resumable_layers(

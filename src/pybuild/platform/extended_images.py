@@ -80,26 +80,26 @@ def drop(client: docker.APIClient, image: str) -> None:
         image = str(found.get("Parent") or "")
 
 
-def sweep(client: docker.APIClient) -> None:
-    """Remove what builds left that ended in the middle. Never fails a build."""
+def sweep(client: docker.APIClient, *, seconds: float = ABANDONED_SECONDS) -> None:
+    """Remove what builds left that ended in the middle, once it is older than `seconds`. Never fails a build."""
     with suppress(PybuildError), engine.translating("looking for extended images that nobody needs"):
         # An engine that dies in the middle of a step forgets the step, and keeps its container.
         label = f"{ownership.KIND}=extended"
         for container in client.containers(all=True, filters={"label": label, "status": _NOT_RUNNING}):
-            _remove_step(client, str(container["Id"]), float(container.get("Created") or 0))
+            _remove_step(client, str(container["Id"]), float(container.get("Created") or 0), seconds)
         for image in client.images(filters={"label": label, "dangling": True}):
-            if time.time() - float(image.get("Created") or 0) > ABANDONED_SECONDS:
+            if time.time() - float(image.get("Created") or 0) > seconds:
                 drop(client, str(image["Id"]))
 
 
-def _remove_step(client: docker.APIClient, container: str, made: float) -> None:
+def _remove_step(client: docker.APIClient, container: str, made: float, seconds: float) -> None:
     """Remove the container of a step, unless it ended only now: then the engine is about to make an image of it."""
     with suppress(engine.NotFound, engine.Conflict), engine.translating("removing what is left of a step"):
         state = client.inspect_container(container)["State"]
         # One that the engine does not know to have begun "finished" in the year 1.
         finished = datetime.fromisoformat(state["FinishedAt"])
         last = made if finished.year == 1 else finished.timestamp()
-        if time.time() - last > ABANDONED_SECONDS:
+        if time.time() - last > seconds:
             client.remove_container(container, force=True, v=True)
 
 
